@@ -1,0 +1,65 @@
+# Needs Python 3.11 and nothing else; 'make help' lists the targets.
+SHELL := /bin/sh
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+STACK := $(BIN)/python -m embedded exec --
+# A dump to import: make import FILE=dump.jsonl.bz2
+FILE ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test check load import up down docs schema requirements clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: $(READY) ## start everything, import a month of made-up sessions, serve on PORT (8000) until Ctrl-C
+	@$(STACK) $(BIN)/python manage.py demo
+
+run: $(READY) ## start everything and serve on PORT (8000) until Ctrl-C
+	@$(STACK) sh -c '$(BIN)/python manage.py sync_cassandra >/dev/null && exec $(BIN)/python -m sessions_project'
+
+test: $(READY) ## run the tests on a real Cassandra and Redis
+	@$(STACK) $(BIN)/pytest
+
+check: $(READY) ## lint, format, types, architecture, settings, schema
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python manage.py check
+	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+
+load: $(READY) ## load-test a running service (make demo) with locust; fails when a p90 exceeds 500 ms
+	@$(BIN)/python -m locustfiles
+
+import: $(READY) ## import FILE into the running stack
+	@test -n "$(FILE)" || { echo "Name the dump: make import FILE=dump.jsonl.bz2"; exit 1; }
+	@$(STACK) $(BIN)/python manage.py import_sessions $(FILE)
+
+up: $(READY) ## start Cassandra and Redis and leave them running
+	@$(BIN)/python -m embedded up --detach
+
+down: $(READY) ## stop Cassandra and Redis
+	@$(BIN)/python -m embedded down
+
+docs: $(READY) ## write the OpenAPI schema to docs/openapi.yaml
+	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+
+requirements: $(READY) ## pin requirements/*.txt anew from requirements/*.in
+	@for name in base production dev; do \
+		$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \
+			--python-version 3.11 --custom-compile-command "make requirements" \
+			requirements/$$name.in --output-file requirements/$$name.txt || exit 1; \
+	done
+
+clean: ## remove the virtual environment; the data in .data/ stays
+	rm -rf $(VENV)
+
+$(READY): requirements/dev.txt
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || { echo "Creating $(VENV) ..."; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing what the project needs into $(VENV) (a minute) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
