@@ -1,0 +1,110 @@
+"""Background processes that outlive the command that started them, found again by their pid file."""
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psutil
+
+# Cassandra drains its memtables on SIGTERM; a full one takes seconds on a slow disk.
+STOP_SECONDS = 60
+
+
+class EmbeddedError(Exception):
+    """Something that the reader of the message can mend."""
+
+
+class Daemon:
+    """One background process with a pid file, a log file and a way to tell that it answers.
+
+    The pid file holds the process id and its start time, so a recycled id is never mistaken
+    for ours.
+    """
+
+    def __init__(self, *, name: str, folder: Path, address: tuple[str, int], answers: Callable[[], bool]) -> None:
+        self.name = name
+        self.folder = folder
+        self.address = address
+        self.answers = answers
+        self.log = folder / "output.log"
+        self._pid_file = folder / "pid"
+        self._child: subprocess.Popen[bytes] | None = None  # when this object launched it
+
+    def __str__(self) -> str:
+        return f"{self.name} at {self.address[0]}:{self.address[1]}"
+
+    def process(self) -> psutil.Process | None:
+        """The running process, or None."""
+        if self._child is not None:
+            self._child.poll()
+        try:
+            pid, started = self._pid_file.read_text().split()
+            process = psutil.Process(int(pid))
+            if process.create_time() == float(started) and process.status() != psutil.STATUS_ZOMBIE:
+                return process
+        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
+            pass
+        return None
+
+    def launch(self, command: Sequence[str | Path]) -> None:
+        """Start ``command``, detached from this terminal: Ctrl-C here must not reach it directly.
+
+        Raises EmbeddedError when another program has the port.
+        """
+        if port_is_taken(self.address):
+            raise EmbeddedError(
+                f"{self.name} cannot start: another program listens on {self.address[0]}:{self.address[1]}.\n"
+                f"Stop it, choose another port (CASSANDRA_PORT, REDIS_URL), or, if it is the server that you "
+                f"want to use, say so with CASSANDRA_HOSTS or REDIS_URL."
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self._child is not None:
+            self._child.wait()
+        with self.log.open("wb") as log:
+            self._child = subprocess.Popen(
+                [str(word) for word in command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.folder,
+                start_new_session=True,
+            )
+        self._pid_file.write_text(f"{self._child.pid} {psutil.Process(self._child.pid).create_time()}")
+
+    def wait_until_ready(self, *, seconds: float) -> None:
+        """Return once it answers; raise EmbeddedError with the end of its log when it does not."""
+        deadline = time.monotonic() + seconds
+        while not self.answers():
+            if self.process() is None:
+                raise EmbeddedError(f"{self} ended while starting. The end of {self.log}:\n{self._log_tail()}")
+            if time.monotonic() > deadline:
+                raise EmbeddedError(f"{self} did not answer within {seconds:.0f} s. See {self.log}")
+            time.sleep(0.2)
+
+    def stop(self) -> bool:
+        """End the process and wait until it is gone; False when none was running."""
+        process = self.process()
+        if process is None:
+            return False
+        process.send_signal(signal.SIGCONT)  # a paused process would never see the SIGTERM
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_SECONDS)
+        self._pid_file.unlink(missing_ok=True)
+        return True
+
+    def _log_tail(self, lines: int = 15) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def port_is_taken(address: tuple[str, int]) -> bool:
+    """Whether something listens there."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(address) == 0

@@ -1,0 +1,101 @@
+"""The stack on one machine: ports that are taken, a Java that does not fit, a download that broke."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from conftest import PROJECT, free_port
+from embedded.jars import class_path
+from embedded.java import java_executable, java_version
+from embedded.process import EmbeddedError
+from embedded.redis import READY_SECONDS, RedisServer
+
+
+def embedded(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "embedded", *arguments]
+    return subprocess.run(
+        command, cwd=PROJECT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.fixture
+def taken_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+def test_a_redis_is_started_found_and_stopped(tmp_path):
+    server = RedisServer(folder=tmp_path, port=free_port())
+    server.start()
+    server.wait_until_ready(seconds=READY_SECONDS)
+    again = RedisServer(folder=tmp_path, port=server.address[1])
+    again.start()  # finds the running one
+    assert again.process().pid == server.process().pid
+    assert again.answers()
+    assert server.stop()
+    assert server.process() is None
+    assert not server.stop()
+
+
+def test_a_taken_port_is_a_clear_error(tmp_path, taken_port):
+    told = embedded("--data", str(tmp_path), "--redis-port", str(taken_port), "up", "--detach")
+    assert told.returncode == 1
+    assert "another program listens on 127.0.0.1" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_a_redis_that_dies_tells_its_log(tmp_path):
+    server = RedisServer(folder=tmp_path, port=free_port())
+    server.launch([sys.executable, "-c", "print('no luck')"])
+    with pytest.raises(EmbeddedError, match="no luck"):
+        server.wait_until_ready(seconds=10)
+
+
+def test_java_home_is_used_only_when_it_fits(tmp_path, monkeypatch):
+    other = tmp_path / "bin" / "java"
+    other.parent.mkdir()
+    other.write_text("#!/bin/sh\necho 'openjdk version \"21.0.1\"' >&2\n")
+    other.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    assert java_version(other) == 21
+    assert java_executable() != other
+    other.write_text("#!/bin/sh\necho 'openjdk version \"17.0.1\"' >&2\n")
+    assert java_executable() == other
+
+
+def test_a_java_of_the_wrong_version_is_a_clear_error(monkeypatch):
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setattr("embedded.java.java_version", lambda executable: 25)
+    with pytest.raises(EmbeddedError, match="needs Java 11 or 17"):
+        java_executable()
+
+
+def test_no_network_is_a_clear_error(tmp_path, monkeypatch):
+    import requests
+
+    def refused(*_: object, **__: object) -> None:
+        raise requests.ConnectionError("no route to host")
+
+    monkeypatch.setattr(requests, "request", refused)
+    with pytest.raises(EmbeddedError, match="Is the network there"):
+        class_path("org.example:nothing:1.0", remembered_in=tmp_path / "list")
+
+
+def test_status_tells_what_runs(tmp_path):
+    told = embedded("--data", str(tmp_path), "status")
+    assert told.returncode == 0
+    assert "Redis at 127.0.0.1" in told.stdout
+    assert "not running" in told.stdout
+    assert embedded("--data", str(tmp_path), "down").stdout == "Nothing was running.\n"
+
+
+def test_exec_runs_a_command_beside_given_stores():
+    given = {"CASSANDRA_HOSTS": "127.0.0.1", "REDIS_URL": "redis://127.0.0.1:6379/0"}
+    told = embedded("exec", "--", sys.executable, "-c", "raise SystemExit(7)", **given)
+    assert told.returncode == 7
+    assert "Starting" not in told.stdout
