@@ -1,0 +1,134 @@
+"""Fixtures of every test: a real Cassandra and Redis, fresh players and countries instead of emptied tables."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from io import StringIO
+from itertools import product
+from pathlib import Path
+from string import ascii_uppercase
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from rest_framework.test import APIClient
+
+from events.generating import COUNTRIES
+from sessions_project import cassandra
+
+PROJECT = Path(__file__).parent
+_countries = (
+    first + second
+    for first, second in product(ascii_uppercase, ascii_uppercase)
+    if first + second not in {*COUNTRIES, "AQ"}
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def store() -> Iterator[None]:
+    """The tables, empty, in the tests' own keyspace."""
+    assert settings.CASSANDRA_KEYSPACE.endswith("_test")
+    try:
+        cassandra.connect()
+    except cassandra.StoreUnavailable:
+        pytest.exit(f"No Cassandra at {settings.CASSANDRA_HOSTS}. Run 'make test', or 'make up' before pytest.", 1)
+    cassandra.execute(f"DROP KEYSPACE IF EXISTS {settings.CASSANDRA_KEYSPACE}", ())
+    cassandra.disconnect()
+    call_command("sync_cassandra", verbosity=0, stdout=StringIO())
+    yield
+    cassandra.disconnect()
+
+
+@pytest.fixture
+def api() -> APIClient:
+    """A client of this process's API."""
+    return APIClient()
+
+
+@pytest.fixture
+def player() -> str:
+    """A player whom no other test knows."""
+    return f"player_{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def country() -> str:
+    """A country that no other test uses."""
+    return next(_countries)
+
+
+@pytest.fixture(scope="session")
+def new_country() -> Callable[[], str]:
+    """More such countries."""
+    return lambda: next(_countries)
+
+
+@pytest.fixture
+def now_ms() -> int:
+    """Now."""
+    return time.time_ns() // 1_000_000
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def manage(*arguments: str, stdin: bytes | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run ``manage.py`` as a process of its own, as its users do."""
+    command = [sys.executable, str(PROJECT / "manage.py"), *arguments]
+    told = subprocess.run(command, input=stdin, capture_output=True, timeout=120, check=False, **options)
+    return subprocess.CompletedProcess(command, told.returncode, told.stdout.decode(), told.stderr.decode())
+
+
+class WebServer:
+    """The service as it is shipped, on a port of its own."""
+
+    def __init__(self, **environment: str) -> None:
+        self.url = f"http://127.0.0.1:{(port := free_port())}"
+        settings_of_process = {"DJANGO_SETTINGS_MODULE": "sessions_project.settings", "PORT": str(port)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "sessions_project"],
+            env={**os.environ, **settings_of_process, **environment},
+            cwd=PROJECT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 30
+        while not self._alive():
+            assert time.monotonic() < deadline, "the service did not start"
+            time.sleep(0.1)
+
+    def _alive(self) -> bool:
+        try:
+            return urllib.request.urlopen(f"{self.url}/livez", timeout=1).status == 200
+        except OSError:
+            return False
+
+    def stop(self) -> None:
+        """As an operator would."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(20)
+
+
+@pytest.fixture
+def web_server() -> Iterator[Callable[..., WebServer]]:
+    """Starts services with other settings; ends them after the test."""
+    started: list[WebServer] = []
+
+    def start(**environment: str) -> WebServer:
+        started.append(WebServer(**environment))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()

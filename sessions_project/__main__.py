@@ -1,0 +1,63 @@
+"""``python -m sessions_project``: serve over HTTP with the server and the numbers that production uses.
+
+HOST, PORT, WEB_WORKERS and WEB_THREADS change them; any Granian option can be given after the command.
+"""
+
+import os
+import socket
+import sys
+from io import StringIO
+from pathlib import Path
+
+import django
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+
+DEFAULTS = {
+    "HOST": "127.0.0.1",
+    "PORT": "8000",
+    # One process for each core; each has its own driver session.
+    "WEB_WORKERS": str(os.cpu_count() or 1),
+    # Requests wait for Cassandra most of their time; more threads only queue for the interpreter's lock.
+    "WEB_THREADS": "4",
+}
+
+
+def main() -> None:
+    """Judge the settings, then become the server process: signals reach it directly."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sessions_project.settings")
+    django.setup()
+    try:
+        call_command("check", stdout=StringIO())
+    except SystemCheckError as complaints:
+        sys.exit(str(complaints))
+    options = {name: os.environ.get(name) or default for name, default in DEFAULTS.items()}
+    refuse_a_taken_port(options["HOST"], int(options["PORT"]))
+    server = Path(sys.executable).with_name("granian")
+    command = [
+        str(server),
+        "--interface=wsgi",
+        f"--host={options['HOST']}",
+        f"--port={options['PORT']}",
+        f"--workers={options['WEB_WORKERS']}",
+        f"--blocking-threads={options['WEB_THREADS']}",
+        "--respawn-failed-workers",
+        "--workers-kill-timeout=10",
+        "--no-ws",
+        "--log-level=warning",
+        *sys.argv[1:],
+        "sessions_project.wsgi:application",
+    ]
+    print(f"Serving on http://{options['HOST']}:{options['PORT']} (Ctrl-C stops)", flush=True)
+    os.execv(server, command)
+
+
+def refuse_a_taken_port(host: str, port: int) -> None:
+    """The server shares a port with whoever listens there; each of the two would get some of the requests."""
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1" if host == "0.0.0.0" else host, port)) == 0:  # noqa: S104  # compares only
+            sys.exit(f"Another program listens on {host}:{port}. Stop it, or choose another PORT.")
+
+
+if __name__ == "__main__":
+    main()

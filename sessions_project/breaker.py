@@ -1,0 +1,41 @@
+"""A circuit breaker: a server that does not answer is left alone for a while, so that requests fail at once."""
+
+import threading
+import time
+
+
+class Breaker:
+    """Opens when a question failed and no other was answered meanwhile, so one slow answer among many does not matter.
+
+    While it is open, one caller in every ``pause_seconds`` may try; an answer closes it. Safe between threads.
+    """
+
+    def __init__(self, *, pause_seconds: float) -> None:
+        self._pause_seconds = pause_seconds
+        self._open = False
+        self._next_try = 0.0
+        self._last_answer = 0.0
+        self._lock = threading.Lock()
+
+    def allows(self) -> bool:
+        """Whether to ask the server now."""
+        if not self._open:
+            return True
+        with self._lock:
+            now = time.monotonic()
+            if now < self._next_try:
+                return False
+            self._next_try = now + self._pause_seconds
+            return True
+
+    def succeeded(self) -> None:
+        """The server answered."""
+        self._last_answer = time.monotonic()
+        self._open = False
+
+    def failed(self, *, asked_at: float) -> None:
+        """The question asked at this moment of ``time.monotonic()`` was not answered."""
+        with self._lock:
+            if self._last_answer < asked_at:
+                self._open = True
+                self._next_try = time.monotonic() + self._pause_seconds

@@ -1,0 +1,54 @@
+"""The report cache: Redis through django-redis, and never the reason of a failed or slow request."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django_redis.cache import RedisCache
+
+from sessions_project.breaker import Breaker
+
+log = logging.getLogger(__name__)
+
+# One request in two seconds and process pays the socket timeout to find out whether Redis is back. Of the module:
+# Django makes a cache object for each thread, but Redis fails for all of them.
+_breaker = Breaker(pause_seconds=2.0)
+
+
+class ReportCache(RedisCache):
+    """A cache that answers "not there" while Redis is refused, stalled, full, or holds what cannot be read."""
+
+    def get(self, key: Any, default: Any = None, version: Any = None, client: Any = None) -> Any:
+        return _guarded(lambda: self.client.get(key, default=default, version=version, client=client), default)
+
+    def set(self, *args: Any, **kwargs: Any) -> Any:
+        return _guarded(lambda: self.client.set(*args, **kwargs), False)
+
+    def add(self, *args: Any, **kwargs: Any) -> Any:
+        return _guarded(lambda: self.client.add(*args, **kwargs), False)
+
+    def delete(self, *args: Any, **kwargs: Any) -> bool:
+        return bool(_guarded(lambda: self.client.delete(*args, **kwargs), False))
+
+    def answers(self) -> bool:
+        """Whether Redis answers now, whatever the breaker says."""
+        try:
+            return bool(self.client.get_client().ping())
+        except Exception:
+            return False
+
+
+def _guarded(ask: Callable[[], Any], otherwise: Any) -> Any:
+    if not _breaker.allows():
+        return otherwise
+    asked_at = time.monotonic()
+    try:
+        answer = ask()
+    except Exception as error:  # garbage under a key fails in the unpickler, with anything
+        _breaker.failed(asked_at=asked_at)
+        cause = error.__cause__ or error
+        log.warning("Redis is left alone for a moment: %s: %s", type(cause).__name__, cause)
+        return otherwise
+    _breaker.succeeded()
+    return answer

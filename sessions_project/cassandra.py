@@ -1,0 +1,249 @@
+"""The only holder of the driver session: connect, prepare, execute. Driver errors end here, as StoreUnavailable.
+
+Statements are written with ``{keyspace}`` before each table and ``?`` for values, prepared once per process, and
+marked idempotent, which all of this service's are: each names its own write timestamp.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
+
+from cassandra import (
+    DriverException,
+    InvalidRequest,
+    OperationTimedOut,
+    RequestExecutionException,
+    Timeout,
+    Unauthorized,
+)
+from cassandra.cluster import NoHostAvailable, ResponseFuture, Session
+from cassandra.connection import ConnectionException
+from cassandra.cqlengine import connection as cqlengine
+from cassandra.query import BatchStatement, BatchType, PreparedStatement
+from django.conf import settings
+
+from sessions_project.breaker import Breaker
+
+log = logging.getLogger(__name__)
+
+ALIAS = "cassandra"
+# Enough to keep every core of a small cluster busy, few enough that one report does not crowd out the writes.
+READS_IN_FLIGHT = 16
+# A store that is away is told from one that has much to count: that may take two timeouts in all.
+REPORT_STATEMENTS_IN_A_ROW = 2
+# After a failed attempt to connect, requests fail at once for this long instead of queueing behind the next attempt.
+CONNECT_PAUSE_SECONDS = 1.0
+CONNECT_WAIT_SECONDS = 2.0
+
+Row = tuple[Any, ...]
+# CQL and its values.
+Statement = tuple[str, Sequence[Any]]
+
+# With every thread waiting for a store that is paused, requests would queue for one timeout after another.
+_breaker = Breaker(pause_seconds=1.0)
+
+_connecting = threading.Lock()
+_preparing = threading.Lock()
+_session: Session | None = None
+_prepared: dict[str, PreparedStatement] = {}
+_no_attempt_before = 0.0
+
+_DRIVER_ERRORS = (
+    DriverException,
+    RequestExecutionException,
+    ConnectionException,
+    NoHostAvailable,
+    InvalidRequest,
+    Unauthorized,
+    OSError,
+)
+
+
+class StoreUnavailable(Exception):
+    """Cassandra did not answer, or not in time. A write may or may not have happened; sending it again is safe."""
+
+
+def connect() -> None:
+    """Connect this process; called once per worker before it serves. Raises StoreUnavailable."""
+    _connected()
+
+
+def execute(cql: str, values: Sequence[Any]) -> list[Row]:
+    """The rows of one statement. Raises StoreUnavailable after CASSANDRA_TIMEOUT_SECONDS."""
+    return execute_many([(cql, values)], deadline=deadline_from_now())[0]
+
+
+def deadline_from_now() -> float:
+    """The moment of ``time.monotonic()`` until which a report that begins now may read."""
+    return time.monotonic() + REPORT_STATEMENTS_IN_A_ROW * settings.CASSANDRA_TIMEOUT_SECONDS
+
+
+def execute_many(statements: Iterable[Statement], *, deadline: float) -> list[list[Row]]:
+    """The rows of every statement, in order, READS_IN_FLIGHT at a time, all of them before ``deadline``.
+
+    Raises StoreUnavailable when one fails, takes longer than CASSANDRA_TIMEOUT_SECONDS, or the time is over.
+    """
+    statement_seconds = settings.CASSANDRA_TIMEOUT_SECONDS
+    under_way: deque[ResponseFuture] = deque()
+    answers: list[list[Row]] = []
+    try:
+        session = _connected()
+        for cql, values in statements:
+            if len(under_way) >= READS_IN_FLIGHT:
+                answers.append(_rows(under_way.popleft()))
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise StoreUnavailable("Reading took too long.")
+            under_way.append(
+                session.execute_async(
+                    _statement(session, cql),
+                    values,
+                    timeout=min(left, statement_seconds),
+                    execution_profile=settings.CASSANDRA_PROFILE,
+                )
+            )
+        answers += [_rows(future) for future in under_way]
+    except _DRIVER_ERRORS as error:
+        raise _unavailable(error) from error
+    return answers
+
+
+class WriteUnderWay:
+    """A batch that was sent and is not known to be durable yet."""
+
+    def __init__(self, future: ResponseFuture) -> None:
+        self._future = future
+
+    def wait(self) -> None:
+        """Return once it is durable at LOCAL_QUORUM. Raises StoreUnavailable: it may or may not have happened."""
+        try:
+            _rows(self._future)
+        except _DRIVER_ERRORS as error:
+            raise _unavailable(error) from error
+
+
+def execute_batch(statements: Sequence[Statement]) -> None:
+    """Write all statements in one logged batch, whole or not at all; returns once they are durable at LOCAL_QUORUM.
+
+    Raises StoreUnavailable.
+    """
+    send_batch(statements, logged=True).wait()
+
+
+def send_batch(statements: Sequence[Statement], *, logged: bool) -> WriteUnderWay:
+    """Send a batch without waiting; an unlogged one may happen in part and must be repeated when it fails.
+
+    Raises StoreUnavailable when it cannot even be sent.
+    """
+    try:
+        session = _connected()
+        batch = BatchStatement(BatchType.LOGGED if logged else BatchType.UNLOGGED)
+        batch.is_idempotent = True
+        for cql, values in statements:
+            batch.add(_statement(session, cql), values)
+        return WriteUnderWay(session.execute_async(batch, execution_profile=settings.CASSANDRA_PROFILE))
+    except _DRIVER_ERRORS as error:
+        raise _unavailable(error) from error
+
+
+def every_node_holds_everything() -> bool:
+    """Whether the ring is no larger than the number of copies: then any rows can share a batch."""
+    metadata = _connected().cluster.metadata
+    keyspace = metadata.keyspaces.get(settings.CASSANDRA_KEYSPACE)
+    copies = getattr(keyspace.replication_strategy, "dc_replication_factors", {}) if keyspace else {}
+    return len(metadata.all_hosts()) <= sum(copies.values())
+
+
+def replica_set(cql: str, values: Sequence[Any]) -> Hashable:
+    """Which nodes hold the partition of a statement: equal for statements that can share a batch."""
+    session = _connected()
+    try:
+        routing_key = _statement(session, cql).bind(values).routing_key
+    except _DRIVER_ERRORS as error:
+        raise _unavailable(error) from error
+    return frozenset(session.cluster.metadata.get_replicas(settings.CASSANDRA_KEYSPACE, routing_key))
+
+
+def missing_tables(expected: Iterable[str]) -> list[str]:
+    """Which of the ``expected`` tables the keyspace lacks. Raises StoreUnavailable."""
+    rows = execute(
+        "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", (settings.CASSANDRA_KEYSPACE,)
+    )
+    there = {name for (name,) in rows}
+    return [name for name in expected if name not in there]
+
+
+def disconnect() -> None:
+    """Close the session; the next statement connects again."""
+    global _session
+    with _connecting:
+        if _session is not None:
+            _session.cluster.shutdown()
+            registered = cqlengine.get_connection(ALIAS)
+            registered.session, registered.cluster, registered.lazy_connect = None, None, True
+        _session = None
+        _prepared.clear()
+
+
+def _rows(future: ResponseFuture) -> list[Row]:
+    rows = list(future.result())
+    _breaker.succeeded()
+    return rows
+
+
+def _connected() -> Session:
+    if not _breaker.allows():
+        raise StoreUnavailable("Cassandra has not answered for a while.")
+    if _session is not None:
+        return _session
+    if not _connecting.acquire(timeout=CONNECT_WAIT_SECONDS):
+        raise StoreUnavailable("Connecting to Cassandra takes long.")
+    try:
+        return _connect()
+    finally:
+        _connecting.release()
+
+
+def _connect() -> Session:
+    """Connect under the lock: cqlengine's own lazy connect may hand another thread a session that is not there yet."""
+    global _session, _no_attempt_before
+    if _session is not None:
+        return _session
+    if time.monotonic() < _no_attempt_before:
+        raise StoreUnavailable("Cassandra could not be reached a moment ago.")
+    try:
+        registered = cqlengine.get_connection(ALIAS)
+        if registered.session is None:  # an earlier attempt failed half-way
+            registered.lazy_connect = True
+            registered = cqlengine.get_connection(ALIAS)
+    except _DRIVER_ERRORS as error:
+        _no_attempt_before = time.monotonic() + CONNECT_PAUSE_SECONDS
+        raise _unavailable(error) from error
+    # Every SELECT here is bounded by its partition or its LIMIT; a second page would be fetched outside the deadline.
+    registered.session.default_fetch_size = None
+    _session = registered.session
+    log.info("Connected to Cassandra at %s", ",".join(settings.CASSANDRA_HOSTS))
+    return _session
+
+
+def _statement(session: Session, cql: str) -> PreparedStatement:
+    found = _prepared.get(cql)
+    if found is None:
+        with _preparing:
+            found = _prepared.get(cql) or session.prepare(cql.replace("{keyspace}", settings.CASSANDRA_KEYSPACE))
+            found.is_idempotent = True
+            _prepared[cql] = found
+    return found
+
+
+def _unavailable(error: BaseException) -> StoreUnavailable:
+    if isinstance(error, OperationTimedOut | Timeout):
+        _breaker.failed(asked_at=time.monotonic() - settings.CASSANDRA_TIMEOUT_SECONDS)
+    if isinstance(error, InvalidRequest):
+        log.error("Cassandra refused a statement. Are the tables there (manage.py sync_cassandra)? %s", error)
+    else:
+        log.warning("Cassandra is unavailable: %s: %s", type(error).__name__, error)
+    return StoreUnavailable(f"{type(error).__name__}: {error}")

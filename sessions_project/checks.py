@@ -1,0 +1,76 @@
+"""Settings judged before anything starts: each complaint has an id and says what to write instead."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+from events.domain import parse_shards
+
+# Cassandra's own limit of a TTL: 20 years.
+MOST_TTL_SECONDS = 630_720_000
+
+
+@register()
+def check_settings(app_configs: Any, **options: Any) -> list[CheckMessage]:
+    """All complaints at once."""
+    return [complaint for check in _CHECKS for complaint in check()]
+
+
+def _environment() -> Iterator[CheckMessage]:
+    if settings.ENVIRONMENT not in ("development", "production"):
+        yield _error("E001", f"ENVIRONMENT is {settings.ENVIRONMENT!r}.", "Write development or production.")
+    if settings.IN_PRODUCTION and settings.SECRET_KEY == settings.DEVELOPMENT_SECRET_KEY:
+        yield _error("E002", "SECRET_KEY is not set.", "Write 50 random characters, the same for every web process.")
+    if settings.IN_PRODUCTION and not settings.ALLOWED_HOSTS:
+        yield _error("E003", "ALLOWED_HOSTS is empty.", "Write the host names that clients use, joined by commas.")
+    if settings.IN_PRODUCTION and settings.DEBUG:
+        yield _error("E004", "DEBUG is on in production.", "Write DEBUG=False: it shows source code to strangers.")
+
+
+def _bounds() -> Iterator[CheckMessage]:
+    bounds = {
+        "RETENTION_SECONDS": (1, MOST_TTL_SECONDS),
+        "FUTURE_TOLERANCE_SECONDS": (0, 86_400),
+        "REPORT_CACHE_SECONDS": (0, 86_400),
+        "MAX_BODY_BYTES": (4_096, 67_108_864),
+        "CASSANDRA_PORT": (1, 65_535),
+        "CASSANDRA_TIMEOUT_SECONDS": (0.1, 60),
+    }
+    for number, (name, (least, most)) in enumerate(bounds.items()):
+        if not least <= getattr(settings, name) <= most:
+            yield _error(f"E{10 + number:03}", f"{name} is {getattr(settings, name)}.", f"Write {least} to {most}.")
+
+
+def _cassandra() -> Iterator[CheckMessage]:
+    if not settings.CASSANDRA_HOSTS:
+        yield _error("E030", "CASSANDRA_HOSTS is empty.", "Write one or more addresses, joined by commas.")
+    keyspace = settings.CASSANDRA_KEYSPACE
+    if not (keyspace.isidentifier() and keyspace.isascii() and keyspace == keyspace.lower() and len(keyspace) <= 48):
+        yield _error(
+            "E031", f"CASSANDRA_KEYSPACE is {keyspace!r}.", "Write up to 48 of a-z, 0-9 and _, a letter first."
+        )
+    copies = [item.partition("=") for item in settings.CASSANDRA_REPLICATION.split(",")]
+    if not all(name.strip() and number.strip().isdecimal() and int(number) > 0 for name, _, number in copies):
+        yield _error(
+            "E032",
+            f"CASSANDRA_REPLICATION is {settings.CASSANDRA_REPLICATION!r}.",
+            "Write copies per data centre, such as datacenter1=3.",
+        )
+    try:
+        parse_shards(settings.COUNTRY_SHARDS)
+    except ValueError as error:
+        yield _error("E033", f"COUNTRY_SHARDS: {error}.", "Write such as 1,US=4: one partition, four for US.")
+
+
+def _redis() -> Iterator[CheckMessage]:
+    if not settings.REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
+        yield _error("E040", f"REDIS_URL is {settings.REDIS_URL!r}.", "Write such as redis://127.0.0.1:6379/0.")
+
+
+_CHECKS: Iterable[Callable[[], Iterator[CheckMessage]]] = (_environment, _bounds, _cassandra, _redis)
+
+
+def _error(number: str, message: str, hint: str) -> Error:
+    return Error(message, hint=hint, id=f"sessions_project.{number}")

@@ -1,0 +1,45 @@
+"""Is this process alive, and can it serve?"""
+
+from http import HTTPStatus
+from typing import cast
+
+from django.core.cache import caches
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
+
+from events.models import TABLES
+from sessions_project import cassandra
+from sessions_project.cache import ReportCache
+from sessions_project.cassandra import StoreUnavailable
+from sessions_project.problems import RETRY_AFTER_SECONDS
+
+
+@require_safe
+def livez(request: HttpRequest) -> JsonResponse:
+    """200 as long as this process answers."""
+    return JsonResponse({"status": "alive"})
+
+
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """200 when Cassandra answers and has every table, else 503 and what is missing. Redis is told, not required."""
+    trouble = _store_trouble()
+    checks = {
+        "cassandra": trouble or "ok",
+        "redis": "ok" if cast(ReportCache, caches["default"]).answers() else "away: reports are not cached",
+    }
+    if trouble:
+        return JsonResponse(
+            {"status": "not ready", "checks": checks},
+            status=HTTPStatus.SERVICE_UNAVAILABLE,
+            headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+        )
+    return JsonResponse({"status": "ready", "checks": checks})
+
+
+def _store_trouble() -> str | None:
+    try:
+        missing = cassandra.missing_tables(model.__table_name__ for model in TABLES)
+    except StoreUnavailable:
+        return "Cassandra does not answer"
+    return f"missing tables: {', '.join(missing)}; run 'manage.py sync_cassandra'" if missing else None

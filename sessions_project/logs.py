@@ -1,0 +1,48 @@
+"""Every log line of a request carries the request's id, and every reply names it."""
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable
+from contextvars import ContextVar
+
+from django.http import HttpRequest, HttpResponse
+
+HEADER = "X-Request-ID"
+# What proxies send: UUIDs, trace ids, ULIDs. Anything else could forge log lines.
+ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+
+request_id: ContextVar[str] = ContextVar("request_id", default="-")
+log = logging.getLogger(__name__)
+
+
+class RequestIdFilter(logging.Filter):
+    """Adds ``request_id`` to every record; ``-`` outside a request."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.request_id = request_id.get()
+        return True
+
+
+class RequestLogMiddleware:
+    """Takes the request id from the header or makes one, and logs the request: 5xx as a warning, the rest for DEBUG."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        sent = request.META.get("HTTP_X_REQUEST_ID", "")
+        name = sent if ACCEPTABLE.match(sent) else uuid.uuid4().hex
+        token = request_id.set(name)
+        began = time.perf_counter()
+        try:
+            response = self.get_response(request)
+            level = logging.WARNING if response.status_code >= 500 else logging.DEBUG
+            if log.isEnabledFor(level):
+                milliseconds = (time.perf_counter() - began) * 1000
+                log.log(level, "%s %s %d in %.1f ms", request.method, request.path, response.status_code, milliseconds)
+        finally:
+            request_id.reset(token)
+        response[HEADER] = name
+        return response

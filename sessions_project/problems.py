@@ -1,0 +1,133 @@
+"""Every error reply is a problem detail (RFC 9457): type, title, status, detail, and errors with JSON pointers."""
+
+import logging
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.urls import Resolver404, resolve
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.settings import api_settings
+from rest_framework.views import set_rollback
+
+from sessions_project.cassandra import StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+# Tried again sooner, a store that comes back would meet every client at once.
+RETRY_AFTER_SECONDS = 1
+
+
+class PayloadTooLarge(exceptions.APIException):
+    """The body is larger than MAX_BODY_BYTES, as sent or inflated."""
+
+    status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    default_detail = "The body is too large. Send at most 10 events in one request."
+    default_code = "payload_too_large"
+
+
+class UnsupportedContentEncoding(exceptions.APIException):
+    """A Content-Encoding other than gzip."""
+
+    status_code = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    default_detail = "This Content-Encoding is not understood. Send gzip or none."
+    default_code = "unsupported_content_encoding"
+
+
+class InvalidFields(exceptions.ValidationError):
+    """Invalid input; ``errors`` are ready-made entries of the reply's ``errors``."""
+
+    def __init__(self, errors: list[dict[str, str]]) -> None:
+        super().__init__("Invalid.")
+        self.errors = errors
+
+
+def problem(*, status: int, code: str, detail: str, errors: list[dict[str, str]] | None = None) -> dict[str, Any]:
+    """The body of an error reply. ``code`` names the kind of problem, once for all statuses."""
+    body: dict[str, Any] = {
+        "type": f"urn:player-sessions:problem:{code.replace('_', '-')}",
+        "title": HTTPStatus(status).phrase,
+        "status": int(status),
+        "detail": detail,
+    }
+    if errors:
+        body["errors"] = errors
+    return body
+
+
+def field_errors(detail: Any, pointer: str = "") -> list[dict[str, str]]:
+    """DRF's nested error details, flat: ``{"pointer": "/3/ts", "code": ..., "detail": ...}`` each."""
+    return list(_field_errors(detail, pointer))
+
+
+def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's EXCEPTION_HANDLER: the reply for an exception that a view raised."""
+    headers: dict[str, str] = {}
+    errors = None
+    if isinstance(error, StoreUnavailable):
+        status, code = HTTPStatus.SERVICE_UNAVAILABLE, "store_unavailable"
+        detail = "The store does not answer. Nothing was acknowledged; send the same request again."
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    elif isinstance(error, exceptions.ValidationError):
+        status, code = HTTPStatus.BAD_REQUEST, "invalid_input"
+        errors = error.errors if isinstance(error, InvalidFields) else field_errors(error.detail)
+        detail = "The request has invalid values; 'errors' names each."
+        if context["request"].method == "POST":
+            detail += " Nothing was stored."
+    elif isinstance(error, exceptions.APIException):
+        status, code = HTTPStatus(error.status_code), error.default_code
+        detail = str(error.detail)
+    elif isinstance(error, Http404):
+        status, code, detail = HTTPStatus.NOT_FOUND, "not_found", "There is nothing at this address."
+    else:
+        return None
+    if isinstance(error, exceptions.APIException) and (wait := getattr(error, "wait", None)):
+        headers["Retry-After"] = str(wait)
+    set_rollback()
+    response = Response(problem(status=status, code=code, detail=detail, errors=errors), status=status, headers=headers)
+    renderer = getattr(context["request"], "accepted_renderer", None)
+    if renderer is None or renderer.format == "json":
+        response.content_type = MEDIA_TYPE
+    return response
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """handler404: also tells of a forgotten slash."""
+    detail = "There is nothing at this address. See /api/v1/docs/ for what there is."
+    if not request.path.endswith("/"):
+        try:
+            resolve(request.path + "/")
+            detail = f"There is nothing at this address. Did you mean {request.path}/ ?"
+        except Resolver404:
+            pass
+    return _plain(HTTPStatus.NOT_FOUND, "not_found", detail)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """handler400: what Django refuses before a view runs, such as a Host that is not in ALLOWED_HOSTS."""
+    return _plain(HTTPStatus.BAD_REQUEST, "bad_request", "The request could not be understood.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """handler500: our own mistake; the log holds the traceback under the request's id."""
+    return _plain(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "This is our mistake; the log knows more.")
+
+
+def _plain(status: HTTPStatus, code: str, detail: str) -> HttpResponse:
+    return JsonResponse(problem(status=status, code=code, detail=detail), status=status, content_type=MEDIA_TYPE)
+
+
+def _field_errors(detail: Any, pointer: str) -> Iterator[dict[str, str]]:
+    if isinstance(detail, dict):
+        for field, nested in detail.items():
+            step = "" if field == api_settings.NON_FIELD_ERRORS_KEY else f"/{field}"
+            yield from _field_errors(nested, pointer + step)
+    elif isinstance(detail, list):
+        for index, nested in enumerate(detail):
+            # A list of messages belongs to its field; a list of dicts has one per element.
+            yield from _field_errors(nested, f"{pointer}/{index}" if isinstance(nested, dict) else pointer)
+    else:
+        yield {"pointer": pointer, "code": detail.code, "detail": str(detail)}

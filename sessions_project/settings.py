@@ -1,0 +1,233 @@
+"""Every setting of the service, all from the environment (or a ``.env`` file); ``.env.example`` lists the variables.
+
+The values are judged by the system checks in ``sessions_project/checks.py``, which every command and the server run.
+"""
+
+from pathlib import Path
+
+import environ
+from cassandra import ConsistencyLevel
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, ExecutionProfile
+from cassandra.policies import (
+    ConstantSpeculativeExecutionPolicy,
+    DCAwareRoundRobinPolicy,
+    ExponentialReconnectionPolicy,
+    TokenAwarePolicy,
+)
+from cassandra.query import tuple_factory
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+env.read_env(BASE_DIR / ".env")
+
+
+def _whole_number(name: str, default: int) -> int:
+    return int(_number(name, default, int))
+
+
+def _number(name: str, default: float, kind: type[int] | type[float] = float) -> float:
+    written = env.str(name, default=str(default))
+    try:
+        return kind(written)
+    except ValueError:
+        # Too early for a system check, which would say it likewise.
+        raise SystemExit(f"The setting {name} is {written!r}. Write a number, such as {default}.") from None
+
+
+# --- Django -----------------------------------------------------------------------------------------------------------
+
+ENVIRONMENT = env.str("ENVIRONMENT", default="development")
+IN_PRODUCTION = ENVIRONMENT == "production"
+DEBUG = env.bool("DEBUG", default=False)
+# Signs the cursors of paged reports; every web process of one service needs the same.
+DEVELOPMENT_SECRET_KEY = "for-development-only"  # noqa: S105  # the system check refuses it in production
+SECRET_KEY = env.str("SECRET_KEY", default="") or DEVELOPMENT_SECRET_KEY
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if IN_PRODUCTION else ["localhost", "127.0.0.1", "[::1]"])
+
+INSTALLED_APPS = [
+    "django.contrib.staticfiles",
+    "django_cassandra_engine",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "sessions_project",
+    "events",
+    "reports",
+]
+MIDDLEWARE = [
+    "sessions_project.logs.RequestLogMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.common.CommonMiddleware",
+]
+ROOT_URLCONF = "sessions_project.urls"
+WSGI_APPLICATION = "sessions_project.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+    }
+]
+STATIC_URL = "static/"
+# Static files come straight from the installed packages: nothing to collect before the first request.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+USE_I18N = False
+# Every route ends in a slash; an address without one gets a 404 that names the right one, never a redirected POST.
+APPEND_SLASH = False
+
+# --- The service's own rules ------------------------------------------------------------------------------------------
+
+# A year of 365.25 days.
+RETENTION_SECONDS = _whole_number("RETENTION_SECONDS", 31_557_600)
+FUTURE_TOLERANCE_SECONDS = _whole_number("FUTURE_TOLERANCE_SECONDS", 300)
+REPORT_CACHE_SECONDS = _whole_number("REPORT_CACHE_SECONDS", 50)
+# Over how many partitions the starts of one country and hour are spread: "2" for all, "1,US=4,IN=2" with exceptions.
+COUNTRY_SHARDS = env.str("COUNTRY_SHARDS", default="1")
+# Ten events are 3 kB of JSON; the rest is room for fields that are ignored here.
+MAX_BODY_BYTES = _whole_number("MAX_BODY_BYTES", 262_144)
+
+# --- Cassandra --------------------------------------------------------------------------------------------------------
+
+CASSANDRA_HOSTS = env.list("CASSANDRA_HOSTS", default=["127.0.0.1"])
+CASSANDRA_PORT = _whole_number("CASSANDRA_PORT", 9042)
+CASSANDRA_KEYSPACE = env.str("CASSANDRA_KEYSPACE", default="player_sessions")
+CASSANDRA_USER = env.str("CASSANDRA_USER", default="")
+CASSANDRA_PASSWORD = env.str("CASSANDRA_PASSWORD", default="")
+CASSANDRA_LOCAL_DATACENTER = env.str("CASSANDRA_LOCAL_DATACENTER", default="datacenter1")
+# Copies per data centre, "datacenter1=3,datacenter2=3".
+CASSANDRA_REPLICATION = env.str("CASSANDRA_REPLICATION", default=f"{CASSANDRA_LOCAL_DATACENTER}=1")
+# A write or one read of a report: 503 within 2.5 s is promised, and this leaves room for the reply.
+CASSANDRA_TIMEOUT_SECONDS = _number("CASSANDRA_TIMEOUT_SECONDS", 2.0)
+
+_policies = {
+    "load_balancing_policy": TokenAwarePolicy(DCAwareRoundRobinPolicy(local_dc=CASSANDRA_LOCAL_DATACENTER)),
+    "consistency_level": ConsistencyLevel.LOCAL_QUORUM,
+    "request_timeout": CASSANDRA_TIMEOUT_SECONDS,
+    # A replica that pauses costs this delay, not the whole timeout: every statement here is idempotent.
+    "speculative_execution_policy": ConstantSpeculativeExecutionPolicy(delay=0.5, max_attempts=1),
+}
+# The hot path's profile: rows are plain tuples. cqlengine uses the default profile, for the schema only.
+CASSANDRA_PROFILE = "requests"
+DATABASES = {
+    # No relational database; a Cassandra under this name would break `manage.py` commands whenever it is down.
+    "default": {},
+    "cassandra": {
+        "ENGINE": "django_cassandra_engine",
+        "NAME": CASSANDRA_KEYSPACE,
+        "HOST": ",".join(CASSANDRA_HOSTS),
+        "OPTIONS": {
+            "replication": {
+                "strategy_class": "NetworkTopologyStrategy",
+                **dict(item.strip().split("=", 1) for item in CASSANDRA_REPLICATION.split(",") if "=" in item),
+            },
+            "connection": {
+                # Connected once per worker by sessions_project/cassandra.py: never at import time, never before a fork.
+                "lazy_connect": True,
+                "retry_connect": True,
+                "port": CASSANDRA_PORT,
+                "auth_provider": (
+                    PlainTextAuthProvider(CASSANDRA_USER, CASSANDRA_PASSWORD) if CASSANDRA_USER else None
+                ),
+                "execution_profiles": {
+                    # DDL on a busy ring takes seconds.
+                    EXEC_PROFILE_DEFAULT: ExecutionProfile(**_policies | {"request_timeout": 30}),
+                    CASSANDRA_PROFILE: ExecutionProfile(**_policies, row_factory=tuple_factory),
+                },
+                "connect_timeout": 1.5,
+                "control_connection_timeout": 2.0,
+                # The driver's defaults (600 s back-off, 30 s + 30 s heartbeat) would miss a node's return for minutes.
+                "reconnection_policy": ExponentialReconnectionPolicy(base_delay=0.5, max_delay=4, max_attempts=None),
+                "idle_heartbeat_interval": 5,
+                "idle_heartbeat_timeout": 5,
+            },
+        },
+    },
+}
+
+# --- Redis ------------------------------------------------------------------------------------------------------------
+
+REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
+CACHES = {
+    "default": {
+        "BACKEND": "sessions_project.cache.ReportCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {
+            # A cache that takes longer than this is slower than the report.
+            "SOCKET_CONNECT_TIMEOUT": 0.1,
+            "SOCKET_TIMEOUT": 0.1,
+            # redis-py would try three more times with pauses.
+            "CONNECTION_POOL_KWARGS": {"retry": None, "max_connections": 100},
+        },
+    }
+}
+CACHE_MIDDLEWARE_KEY_PREFIX = CASSANDRA_KEYSPACE
+
+# --- REST -------------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "UNAUTHENTICATED_USER": None,
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        *([] if IN_PRODUCTION else ["sessions_project.browsable.BatchBrowsableAPIRenderer"]),
+    ],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "sessions_project.problems.problem_response",
+    "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Player sessions",
+    "DESCRIPTION": (
+        "Stores the session events of games in batches of 1 to 10 and answers two questions about them: the sessions "
+        "started in the last X hours for each country, and the last 20 completed sessions of a player. "
+        "Errors are problem details (RFC 9457)."
+    ),
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.0",
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "events.schema.bound_batches"],
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"EventKindEnum": ["start", "end"]},
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+}
+
+# --- Logs -------------------------------------------------------------------------------------------------------------
+
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"request_id": {"()": "sessions_project.logs.RequestIdFilter"}},
+    "formatters": {
+        "json": {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s",
+        },
+        "readable": {"format": "%(asctime)s %(levelname)-7s %(name)s [%(request_id)s] %(message)s"},
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "filters": ["request_id"],
+            "formatter": "json" if IN_PRODUCTION else "readable",
+        }
+    },
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        # Said better, once, by our own messages: each lost node would be told by every pool of every worker.
+        "cassandra": {"level": "ERROR"},
+        # 4xx replies are the client's matter; sessions_project.logs reports 5xx with the request's id.
+        "django.request": {"level": "CRITICAL"},
+    },
+}

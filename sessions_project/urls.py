@@ -1,0 +1,20 @@
+"""Every address of the service."""
+
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+
+from sessions_project.health import livez, readyz
+
+urlpatterns = [
+    path("", include("events.urls")),
+    path("", include("reports.urls")),
+    path("api/v1/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/v1/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("api/v1/redoc/", SpectacularRedocView.as_view(url_name="schema", template_name="redoc.html"), name="redoc"),
+    path("livez", livez, name="livez"),
+    path("readyz", readyz, name="readyz"),
+]
+
+handler400 = "sessions_project.problems.bad_request"
+handler404 = "sessions_project.problems.not_found"
+handler500 = "sessions_project.problems.server_error"

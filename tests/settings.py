@@ -1,0 +1,11 @@
+"""The service's settings for tests: a keyspace of their own, so that no test can write to a live one."""
+
+import os
+
+os.environ["CASSANDRA_KEYSPACE"] = "player_sessions_test"
+# Tests ask the same question twice and want both answers; tests/test_report_cache.py runs with the real time.
+os.environ.setdefault("REPORT_CACHE_SECONDS", "0")
+
+from sessions_project.settings import *  # noqa: F403
+
+ALLOWED_HOSTS = ["testserver", "127.0.0.1"]

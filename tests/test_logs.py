@@ -1,0 +1,43 @@
+"""Logs: JSON with the request's id in production."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+
+from conftest import PROJECT
+
+SCRIPT = """
+import django, logging
+django.setup()
+from sessions_project.logs import request_id
+request_id.set("abc")
+logging.getLogger("events").warning("it's %s", "done")
+"""
+
+
+def test_production_logs_are_json_with_the_request_id():
+    environment = {
+        "DJANGO_SETTINGS_MODULE": "sessions_project.settings",
+        "ENVIRONMENT": "production",
+        "SECRET_KEY": "x" * 50,
+        "ALLOWED_HOSTS": "a",
+    }
+    told = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        cwd=PROJECT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    line = json.loads(told.stderr)
+    assert (line["message"], line["levelname"], line["request_id"]) == ("it's done", "WARNING", "abc")
+
+
+def test_every_request_is_logged_with_its_id(api, caplog):
+    caplog.set_level(logging.DEBUG, logger="sessions_project.logs")
+    api.get("/livez", headers={"x-request-id": "trace-7"})
+    [record] = [record for record in caplog.records if record.name == "sessions_project.logs"]
+    assert record.getMessage().startswith("GET /livez 200 in ")

@@ -1,0 +1,68 @@
+"""Bad settings are refused with a hint before anything starts."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from conftest import PROJECT
+
+
+def check(module: str = "manage.py check", **environment: str) -> subprocess.CompletedProcess[str]:
+    values = {"DJANGO_SETTINGS_MODULE": "sessions_project.settings", **environment}
+    command = [sys.executable, *module.split()]
+    return subprocess.run(
+        command, cwd=PROJECT, env={**os.environ, **values}, capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+def test_the_defaults_are_good():
+    assert check().returncode == 0
+
+
+def test_production_is_good_with_a_key_and_hosts():
+    good = check(ENVIRONMENT="production", SECRET_KEY="x" * 50, ALLOWED_HOSTS="example.org")
+    assert good.returncode == 0, good.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"ENVIRONMENT": "staging"}, "E001"),
+        ({"ENVIRONMENT": "production", "ALLOWED_HOSTS": "a"}, "E002"),
+        ({"ENVIRONMENT": "production", "SECRET_KEY": "x" * 50}, "E003"),
+        ({"ENVIRONMENT": "production", "SECRET_KEY": "x" * 50, "ALLOWED_HOSTS": "a", "DEBUG": "1"}, "E004"),
+        ({"RETENTION_SECONDS": "0"}, "E010"),
+        ({"RETENTION_SECONDS": "700000000"}, "E010"),
+        ({"RETENTION_SECONDS": "a year"}, "Write a number, such as 31557600."),
+        ({"CASSANDRA_PORT": "0"}, "CASSANDRA_PORT is 0."),
+        ({"CASSANDRA_KEYSPACE": "it's"}, "E031"),
+        ({"CASSANDRA_REPLICATION": "three"}, "E032"),
+        ({"COUNTRY_SHARDS": "0"}, "E033"),
+        ({"REDIS_URL": "127.0.0.1"}, "E040"),
+    ],
+)
+def test_a_bad_value_is_refused_with_a_hint(environment, said):
+    refused = check(**environment)
+    assert refused.returncode == 1
+    assert said in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert "HINT: Write" in refused.stderr or "Write a number" in refused.stderr
+
+
+def test_the_server_refuses_a_port_that_is_taken():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        refused = check("-m sessions_project", PORT=str(port))
+    assert refused.returncode == 1
+    assert f"Another program listens on 127.0.0.1:{port}." in refused.stderr
+
+
+def test_the_server_refuses_them_too():
+    refused = check("-m sessions_project", COUNTRY_SHARDS="0")
+    assert refused.returncode == 1
+    assert "E033" in refused.stderr
