@@ -1,0 +1,7 @@
+"""The write side: tables, rules, ingest, import."""
+
+from django.apps import AppConfig
+
+
+class EventsConfig(AppConfig):
+    name = "events"

@@ -1,0 +1,154 @@
+"""What an event is, how long it lives, and in which hour it falls. No Django, no driver, no clock.
+
+Moments are whole milliseconds since 1970 in UTC (``ts_ms``, ``now_ms``), as Cassandra stores them.
+"""
+
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+START: Literal["start"] = "start"
+END: Literal["end"] = "end"
+Kind = Literal["start", "end"]
+
+SECOND_MS = 1_000
+HOUR_MS = 3_600 * SECOND_MS
+DAY_MS = 24 * HOUR_MS
+
+PLAYER_ID = re.compile(r"[A-Za-z0-9_.:@-]{1,64}\Z")
+COUNTRY = re.compile(r"[A-Za-z]{2}\Z")
+SESSION_ID = re.compile(r"[0-9a-fA-F]{8}(-?)[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{12}\Z")
+# ISO 8601's calendar form, the one that every language writes; week dates and the like are not for timestamps.
+TIMESTAMP = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?([Zz]|[+-]\d\d(:?\d\d)?)?\Z", flags=re.ASCII
+)
+# A report reads every shard of an hour: more would cost it more than a smaller partition saves.
+MOST_SHARDS = 64
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A session started or ended. ``country`` is upper-case, and never None on a start."""
+
+    kind: Kind
+    player_id: str
+    session_id: uuid.UUID
+    ts_ms: int
+    country: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The moments after ``from_ms`` up to and including ``to_ms``."""
+
+    from_ms: int
+    to_ms: int
+
+    def hours(self) -> range:
+        """Every hour that has a moment of the window, as the millisecond in which it begins."""
+        return range(hour_of(self.from_ms), self.to_ms + 1, HOUR_MS)
+
+    def covers_hour(self, hour_ms: int) -> bool:
+        """Whether every moment of the hour is inside."""
+        return self.from_ms < hour_ms and hour_ms + HOUR_MS - 1 <= self.to_ms
+
+
+def hour_of(ts_ms: int) -> int:
+    """The beginning of the hour that ``ts_ms`` falls in."""
+    return ts_ms - ts_ms % HOUR_MS
+
+
+def day_of(ts_ms: int) -> int:
+    """The beginning of the UTC day that ``ts_ms`` falls in."""
+    return ts_ms - ts_ms % DAY_MS
+
+
+def remaining_seconds(*, ts_ms: int, now_ms: int, retention_seconds: int) -> int:
+    """Whole seconds until what happened at ``ts_ms`` is older than the retention; 0 or less: it is too old to keep.
+
+    Rounded down, so that nothing outlives the retention, and 0, which Cassandra reads as "for ever", is never a TTL.
+    """
+    return (ts_ms + retention_seconds * SECOND_MS - now_ms) // SECOND_MS
+
+
+def hour_ttl_seconds(hour_ms: int, *, now_ms: int, retention_seconds: int) -> int:
+    """Whole seconds until the last moment of an hour is older than the retention."""
+    return remaining_seconds(ts_ms=hour_ms + HOUR_MS, now_ms=now_ms, retention_seconds=retention_seconds)
+
+
+def parse_timestamp(text: str) -> int:
+    """Milliseconds of an ISO 8601 date and time; without an offset it is UTC, finer fractions are cut off.
+
+    Raises ValueError when it is none, or no moment between the years 1 and 9999 in UTC.
+    """
+    if not TIMESTAMP.match(text):
+        raise ValueError("not an ISO 8601 date and time")
+    moment = datetime.fromisoformat(text.upper().replace(",", "."))
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def parse_session_id(text: str) -> uuid.UUID:
+    """The UUID of 32 hexadecimal digits with or without the four dashes; raises ValueError."""
+    if not SESSION_ID.match(text):
+        raise ValueError("not a UUID")
+    return uuid.UUID(text)
+
+
+def format_timestamp(ts_ms: int) -> str:
+    """ISO 8601 in UTC with milliseconds, such as ``2016-12-02T12:48:05.520Z``."""
+    return (_EPOCH + ts_ms * _MILLISECOND).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def shard_of(session_id: uuid.UUID, shards: int) -> int:
+    """In which of the ``shards`` partitions of its country and hour a session lies: a retry meets its own row."""
+    return session_id.int % shards
+
+
+def parse_shards(text: str) -> Mapping[str, int]:
+    """``"1,US=4"`` as ``{"": 1, "US": 4}``, where "" stands for every other country. Raises ValueError."""
+    shards = {"": 1}
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        country, equals, number = item.rpartition("=")
+        if equals and not COUNTRY.match(country):
+            raise ValueError(f"{country!r} is not a country of two letters")
+        if not number.isdecimal() or not 1 <= int(number) <= MOST_SHARDS:
+            raise ValueError(f"{number!r} is not a number from 1 to {MOST_SHARDS}")
+        shards[country.upper()] = int(number)
+    return shards
+
+
+def plain_event(item: Any, *, now_ms: int, latest_ms: int, new_session_id: Callable[[], uuid.UUID]) -> Event | None:
+    """The event that ``item`` plainly is; None: the serializer, which has the last word and the error texts, decides.
+
+    Accepts nothing that the serializer refuses, and gives the same event: tests/test_plain_event.py proves it. It is
+    here because a serializer takes 30 µs for an event and this 4 µs.
+    """
+    if type(item) is not dict:
+        return None
+    kind, player_id, country = item.get("event"), item.get("player_id"), item.get("country")
+    session_id, ts = item.get("session_id"), item.get("ts")
+    if kind not in (START, END) or type(player_id) is not str or not PLAYER_ID.match(player_id):
+        return None
+    if country is None:
+        if kind == START or "country" in item:
+            return None
+    elif type(country) is not str or not COUNTRY.match(country):
+        return None
+    if (session_id is None and "session_id" in item) or (ts is None and "ts" in item):
+        return None
+    try:
+        ts_ms = now_ms if ts is None else parse_timestamp(ts)
+        session = new_session_id() if session_id is None else parse_session_id(session_id)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    if ts_ms > latest_ms:
+        return None
+    return Event(kind, player_id, session, ts_ms, country and country.upper())

@@ -1,0 +1,95 @@
+"""The four tables, one per question; ``manage.py sync_cassandra`` creates them. Queries live elsewhere.
+
+Every write names ``USING TIMESTAMP <event time in µs> AND TTL <event time + retention - now>``: sending an event again
+changes nothing, and a row goes exactly one retention after the event happened, however late it arrived.
+"""
+
+from cassandra.cqlengine import columns
+from cassandra.cqlengine.models import Model
+
+# Rows of one year in 25 windows: 20 to 30 are what the documentation of Cassandra's TimeWindowCompactionStrategy
+# advises; whole files of expired rows are then dropped without being rewritten.
+COUNTRY_COMPACTION = {
+    "class": "TimeWindowCompactionStrategy",
+    "compaction_window_unit": "DAYS",
+    "compaction_window_size": "15",
+}
+# 5.0's strategy for reads that cross all time; T4 behaves like the size-tiered default under our mixed load.
+PLAYER_COMPACTION = {"class": "UnifiedCompactionStrategy", "scaling_parameters": "T4"}
+
+
+class SessionByCountry(Model):
+    """Which sessions started in a country during an hour, newest first?
+
+    A partition is one shard of one country and hour: 100 MB at about 350 starts a second. Rows go one retention after
+    the start. Both clustering columns descend, so that one tuple comparison continues a page.
+    """
+
+    __table_name__ = "session_by_country"
+    __options__ = {"compaction": COUNTRY_COMPACTION}
+
+    country = columns.Text(partition_key=True)  # two upper-case letters
+    hour = columns.DateTime(partition_key=True)  # its beginning, UTC
+    shard = columns.Integer(partition_key=True)  # session_id mod COUNTRY_SHARDS
+    ts = columns.DateTime(primary_key=True, clustering_order="DESC")  # when the session started
+    session_id = columns.UUID(primary_key=True, clustering_order="DESC")  # two starts in one millisecond are two rows
+    player_id = columns.Text()
+
+
+class SessionByPlayerId(Model):
+    """When did this session of this player start and end, and where?
+
+    A partition is one player: a hundred sessions a day for a year are 4 MB. A start writes ``started_at`` and
+    ``country``, an end writes ``ended_at``; the columns are disjoint, so either may come first and nothing is read
+    before a write. Each column goes one retention after its own event.
+    """
+
+    __table_name__ = "session_by_player_id"
+    __options__ = {"compaction": PLAYER_COMPACTION}
+
+    player_id = columns.Text(partition_key=True)
+    session_id = columns.UUID(primary_key=True)
+    country = columns.Text()  # of the start; null until it has come
+    started_at = columns.DateTime()  # of the latest start; null until it has come
+    ended_at = columns.DateTime()  # of the latest end; null while the session is open
+
+
+class CompletedSessionByPlayerId(Model):
+    """In which order did this player's sessions end, newest first?
+
+    A partition is one player, a row each end event. When a session has two ends, the row of the earlier one is stale:
+    readers drop a row whose ``ended_at`` is not that of its session. Rows go one retention after the end.
+    """
+
+    __table_name__ = "completed_session_by_player_id"
+    __options__ = {"compaction": PLAYER_COMPACTION}
+
+    player_id = columns.Text(partition_key=True)
+    ended_at = columns.DateTime(primary_key=True, clustering_order="DESC")
+    session_id = columns.UUID(primary_key=True, clustering_order="DESC")
+
+
+class CountryHour(Model):
+    """Which countries have starts in which hours, over how many shards, and how many?
+
+    A partition is one day: at most 24 hours x 676 countries. ``shards`` and ``touched`` are written with the events,
+    the rest by the first report that needs an hour or day that is over: see events/counts.py. Rows go one retention
+    after their hour.
+    """
+
+    __table_name__ = "country_hour"
+    __options__ = {"compaction": PLAYER_COMPACTION}
+
+    day = columns.DateTime(partition_key=True)  # its beginning, UTC
+    hour = columns.DateTime(primary_key=True)
+    country = columns.Text(primary_key=True)
+    shards = columns.Integer()  # the most that any writer used: written at timestamp hour + N, so the largest wins
+    touched = columns.Map(columns.Text, columns.BigInt)  # who wrote into this hour after it was over: writer, version
+    starts = columns.BigInt()  # how many starts the whole hour held
+    counted = columns.Text()  # a fingerprint of ``touched`` when they were counted
+    day_touched = columns.Map(columns.Text, columns.BigInt, static=True)  # the same for all hours of the day
+    day_starts = columns.Text(static=True)  # {country: [shards, starts of hour 0, of hour 1, ...]} as JSON
+    day_counted = columns.Text(static=True)  # a fingerprint of ``day_touched`` when they were counted
+
+
+TABLES: tuple[type[Model], ...] = (SessionByCountry, SessionByPlayerId, CompletedSessionByPlayerId, CountryHour)

@@ -1,0 +1,74 @@
+"""Bodies of bounded size, plain or gzip, as JSON."""
+
+import zlib
+from collections.abc import Mapping
+from io import BytesIO
+from typing import IO, Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from rest_framework.exceptions import ParseError
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import JSONRenderer
+from rest_framework.utils import json
+
+from sessions_project.problems import PayloadTooLarge, UnsupportedContentEncoding
+
+GZIP_WINDOW = zlib.MAX_WBITS | 16  # zlib's word for "with a gzip header"
+
+
+class EventsParser(BaseParser):
+    """JSON of at most MAX_BODY_BYTES, counted after inflating; ``Content-Encoding: gzip`` is understood.
+
+    Raises ParseError, PayloadTooLarge, UnsupportedContentEncoding. Not DRF's JSONParser, for which DRF reads all of
+    the body before anyone can count.
+    """
+
+    media_type = "application/json"
+    renderer_class = JSONRenderer  # of the browsable API's form
+
+    def parse(
+        self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> Any:
+        request = (parser_context or {})["request"]
+        body = read_body(stream, encoding=request.headers.get("Content-Encoding", "identity").strip().lower())
+        try:
+            return json.loads(body.decode())
+        except UnicodeDecodeError as error:
+            raise ParseError(f"The body is not UTF-8: byte {error.start} is wrong.") from None
+        except ValueError as error:
+            raise ParseError(f"The body is not JSON: {error}") from None
+        except RecursionError:
+            raise ParseError("The JSON is nested too deeply.") from None
+
+
+def read_body(stream: IO[bytes], *, encoding: str) -> bytes:
+    """The inflated body."""
+    if encoding not in ("identity", "gzip", "x-gzip", ""):
+        raise UnsupportedContentEncoding
+    body = stream.read(settings.MAX_BODY_BYTES + 1)
+    if len(body) > settings.MAX_BODY_BYTES:
+        raise PayloadTooLarge
+    return body if encoding in ("identity", "") else _inflated(body)
+
+
+def with_length(request: HttpRequest) -> HttpRequest:
+    """The request, whose body Django would not see when the client sent it in chunks, without its length."""
+    if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
+        body = request.META["wsgi.input"].read(settings.MAX_BODY_BYTES + 1)
+        request._stream = BytesIO(body)  # where Django keeps it
+        request.META["CONTENT_LENGTH"] = str(len(body))
+    return request
+
+
+def _inflated(body: bytes) -> bytes:
+    inflator = zlib.decompressobj(GZIP_WINDOW)
+    try:
+        inflated = inflator.decompress(body, settings.MAX_BODY_BYTES + 1)
+    except zlib.error:
+        raise ParseError("The body is not gzip, though Content-Encoding says so.") from None
+    if len(inflated) > settings.MAX_BODY_BYTES:
+        raise PayloadTooLarge
+    if not inflator.eof:
+        raise ParseError("The gzip body ends too early.")
+    return inflated

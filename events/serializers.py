@@ -1,0 +1,191 @@
+"""The shape of events, of batches and of the replies to them. The authority on what is valid, for HTTP and imports."""
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+
+from events import domain
+from events.validators import BatchSizeValidator
+
+
+class StrictCharField(serializers.CharField):
+    """Text as sent: not trimmed, and no other JSON type is turned into it."""
+
+    default_error_messages = {"invalid": "Send a string."}
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(trim_whitespace=False, **options)
+
+    def to_internal_value(self, value: Any) -> str:
+        if not isinstance(value, str):
+            self.fail("invalid")
+        return value
+
+
+class KindField(StrictCharField):
+    """``start`` or ``end``."""
+
+    def to_internal_value(self, value: Any) -> str:
+        kind = super().to_internal_value(value)
+        if kind not in (domain.START, domain.END):
+            raise ValidationError("Send 'start' or 'end'.", code="invalid_choice")
+        return kind
+
+
+class PlayerIdField(StrictCharField):
+    """1 to 64 characters of ``A-Z a-z 0-9 _ . : @ -``, given back exactly as sent."""
+
+    def to_internal_value(self, value: Any) -> str:
+        player_id = super().to_internal_value(value)
+        if not domain.PLAYER_ID.match(player_id):
+            raise ValidationError("Send 1 to 64 characters of A-Z a-z 0-9 _ . : @ -", code="invalid_player_id")
+        return player_id
+
+
+class SessionIdField(StrictCharField):
+    """A UUID with or without dashes."""
+
+    def to_internal_value(self, value: Any) -> uuid.UUID:  # type: ignore[override]  # a field's values may differ in type
+        try:
+            return domain.parse_session_id(super().to_internal_value(value))
+        except ValueError:
+            raise ValidationError("Send a UUID, with or without dashes.", code="invalid_session_id") from None
+
+
+class TimestampField(StrictCharField):
+    """ISO 8601; without an offset it is UTC. Milliseconds since 1970 inside."""
+
+    def to_internal_value(self, value: Any) -> int:  # type: ignore[override]  # a field's values may differ in type
+        try:
+            return domain.parse_timestamp(super().to_internal_value(value))
+        except ValueError:
+            raise ValidationError(
+                "Send an ISO 8601 date and time, such as 2016-12-02T12:48:05.520Z; in a URL write + as %2B.",
+                code="invalid_timestamp",
+            ) from None
+
+
+class CountryField(StrictCharField):
+    """Two letters in any case, upper-case inside. The form is checked, not a list: XK, EU and ZZ are in use."""
+
+    def to_internal_value(self, value: Any) -> str:
+        country = super().to_internal_value(value)
+        if not domain.COUNTRY.match(country):
+            raise ValidationError("Send a country code of two letters.", code="invalid_country")
+        return country.upper()
+
+
+class EventBatchSerializer(serializers.ListSerializer[Any]):
+    """A batch of 1 to 10 events, each judged on its own."""
+
+    batch_size = BatchSizeValidator()
+
+    def judge(self, batch: Sequence[Any], *, now_ms: int) -> list[domain.Event | ValidationError]:
+        """For each item the event that it is, or what is wrong with it; ValidationError when the size is wrong."""
+        self.batch_size(batch)
+        return [self.child.judge(item, now_ms=now_ms) for item in batch]  # type: ignore[union-attr]  # always ours
+
+
+@extend_schema_serializer(component_name="Event")
+class EventSerializer(serializers.Serializer[Any]):
+    """One session event."""
+
+    event = extend_schema_field({"type": "string", "enum": [domain.START, domain.END]})(KindField)(
+        help_text="What happened."
+    )
+    player_id = extend_schema_field({"type": "string", "pattern": "^[A-Za-z0-9_.:@-]{1,64}$"})(PlayerIdField)(
+        help_text="1 to 64 characters of A-Z a-z 0-9 _ . : @ -, given back exactly as sent."
+    )
+    session_id = extend_schema_field(OpenApiTypes.UUID)(SessionIdField)(
+        required=False, help_text="With or without dashes. Left out: the service makes one and returns it."
+    )
+    ts = extend_schema_field(OpenApiTypes.DATETIME)(TimestampField)(
+        required=False,
+        help_text="ISO 8601; no offset means UTC; kept in milliseconds. Left out: the time of receipt. "
+        "At most 5 minutes in the future; older than a year: discarded.",
+    )
+    country = extend_schema_field({"type": "string", "pattern": "^[A-Za-z]{2}$"})(CountryField)(
+        required=False, help_text="Two letters in any case. Required on a start; checked and not kept on an end."
+    )
+
+    class Meta:
+        list_serializer_class = EventBatchSerializer
+
+    def judge(
+        self, item: Any, *, now_ms: int, new_session_id: Callable[[], uuid.UUID] = uuid.uuid4
+    ) -> domain.Event | ValidationError:
+        """The event that ``item`` is, or what is wrong with it."""
+        latest_ms = now_ms + settings.FUTURE_TOLERANCE_SECONDS * domain.SECOND_MS
+        plain = domain.plain_event(item, now_ms=now_ms, latest_ms=latest_ms, new_session_id=new_session_id)
+        if plain is not None:
+            return plain
+        return self.judge_thoroughly(item, now_ms=now_ms, latest_ms=latest_ms, new_session_id=new_session_id)
+
+    def judge_thoroughly(
+        self, item: Any, *, now_ms: int, latest_ms: int, new_session_id: Callable[[], uuid.UUID]
+    ) -> domain.Event | ValidationError:
+        """The same by the fields of this serializer, which have the last word."""
+        if not isinstance(item, Mapping):
+            return ValidationError({"non_field_errors": ["Send an object for each event."]}, code="not_an_object")
+        try:
+            fields = self.to_internal_value(item)
+        except ValidationError as error:
+            return error
+        ts_ms = fields.get("ts", now_ms)
+        if ts_ms > latest_ms:
+            late = (
+                f"This is more than {settings.FUTURE_TOLERANCE_SECONDS} s in the future. Is the sender's clock right?"
+            )
+            return ValidationError({"ts": [late]}, code="in_the_future")
+        if fields["event"] == domain.START and "country" not in fields:
+            return ValidationError({"country": ["A start needs a country."]}, code="required")
+        return domain.Event(
+            kind=fields["event"],
+            player_id=fields["player_id"],
+            session_id=fields["session_id"] if "session_id" in fields else new_session_id(),
+            ts_ms=ts_ms,
+            country=fields.get("country"),
+        )
+
+
+class FieldErrorSerializer(serializers.Serializer[Any]):
+    """One wrong value."""
+
+    pointer = serializers.CharField(help_text="JSON pointer (RFC 6901) to the value, such as /3/ts.")
+    code = serializers.CharField(help_text="For programs; stable.")
+    detail = serializers.CharField(help_text="For people: what to send instead.")
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """A problem detail (RFC 9457)."""
+
+    type = serializers.CharField(help_text="Names the kind of problem; stable.")
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    errors = FieldErrorSerializer(many=True, required=False)  # type: ignore[assignment]  # hides DRF's property on purpose
+
+
+class EventResultSerializer(serializers.Serializer[Any]):
+    """What became of one event of the batch."""
+
+    session_id = serializers.UUIDField(required=False, help_text="As sent, or made here; absent when invalid.")
+    status = serializers.ChoiceField(
+        choices=["stored", "discarded", "invalid"], help_text="discarded: older than the retention."
+    )
+    errors = FieldErrorSerializer(many=True, required=False)  # type: ignore[assignment]  # hides DRF's property on purpose
+
+
+class ReceiptSerializer(serializers.Serializer[Any]):
+    """What became of a batch; ``results`` are in the order of the events."""
+
+    stored = serializers.IntegerField(help_text="Durable in Cassandra.")
+    discarded = serializers.IntegerField(help_text="Too old to keep.")
+    invalid = serializers.IntegerField(required=False, help_text="Only with Prefer: handling=lenient.")
+    results = EventResultSerializer(many=True)

@@ -1,0 +1,154 @@
+"""The write path of both doors, HTTP and import: which rows an event makes, and when they are durable."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+from django.conf import settings
+
+from events import domain
+from events.domain import Event
+from sessions_project import cassandra
+from sessions_project.cassandra import Statement
+
+INSERT_START = """
+    INSERT INTO {keyspace}.session_by_country (country, hour, shard, ts, session_id, player_id)
+    VALUES (?, ?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?"""
+INSERT_STARTED = """
+    INSERT INTO {keyspace}.session_by_player_id (player_id, session_id, started_at, country)
+    VALUES (?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?"""
+INSERT_ENDED = """
+    INSERT INTO {keyspace}.session_by_player_id (player_id, session_id, ended_at)
+    VALUES (?, ?, ?) USING TIMESTAMP ? AND TTL ?"""
+INSERT_COMPLETED = """
+    INSERT INTO {keyspace}.completed_session_by_player_id (player_id, ended_at, session_id)
+    VALUES (?, ?, ?) USING TIMESTAMP ? AND TTL ?"""
+INSERT_MARK = """
+    INSERT INTO {keyspace}.country_hour (day, hour, country, shards)
+    VALUES (?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?"""
+UPDATE_TOUCHED = """
+    UPDATE {keyspace}.country_hour USING TIMESTAMP ? AND TTL ?
+    SET touched = touched + ?, day_touched = day_touched + ? WHERE day = ? AND hour = ? AND country = ?"""
+
+# Cassandra's write timestamps are microseconds.
+MICROSECONDS = 1_000
+
+# Names this process in the touches that it leaves. Each writer has a cell of its own: were it one register for all, the
+# touch of a slow clock would hide behind that of a fast one.
+WRITER = uuid.uuid4().hex
+
+# A country, the beginning of an hour, and over how many shards it is spread.
+CountryHour = tuple[str, int, int]
+
+_parsed_shards = cache(domain.parse_shards)
+
+# The country hours whose mark this process has seen become durable. About 100 bytes each: 10 MB at most.
+MOST_REMEMBERED_MARKS = 100_000
+_marked: set[CountryHour] = set()
+
+
+def record_events(events: Sequence[Event], *, now_ms: int) -> list[bool]:
+    """Store the events in one logged batch, whole or not at all; for each, True: durable, False: too old, discarded.
+
+    Returns once the batch is durable at LOCAL_QUORUM. Recording the same events again leaves the same rows.
+    Raises StoreUnavailable: nothing is known to be stored, and recording again is safe.
+    """
+    kept = [young_enough(event, now_ms=now_ms) for event in events]
+    young = [event for event, keep in zip(events, kept, strict=True) if keep]
+    if young:
+        hours = country_hours(young)
+        unmarked = hours - _marked
+        statements = event_rows(young, now_ms=now_ms)
+        statements += mark_rows(unmarked, now_ms=now_ms)
+        statements += touch_rows(hours, now_ms=now_ms)
+        cassandra.execute_batch(statements)
+        remember_marks(unmarked)
+    return kept
+
+
+def young_enough(event: Event, *, now_ms: int) -> bool:
+    """Whether the event still has a second to live."""
+    return _ttl_seconds(event.ts_ms, now_ms) > 0
+
+
+def event_rows(events: Sequence[Event], *, now_ms: int) -> list[Statement]:
+    """The two rows of each event. Every event must be young enough to keep."""
+    return player_rows(events, now_ms=now_ms) + country_rows(events, now_ms=now_ms)
+
+
+def player_rows(events: Iterable[Event], *, now_ms: int) -> list[Statement]:
+    """The rows that lie in the partitions of the players: one for a start, two for an end."""
+    rows: list[Statement] = []
+    for event in events:
+        ts, player, session = event.ts_ms, event.player_id, event.session_id
+        when = (ts * MICROSECONDS, _ttl_seconds(ts, now_ms))
+        if event.kind == domain.START:
+            rows.append((INSERT_STARTED, (player, session, ts, event.country, *when)))
+        else:
+            rows.append((INSERT_ENDED, (player, session, ts, *when)))
+            rows.append((INSERT_COMPLETED, (player, ts, session, *when)))
+    return rows
+
+
+def country_rows(events: Iterable[Event], *, now_ms: int) -> list[Statement]:
+    """The rows that lie in the partitions of countries and hours: one for a start, none for an end."""
+    rows: list[Statement] = []
+    for event in events:
+        if event.kind == domain.START:
+            ts, country, session = event.ts_ms, event.country, event.session_id
+            shard = domain.shard_of(session, shards_of(country))
+            when = (ts * MICROSECONDS, _ttl_seconds(ts, now_ms))
+            rows.append((INSERT_START, (country, domain.hour_of(ts), shard, ts, session, event.player_id, *when)))
+    return rows
+
+
+def country_hours(events: Iterable[Event]) -> set[CountryHour]:
+    """Every country hour that the starts among the events fall in."""
+    return {
+        (event.country, domain.hour_of(event.ts_ms), shards_of(event.country))
+        for event in events
+        if event.kind == domain.START and event.country
+    }
+
+
+def mark_rows(hours: Iterable[CountryHour], *, now_ms: int) -> list[Statement]:
+    """The rows that make country hours known to the reports."""
+    return [
+        (
+            INSERT_MARK,
+            (domain.day_of(hour), hour, country, shards, hour * MICROSECONDS + shards, _hour_ttl(hour, now_ms)),
+        )
+        for country, hour, shards in hours
+    ]
+
+
+def touch_rows(hours: Iterable[CountryHour], *, now_ms: int) -> list[Statement]:
+    """For country hours that are over: the rows that make every count taken before invalid."""
+    touch = {WRITER: now_ms}
+    when = now_ms * MICROSECONDS
+    return [
+        (UPDATE_TOUCHED, (when, _hour_ttl(hour, now_ms), touch, touch, domain.day_of(hour), hour, country))
+        for country, hour, _ in hours
+        if hour + domain.HOUR_MS <= now_ms
+    ]
+
+
+def remember_marks(hours: Iterable[CountryHour]) -> None:
+    """Leave these marks out from now on; only for marks that are durable."""
+    if len(_marked) > MOST_REMEMBERED_MARKS:
+        _marked.clear()
+    _marked.update(hours)
+
+
+def shards_of(country: str | None) -> int:
+    """Over how many partitions a new start of the country is spread."""
+    shards = _parsed_shards(settings.COUNTRY_SHARDS)
+    return shards.get(country or "", shards[""])
+
+
+def _ttl_seconds(ts_ms: int, now_ms: int) -> int:
+    return domain.remaining_seconds(ts_ms=ts_ms, now_ms=now_ms, retention_seconds=settings.RETENTION_SECONDS)
+
+
+def _hour_ttl(hour_ms: int, now_ms: int) -> int:
+    return domain.hour_ttl_seconds(hour_ms, now_ms=now_ms, retention_seconds=settings.RETENTION_SECONDS)

@@ -1,0 +1,129 @@
+"""Receiving events."""
+
+import time
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpRequest
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiResponse,
+    extend_schema,
+)
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from events import schema
+from events.domain import Event
+from events.parsers import EventsParser, with_length
+from events.serializers import EventBatchSerializer, EventSerializer
+from events.services import record_events
+from sessions_project.problems import InvalidFields, field_errors
+
+LENIENT = "handling=lenient"
+
+
+class EventViewSet(ViewSet):
+    """Send 1 to 10 session events as a JSON array, or one event as an object.
+
+    The reply says for each event what became of it, and comes only when the stored ones are durable. Any invalid event
+    refuses the whole batch, unless you send `Prefer: handling=lenient`. Sending a batch again changes nothing.
+    """
+
+    parser_classes = [EventsParser]
+    example_body: Any = schema.EXAMPLE_BATCH
+    # Built once: DRF copies every field for each new serializer.
+    batch_serializer = EventBatchSerializer(child=EventSerializer())
+
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        return super().initialize_request(with_length(request), *args, **kwargs)
+
+    @extend_schema(
+        operation_id="record_events",
+        summary="Store 1 to 10 session events",
+        tags=["events"],
+        request=schema.EVENT_OR_BATCH,
+        parameters=[schema.PREFER, schema.CONTENT_ENCODING, schema.PREFERENCE_APPLIED, *schema.COMMON_HEADERS],
+        responses={
+            201: schema.RECEIPT,
+            207: schema.LENIENT_RECEIPT,
+            **schema.problems(400, 406, 413, 415, 503),
+        },
+        examples=schema.BATCH_EXAMPLES,
+    )
+    def create(self, request: Request) -> Response:
+        now_ms = time.time_ns() // 1_000_000
+        lenient = LENIENT in request.headers.get("Prefer", "").lower().replace(" ", "")
+        judged = self.judge(request.data, now_ms=now_ms, lenient=lenient)
+        results = record(judged, now_ms=now_ms)
+        invalid = sum(isinstance(verdict, ValidationError) for verdict in judged)
+        receipt = {"stored": _number_of("stored", results), "discarded": _number_of("discarded", results)}
+        if invalid:
+            receipt["invalid"] = invalid
+        return Response(
+            {**receipt, "results": results},
+            status=HTTPStatus.MULTI_STATUS if invalid else HTTPStatus.CREATED,
+            headers={"Preference-Applied": LENIENT} if lenient else None,
+        )
+
+    def judge(self, body: Any, *, now_ms: int, lenient: bool = False) -> list[Event | ValidationError]:
+        """Each event of the body, or what is wrong with it; InvalidFields when the body must be refused whole."""
+        single = isinstance(body, dict)
+        batch = [body] if single else body
+        if not isinstance(batch, list):
+            raise InvalidFields([_body_error("not_a_batch", "Send a JSON array of 1 to 10 events, or one event.")])
+        judged = self.batch_serializer.judge(batch, now_ms=now_ms)
+        errors = [
+            error
+            for index, verdict in enumerate(judged)
+            if isinstance(verdict, ValidationError)
+            for error in field_errors(verdict.detail, "" if single else f"/{index}")
+        ]
+        if errors and not lenient:
+            raise InvalidFields(errors)
+        return judged
+
+
+class EventHandlerViewSet(EventViewSet):
+    """The earlier address: one event object, answered with 204 and no body."""
+
+    example_body = schema.EXAMPLE_EVENT
+
+    @extend_schema(
+        operation_id="event_handler",
+        summary="Store one session event (earlier address)",
+        description="Use `POST /api/v1/events/` in new clients.",
+        tags=["earlier addresses"],
+        request=EventSerializer,
+        parameters=[schema.CONTENT_ENCODING, *schema.COMMON_HEADERS],
+        responses={
+            204: OpenApiResponse(description="Durable, or too old and discarded."),
+            **schema.problems(400, 406, 413, 415, 503),
+        },
+        examples=[OpenApiExample("a start", value=schema.EXAMPLE_EVENT, request_only=True)],
+    )
+    def create(self, request: Request) -> Response:
+        now_ms = time.time_ns() // 1_000_000
+        record(self.judge(request.data, now_ms=now_ms), now_ms=now_ms)
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+
+def record(judged: list[Event | ValidationError], *, now_ms: int) -> list[dict[str, Any]]:
+    """Store the events among the verdicts and tell, in their order, what became of each."""
+    stored = iter(record_events([verdict for verdict in judged if isinstance(verdict, Event)], now_ms=now_ms))
+    return [
+        {"session_id": str(verdict.session_id), "status": "stored" if next(stored) else "discarded"}
+        if isinstance(verdict, Event)
+        else {"status": "invalid", "errors": field_errors(verdict.detail, f"/{index}")}
+        for index, verdict in enumerate(judged)
+    ]
+
+
+def _number_of(status: str, results: list[dict[str, Any]]) -> int:
+    return sum(result["status"] == status for result in results)
+
+
+def _body_error(code: str, detail: str) -> dict[str, str]:
+    return {"pointer": "", "code": code, "detail": detail}
