@@ -1,0 +1,7 @@
+"""The read side: reports."""
+
+from django.apps import AppConfig
+
+
+class ReportsConfig(AppConfig):
+    name = "reports"

@@ -1,0 +1,24 @@
+"""The opaque place in a list that ``next`` carries: signed, so that a forged one is told from a true one."""
+
+import uuid
+
+from django.core import signing
+from rest_framework.exceptions import ValidationError
+
+from reports.selectors import Position
+
+
+def encode_cursor(position: Position, *, report: str) -> str:
+    """The cursor of ``position`` in one kind of report."""
+    return signing.dumps([position.ts_ms, position.session_id.hex], salt=report)
+
+
+def decode_cursor(cursor: str, *, report: str) -> Position:
+    """The position; ValidationError for anything that encode_cursor did not make for this kind of report."""
+    try:
+        ts_ms, session_id = signing.loads(cursor, salt=report)
+        return Position(ts_ms, uuid.UUID(session_id))
+    except (signing.BadSignature, ValueError):
+        raise ValidationError(
+            {"cursor": ["This cursor was not made here. Take it from 'next' as it is."]}, code="invalid_cursor"
+        ) from None

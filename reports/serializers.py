@@ -1,0 +1,153 @@
+"""The questions of the reports, as query parameters, and the shapes of their answers."""
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+
+from events.serializers import CountryField, PlayerIdField, TimestampField
+
+# A leap year.
+MOST_HOURS = 8784
+DEFAULT_HOURS = 24
+Shape = serializers.Serializer[Any]
+
+
+class WindowQuerySerializer(Shape):
+    """The hours before a moment."""
+
+    hours = serializers.IntegerField(
+        min_value=1, max_value=MOST_HOURS, default=DEFAULT_HOURS, help_text="How many hours to look back."
+    )
+    as_of = extend_schema_field(OpenApiTypes.DATETIME)(TimestampField)(
+        required=False, help_text="The end of the window, ISO 8601; default now. The same as_of gives the same report."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        now_ms = self.context["now_ms"]
+        if attrs.setdefault("as_of", now_ms) > now_ms:
+            raise ValidationError({"as_of": ["This is in the future. Leave as_of out for now."]}, code="in_the_future")
+        return attrs
+
+
+class StartsQuerySerializer(WindowQuerySerializer):
+    """Of every country."""
+
+    sessions = serializers.IntegerField(
+        min_value=0, max_value=100, default=10, help_text="How many of each country's newest sessions to list."
+    )
+
+
+class CountryStartsQuerySerializer(WindowQuerySerializer):
+    """Of one country, paged."""
+
+    limit = serializers.IntegerField(min_value=1, max_value=1000, default=100, help_text="Sessions of one page.")
+    cursor = serializers.CharField(required=False, help_text="From `next` of the page before.")
+
+
+class TimelineQuerySerializer(WindowQuerySerializer):
+    """Per hour."""
+
+    country = extend_schema_field({"type": "string", "pattern": "^[A-Za-z]{2}$"})(CountryField)(
+        required=False, help_text="Only this country."
+    )
+
+
+class PlayerQuerySerializer(Shape):
+    """Of one player, paged."""
+
+    limit = serializers.IntegerField(min_value=1, max_value=100, default=20, help_text="Sessions of one page.")
+    cursor = serializers.CharField(required=False, help_text="From `next` of the page before.")
+
+
+class PathSerializer(Shape):
+    """What stands in an address."""
+
+    country = CountryField(required=False)
+    player_id = PlayerIdField(required=False)
+
+
+class WindowSerializer(Shape):
+    """The window that was asked for: after ``from``, up to and including ``to``."""
+
+    hours = serializers.IntegerField()
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """``from`` is a word of Python, so it cannot be an attribute."""
+        moments = {"from": serializers.DateTimeField(), "to": serializers.DateTimeField()}
+        return {**super().get_fields(), **moments}
+
+
+class StartSerializer(Shape):
+    """A session that started."""
+
+    session_id = serializers.UUIDField()
+    player_id = serializers.CharField()
+    ts = serializers.DateTimeField()
+
+
+class CountrySerializer(Shape):
+    """One country of the report."""
+
+    country = serializers.CharField()
+    starts = serializers.IntegerField(help_text="Exact.")
+    sessions = StartSerializer(many=True, help_text="The newest.")
+    url = serializers.URLField(help_text="Every session of this country.")
+
+
+class StartsReportSerializer(WindowSerializer):
+    """Start sessions for each country, most first."""
+
+    total = serializers.IntegerField()
+    countries = CountrySerializer(many=True)
+
+
+class CountryStartsReportSerializer(WindowSerializer):
+    """Start sessions of one country, newest first."""
+
+    country = serializers.CharField()
+    starts = serializers.IntegerField(help_text="Of the whole window, exact.")
+    next = serializers.URLField(allow_null=True, help_text="The next page; null on the last.")
+    results = StartSerializer(many=True)
+
+
+class TimelinePointSerializer(Shape):
+    """One hour."""
+
+    hour = serializers.DateTimeField(help_text="Its beginning.")
+    starts = serializers.IntegerField(help_text="Those inside the window.")
+
+
+class TimelineReportSerializer(WindowSerializer):
+    """Starts per hour, oldest first, hours without starts included."""
+
+    country = serializers.CharField(allow_null=True)
+    total = serializers.IntegerField()
+    points = TimelinePointSerializer(many=True)
+
+
+class CompletedSessionSerializer(Shape):
+    """A session that has ended."""
+
+    session_id = serializers.UUIDField()
+    country = serializers.CharField(allow_null=True, help_text="Null while its start has not come.")
+    started_at = serializers.DateTimeField(allow_null=True, help_text="Null while its start has not come.")
+    ended_at = serializers.DateTimeField()
+    duration_seconds = serializers.FloatField(allow_null=True, help_text="Null while its start has not come.")
+
+
+class PlayerReportSerializer(Shape):
+    """Completed sessions of a player, newest end first."""
+
+    player_id = serializers.CharField()
+    next = serializers.URLField(allow_null=True, help_text="The next page; null on the last.")
+    results = CompletedSessionSerializer(many=True)
+
+
+class EarlierStartSerializer(StartSerializer):
+    """A start, in the shape of the earlier address."""
+
+    event = serializers.ChoiceField(choices=["start"])
+    country = serializers.CharField()

@@ -1,0 +1,228 @@
+"""The start sessions of the last hours: all countries, one country, the timeline."""
+
+import time
+import uuid
+from collections import Counter
+
+import pytest
+
+from events.domain import HOUR_MS, Event, format_timestamp, hour_of, parse_timestamp
+from events.services import record_events
+from reports.selectors import report_window, starts_by_country, starts_by_hour, starts_of_country
+from sessions_project import cassandra
+
+STARTS = "/api/v1/reports/starts/"
+
+
+def record_starts(country: str, *moments: int, now_ms: int, session: uuid.UUID | None = None) -> list[Event]:
+    events = [Event("start", f"p{uuid.uuid4().hex[:8]}", session or uuid.uuid4(), ts, country) for ts in moments]
+    for first in range(0, len(events), 10):
+        record_events(events[first : first + 10], now_ms=now_ms)
+    return events
+
+
+def of_country(report: dict, country: str) -> dict:
+    return next(one for one in report["countries"] if one["country"] == country)
+
+
+def test_it_works(api, country, now_ms):
+    newer, older = now_ms - 60_000, now_ms - 120_000
+    events = record_starts(country, older, newer, now_ms=now_ms)
+    report = api.get(STARTS, {"hours": 1}).json()
+    found = of_country(report, country)
+    assert found["starts"] == 2
+    assert [session["ts"] for session in found["sessions"]] == [format_timestamp(newer), format_timestamp(older)]
+    assert found["sessions"][1]["player_id"] == events[0].player_id
+    assert report["total"] == sum(one["starts"] for one in report["countries"])
+    assert [one["starts"] for one in report["countries"]] == sorted(
+        (one["starts"] for one in report["countries"]), reverse=True
+    )
+    assert api.get(found["url"]).json()["starts"] == 2
+
+
+def test_the_number_of_sessions_can_be_chosen(api, country, now_ms):
+    record_starts(country, *range(now_ms - 30_000, now_ms, 1_000), now_ms=now_ms)
+    for number in (0, 1, 25, 100):
+        found = of_country(api.get(STARTS, {"hours": 1, "sessions": number}).json(), country)
+        assert (len(found["sessions"]), found["starts"]) == (min(number, 30), 30)
+
+
+def test_two_starts_in_one_millisecond_are_two(api, country, now_ms):
+    record_starts(country, now_ms, now_ms, now_ms=now_ms)
+    assert api.get(f"{STARTS}{country}/", {"hours": 1}).json()["starts"] == 2
+
+
+def test_the_window_begins_behind_its_first_moment_and_ends_with_its_last(country, now_ms):
+    as_of = hour_of(now_ms) - 3 * HOUR_MS + 1_234
+    moments = [as_of - 2 * HOUR_MS, as_of - 2 * HOUR_MS + 1, as_of, as_of + 1]
+    record_starts(country, *moments, now_ms=now_ms)
+    window = report_window(hours=2, as_of_ms=as_of, now_ms=now_ms)
+    starts, page, _ = starts_of_country(country=country, window=window, now_ms=now_ms, limit=10)
+    assert starts == 2
+    assert [start.ts_ms for start in page] == [as_of, as_of - 2 * HOUR_MS + 1]
+
+
+@pytest.mark.parametrize("minute", ["00:30:00.000", "00:00:00.000", "23:59:59.999", "01:00:00.000", "00:00:00.001"])
+@pytest.mark.parametrize("hours", [1, 2, 24, 49])
+def test_midnight_and_hour_edges(country, now_ms, minute, hours):
+    yesterday = format_timestamp(now_ms - 48 * HOUR_MS)[:10]
+    as_of = parse_timestamp(f"{yesterday}T{minute}Z")
+    moments = range(as_of - 60 * HOUR_MS, as_of + HOUR_MS, HOUR_MS // 4)
+    record_starts(country, *moments, now_ms=now_ms)
+    window = report_window(hours=hours, as_of_ms=as_of, now_ms=now_ms)
+    for _ in range(2):  # the second time from stored counts
+        starts, _, _ = starts_of_country(country=country, window=window, now_ms=now_ms + 100_000, limit=1)
+        assert starts == hours * 4
+        per_hour = starts_by_hour(window=window, now_ms=now_ms + 100_000, country=country)
+        expected = Counter(hour_of(ts) for ts in moments if window.from_ms < ts <= window.to_ms)
+        assert {hour: number for hour, number in per_hour if number} == dict(expected)
+        all_countries = starts_by_country(window=window, now_ms=now_ms + 100_000, newest=0)
+        assert next(one.starts for one in all_countries if one.country == country) == hours * 4
+
+
+def test_a_walk_over_the_pages_shows_every_row_once_while_new_ones_arrive(api, settings, country, now_ms):
+    settings.COUNTRY_SHARDS = "3"
+    same = [now_ms - 5_000] * 23  # pages end inside one millisecond
+    record_starts(country, *same, *range(now_ms - 9_000_000, now_ms - 10_000, 400_000), now_ms=now_ms)
+    versions = [
+        uuid.uuid1(),
+        uuid.uuid3(uuid.NAMESPACE_DNS, "a"),
+        uuid.uuid5(uuid.NAMESPACE_DNS, "a"),
+        uuid.UUID(int=1),
+    ]
+    versions += [uuid.uuid1(), uuid.UUID(int=(1 << 128) - 1), uuid.UUID("00000000-0000-1000-8000-000000000000")]
+    for session in versions:
+        record_starts(country, same[0], now_ms=now_ms, session=session)
+    seen: list[str] = []
+    url: str | None = f"{STARTS}{country}/?hours=24&limit=7"
+    while url:
+        page = api.get(url).json()
+        seen += [row["session_id"] for row in page["results"]]
+        url = page["next"]
+        record_starts(country, time.time_ns() // 1_000_000, now_ms=now_ms)
+    assert len(seen) == len(set(seen)) == 23 + 23 + 7
+    stamps = api.get(f"{STARTS}{country}/?hours=24&limit=1000").json()["results"]
+    assert [row["ts"] for row in stamps] == sorted((row["ts"] for row in stamps), reverse=True)
+
+
+def test_a_forged_cursor_is_refused(api, country):
+    for forged in ("x", "WzEsMl0:1abc:def", "a" * 3_000):
+        reply = api.get(f"{STARTS}{country}/", {"cursor": forged})
+        assert (reply.status_code, reply.json()["errors"][0]["code"]) == (400, "invalid_cursor")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"hours": 0},
+        {"hours": 8785},
+        {"hours": "many"},
+        {"hours": 1.5},
+        {"hours": "1" * 2_000},
+        {"as_of": "2999-01-01T00:00:00Z"},
+        {"as_of": "now"},
+        {"sessions": 101},
+        {"sessions": -1},
+    ],
+)
+def test_a_wrong_question_is_told(api, query):
+    reply = api.get(STARTS, query)
+    assert reply.status_code == 400
+    assert reply.json()["errors"][0]["pointer"] == f"/{next(iter(query))}"
+
+
+def test_a_wrong_country_is_told(api):
+    for path in (f"{STARTS}FIN/", f"{STARTS}timeline/?country=1x", "/by-country/x/3"):
+        assert api.get(path).json()["errors"][0]["pointer"] == "/country"
+
+
+def test_as_of_makes_a_report_repeatable(api, country, now_ms):
+    record_starts(country, now_ms - 1_000, now_ms=now_ms)
+    query = {"hours": 5, "as_of": format_timestamp(now_ms)}
+    before = of_country(api.get(STARTS, query).json(), country)
+    record_starts(country, now_ms + 10, now_ms=now_ms)
+    assert of_country(api.get(STARTS, query).json(), country) == before
+
+
+def test_the_timeline_has_every_hour(api, country, now_ms):
+    record_starts(country, now_ms - 2 * HOUR_MS, now_ms, now_ms=now_ms)
+    report = api.get(f"{STARTS}timeline/", {"hours": 3, "country": country.lower()}).json()
+    assert (report["total"], report["country"], len(report["points"])) == (2, country, 4)
+    assert sum(point["starts"] for point in report["points"]) == 2
+
+
+def test_an_empty_country_is_an_empty_report(api, country):
+    report = api.get(f"{STARTS}{country}/").json()
+    assert (report["starts"], report["next"], report["results"]) == (0, None, [])
+
+
+def test_the_earlier_address_gives_a_bare_array(api, country, now_ms):
+    [event] = record_starts(country, now_ms, now_ms=now_ms)
+    reply = api.get(f"/by-country/{country.lower()}/1")
+    assert reply.json() == [
+        {
+            "event": "start",
+            "country": country,
+            "session_id": str(event.session_id),
+            "player_id": event.player_id,
+            "ts": format_timestamp(now_ms),
+        }
+    ]
+    assert "Link" not in reply
+    assert api.get(f"/by-country/{country}/0").status_code == 400
+
+
+def test_the_earlier_address_links_to_the_rest(api, monkeypatch, country, now_ms):
+    monkeypatch.setattr("reports.views.EARLIER_LIMIT", 3)
+    record_starts(country, *range(now_ms - 5, now_ms), now_ms=now_ms)
+    reply = api.get(f"/by-country/{country}/1")
+    assert len(reply.json()) == 3
+    rest = api.get(reply["Link"].split(">")[0].removeprefix("<")).json()
+    assert len(rest["results"]) == 2
+
+
+def test_an_hour_that_is_over_is_counted_once_and_again_when_written_to(country, now_ms):
+    hour = hour_of(now_ms) - 5 * HOUR_MS
+    window = report_window(hours=10, as_of_ms=now_ms, now_ms=now_ms)
+
+    def reported(at_ms: int) -> int:
+        return starts_of_country(country=country, window=window, now_ms=at_ms, limit=1)[0]
+
+    def counted() -> tuple:
+        time.sleep(0.2)  # counts are stored without waiting
+        query = "SELECT starts, counted FROM {keyspace}.country_hour WHERE day = ? AND hour = ? AND country = ?"
+        return cassandra.execute(query, (hour - hour % 86_400_000, hour, country))[0]
+
+    record_starts(country, hour + 1, hour + 2, now_ms=now_ms)
+    assert reported(now_ms + 1_000) == 2
+    assert counted()[0] is None  # too soon after the write
+    assert reported(now_ms + 91_000) == 2
+    assert counted()[0] == 2
+    cassandra.execute(
+        "DELETE FROM {keyspace}.session_by_country USING TIMESTAMP ? WHERE country = ? AND hour = ? AND shard = 0",
+        ((hour + 2) * 1_000, country, hour),
+    )
+    assert reported(now_ms + 92_000) == 2  # from the stored count
+    record_starts(country, hour + 3, now_ms=now_ms + 200_000)
+    assert reported(now_ms + 201_000) == 1  # counted again
+    assert reported(now_ms + 300_000) == 1
+    assert counted()[0] == 1
+
+
+def test_more_shards_later_lose_nothing(settings, country, now_ms):
+    window = report_window(hours=3, as_of_ms=now_ms, now_ms=now_ms)
+    for shards in ("1", "8", "2"):
+        settings.COUNTRY_SHARDS = shards
+        record_starts(country, *range(now_ms - 5_000_000, now_ms, 500_000), now_ms=now_ms)
+    starts, page, _ = starts_of_country(country=country, window=window, now_ms=now_ms, limit=100)
+    assert starts == len(page) == 30
+
+
+def test_sessions_are_shown_from_far_back_when_few(country, now_ms):
+    moments = [now_ms - days * 24 * HOUR_MS for days in range(12)]
+    record_starts(country, *moments, now_ms=now_ms)
+    window = report_window(hours=720, as_of_ms=now_ms, now_ms=now_ms)
+    report = starts_by_country(window=window, now_ms=now_ms, newest=10)
+    found = next(one for one in report if one.country == country)
+    assert [start.ts_ms for start in found.newest] == moments[:10]
+    assert found.starts == 12

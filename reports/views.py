@@ -1,0 +1,248 @@
+"""The reports over HTTP: read the question, ask the selector, shape the answer."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from drf_spectacular.helpers import forced_singular_serializer
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.reverse import reverse
+from rest_framework.utils.urls import replace_query_param
+from rest_framework.viewsets import ViewSet
+
+from events.domain import format_timestamp
+from events.schema import COMMON_HEADERS, problems
+from reports import selectors
+from reports.cursors import decode_cursor, encode_cursor
+from reports.selectors import CompletedSession, Position, Start
+from reports.serializers import (
+    CompletedSessionSerializer,
+    CountryStartsQuerySerializer,
+    CountryStartsReportSerializer,
+    EarlierStartSerializer,
+    PathSerializer,
+    PlayerQuerySerializer,
+    PlayerReportSerializer,
+    Shape,
+    StartsQuerySerializer,
+    StartsReportSerializer,
+    TimelineQuerySerializer,
+    TimelineReportSerializer,
+    WindowQuerySerializer,
+)
+
+STARTS, PLAYERS = "starts", "players"
+# The earlier address answers with a bare array, which has no room for a link: the Link header has it.
+EARLIER_LIMIT = 1000
+
+COUNTRY = OpenApiParameter(
+    "country", location=OpenApiParameter.PATH, pattern="^[A-Za-z]{2}$", description="Two letters."
+)
+PLAYER = OpenApiParameter(
+    "player_id",
+    location=OpenApiParameter.PATH,
+    pattern="^[A-Za-z0-9_.:@-]{1,64}$",
+    description="1 to 64 characters of A-Z a-z 0-9 _ . : @ -",
+)
+LINK = OpenApiParameter(
+    "Link", location=OpenApiParameter.HEADER, response=[200], description='rel="next": the rest, paged (RFC 8288).'
+)
+CACHE_CONTROL = OpenApiParameter(
+    "Cache-Control", location=OpenApiParameter.HEADER, response=[200], description="The report is up to 50 s old."
+)
+HEADERS = [CACHE_CONTROL, *COMMON_HEADERS]
+
+
+class StartsViewSet(ViewSet):
+    """Sessions started in the last hours, for each country. Reports are up to 50 s old."""
+
+    @extend_schema(
+        operation_id="starts_by_country",
+        summary="Start sessions of the last hours, for each country",
+        tags=["reports"],
+        parameters=[StartsQuerySerializer, *HEADERS],
+        responses={200: forced_singular_serializer(StartsReportSerializer), **problems(400, 406, 503)},
+    )
+    def list(self, request: Request) -> Response:
+        now_ms = _now_ms()
+        asked = _validated(StartsQuerySerializer, request.query_params, now_ms=now_ms)
+        window = selectors.report_window(hours=asked["hours"], as_of_ms=asked["as_of"], now_ms=now_ms)
+        report = selectors.starts_by_country(window=window, now_ms=now_ms, newest=asked["sessions"])
+        countries = [
+            {
+                "country": one.country,
+                "starts": one.starts,
+                "sessions": [_start(start) for start in one.newest],
+                "url": _country_url(request, one.country, asked),
+            }
+            for one in report
+        ]
+        return Response({**_window(asked), "total": sum(one.starts for one in report), "countries": countries})
+
+    @extend_schema(
+        operation_id="starts_of_country",
+        summary="Start sessions of one country, every one, paged",
+        tags=["reports"],
+        parameters=[COUNTRY, CountryStartsQuerySerializer, *HEADERS],
+        responses={200: CountryStartsReportSerializer, **problems(400, 406, 503)},
+    )
+    def retrieve(self, request: Request, country: str) -> Response:
+        now_ms = _now_ms()
+        country = _validated(PathSerializer, {"country": country})["country"]
+        asked = _validated(CountryStartsQuerySerializer, request.query_params, now_ms=now_ms)
+        starts, page, end = selectors.starts_of_country(
+            country=country,
+            window=selectors.report_window(hours=asked["hours"], as_of_ms=asked["as_of"], now_ms=now_ms),
+            now_ms=now_ms,
+            limit=asked["limit"],
+            after=decode_cursor(asked["cursor"], report=STARTS) if "cursor" in asked else None,
+        )
+        body = {
+            "country": country,
+            **_window(asked),
+            "starts": starts,
+            "next": _next_url(_country_url(request, country, asked), asked, end, report=STARTS),
+            "results": [_start(start) for start in page],
+        }
+        return Response(body)
+
+    @extend_schema(
+        operation_id="starts_timeline",
+        summary="Starts per hour",
+        tags=["reports"],
+        parameters=[TimelineQuerySerializer, *HEADERS],
+        responses={200: TimelineReportSerializer, **problems(400, 406, 503)},
+    )
+    def timeline(self, request: Request) -> Response:
+        now_ms = _now_ms()
+        asked = _validated(TimelineQuerySerializer, request.query_params, now_ms=now_ms)
+        window = selectors.report_window(hours=asked["hours"], as_of_ms=asked["as_of"], now_ms=now_ms)
+        country = asked.get("country")
+        points = selectors.starts_by_hour(window=window, now_ms=now_ms, country=country)
+        body = {
+            "country": country,
+            **_window(asked),
+            "total": sum(starts for _, starts in points),
+            "points": [{"hour": format_timestamp(hour), "starts": starts} for hour, starts in points],
+        }
+        return Response(body)
+
+
+class PlayerSessionsViewSet(ViewSet):
+    """Completed sessions of a player, newest end first. Reports are up to 50 s old."""
+
+    @extend_schema(
+        operation_id="completed_sessions_of_player",
+        summary="The last completed sessions of a player",
+        description="A session is completed when it has an end. An unknown player has an empty list.",
+        tags=["reports"],
+        parameters=[PLAYER, PlayerQuerySerializer, *HEADERS],
+        responses={200: forced_singular_serializer(PlayerReportSerializer), **problems(400, 406, 503)},
+    )
+    def list(self, request: Request, player_id: str) -> Response:
+        player_id = _validated(PathSerializer, {"player_id": player_id})["player_id"]
+        asked = _validated(PlayerQuerySerializer, request.query_params)
+        page, end = selectors.completed_sessions(
+            player_id=player_id,
+            now_ms=_now_ms(),
+            limit=asked["limit"],
+            after=decode_cursor(asked["cursor"], report=PLAYERS) if "cursor" in asked else None,
+        )
+        here = reverse("player-sessions", kwargs={"player_id": player_id}, request=request)
+        body = {
+            "player_id": player_id,
+            "next": _next_url(here, asked, end, report=PLAYERS),
+            "results": [_completed(session) for session in page],
+        }
+        return Response(body)
+
+
+class EarlierReportsViewSet(ViewSet):
+    """The two reports at their earlier addresses: bare arrays."""
+
+    @extend_schema(
+        operation_id="by_country",
+        summary="Start sessions of one country (earlier address)",
+        description='The newest 1000; a `Link: rel="next"` header leads to the rest.',
+        tags=["earlier addresses"],
+        parameters=[
+            COUNTRY,
+            OpenApiParameter("hours", int, OpenApiParameter.PATH, description="1 to 8784."),
+            LINK,
+            *HEADERS,
+        ],
+        responses={200: EarlierStartSerializer(many=True), **problems(400, 406, 503)},
+    )
+    def by_country(self, request: Request, country: str, hours: str) -> Response:
+        now_ms = _now_ms()
+        country = _validated(PathSerializer, {"country": country})["country"]
+        asked = _validated(WindowQuerySerializer, {"hours": hours}, now_ms=now_ms)
+        window = selectors.report_window(hours=asked["hours"], as_of_ms=now_ms, now_ms=now_ms)
+        _, page, end = selectors.starts_of_country(country=country, window=window, now_ms=now_ms, limit=EARLIER_LIMIT)
+        rest = _next_url(_country_url(request, country, asked), {"limit": EARLIER_LIMIT}, end, report=STARTS)
+        starts = [{"event": "start", "country": country, **_start(start)} for start in page]
+        return Response(starts, headers={"Link": f'<{rest}>; rel="next"'} if rest else None)
+
+    @extend_schema(
+        operation_id="by_player",
+        summary="The last 20 completed sessions of a player (earlier address)",
+        tags=["earlier addresses"],
+        parameters=[PLAYER, *HEADERS],
+        responses={200: CompletedSessionSerializer(many=True), **problems(400, 406, 503)},
+    )
+    def by_player(self, request: Request, player_id: str) -> Response:
+        player_id = _validated(PathSerializer, {"player_id": player_id})["player_id"]
+        page, _ = selectors.completed_sessions(player_id=player_id, now_ms=_now_ms(), limit=20)
+        return Response([_completed(session) for session in page])
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _validated(serializer: type[Shape], values: Mapping[str, Any], **context: Any) -> dict[str, Any]:
+    asked = serializer(data=values, context=context)
+    asked.is_valid(raise_exception=True)
+    return dict(asked.validated_data)
+
+
+def _window(asked: Mapping[str, Any]) -> dict[str, Any]:
+    from_ms = asked["as_of"] - asked["hours"] * 3_600_000
+    return {"hours": asked["hours"], "from": format_timestamp(from_ms), "to": format_timestamp(asked["as_of"])}
+
+
+def _start(start: Start) -> dict[str, str]:
+    return {
+        "session_id": str(start.session_id),
+        "player_id": start.player_id,
+        "ts": format_timestamp(start.ts_ms),
+    }
+
+
+def _completed(session: CompletedSession) -> dict[str, Any]:
+    started = session.started_ms
+    return {
+        "session_id": str(session.session_id),
+        "country": session.country,
+        "started_at": None if started is None else format_timestamp(started),
+        "ended_at": format_timestamp(session.ended_ms),
+        "duration_seconds": None if started is None else (session.ended_ms - started) / 1000,
+    }
+
+
+def _country_url(request: Request, country: str, asked: Mapping[str, Any]) -> str:
+    """The country's own report over the same window."""
+    url = reverse("starts-of-country", kwargs={"country": country}, request=request)
+    for name, value in {"hours": asked["hours"], "as_of": format_timestamp(asked["as_of"])}.items():
+        url = replace_query_param(url, name, value)
+    return url
+
+
+def _next_url(url: str, asked: Mapping[str, Any], end: Position | None, *, report: str) -> str | None:
+    if end is None:
+        return None
+    return replace_query_param(
+        replace_query_param(url, "limit", asked["limit"]), "cursor", encode_cursor(end, report=report)
+    )

@@ -1,0 +1,202 @@
+"""Cassandra stopped or paused under load: 503 with Retry-After within 2.5 s, and recovery without a restart."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from conftest import PROJECT, WebServer, free_port
+from embedded.cassandra import READY_SECONDS, CassandraNode
+
+pytestmark = pytest.mark.own_node
+
+# Twice the threads of the two workers: some requests wait in the server's queue.
+CLIENTS = 16
+
+
+class Reply(NamedTuple):
+    at: float
+    seconds: float
+    status: int
+    retry_after: str | None
+
+
+class Node(NamedTuple):
+    node: CassandraNode
+    web: WebServer
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory) -> Iterator[CassandraNode]:
+    own = CassandraNode(folder=tmp_path_factory.mktemp("node"), port=free_port_above_storage())
+    own.start()
+    own.wait_until_ready(seconds=READY_SECONDS)
+    yield own
+    own.stop()
+
+
+def free_port_above_storage() -> int:
+    """A CQL port whose storage port, 2042 below, is free as well."""
+    while True:
+        port = free_port()
+        if port > 12_000:
+            return port
+
+
+@pytest.fixture
+def served(node: CassandraNode, web_server: Callable[..., WebServer]) -> Node:
+    environment = {"CASSANDRA_PORT": str(node.port), "CASSANDRA_KEYSPACE": "player_sessions"}
+    environment["DJANGO_SETTINGS_MODULE"] = "sessions_project.settings"
+    command = [sys.executable, "manage.py", "sync_cassandra"]
+    subprocess.run(command, cwd=PROJECT, env={**os.environ, **environment}, check=True, capture_output=True)
+    return Node(node, web_server(**environment, WEB_WORKERS="2"))
+
+
+def post_event(url: str) -> Reply:
+    body = json.dumps([{"event": "end", "player_id": "away", "session_id": str(uuid.uuid4())}]).encode()
+    request = urllib.request.Request(f"{url}/api/v1/events/", body, {"Content-Type": "application/json"})
+    return _asked(request)
+
+
+def get_report(url: str) -> Reply:
+    return _asked(urllib.request.Request(f"{url}/api/v1/reports/players/{uuid.uuid4().hex}/sessions/"))
+
+
+def _asked(request: urllib.request.Request) -> Reply:
+    began = time.monotonic()
+    try:
+        with urllib.request.urlopen(request, timeout=10) as reply:
+            status, retry_after = reply.status, None
+            reply.read()
+    except urllib.error.HTTPError as error:
+        status, retry_after = error.code, error.headers["Retry-After"]
+    return Reply(began, time.monotonic() - began, status, retry_after)
+
+
+class Load:
+    """Some clients that post and read without pause, until stopped."""
+
+    def __init__(self, url: str) -> None:
+        self.replies: list[Reply] = []
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._work, args=(url,)) for _ in range(CLIENTS)]
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self, url: str) -> None:
+        while not self._stop.is_set():
+            self.replies += [post_event(url), get_report(url)]
+            time.sleep(0.01)
+
+    def check(self) -> None:
+        assert {reply.status for reply in self.replies} == {200, 201, 503}
+        assert all(reply.retry_after == "1" for reply in self.replies if reply.status == 503)
+        assert max(reply.seconds for reply in self.replies) < 2.5
+
+
+def wait_until_stored(url: str, *, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while post_event(url).status != 201:
+        assert time.monotonic() < deadline, "no recovery"
+        time.sleep(0.1)
+
+
+def test_a_stopped_node_is_a_503_and_its_return_is_noticed(served: Node) -> None:
+    with Load(served.web.url) as load:
+        time.sleep(1)
+        served.node.process().kill()
+        time.sleep(4)
+        served.node.start()
+        served.node.wait_until_ready(seconds=READY_SECONDS)
+        wait_until_stored(served.web.url, seconds=10)
+    load.check()
+
+
+def test_a_paused_node_is_a_503_and_its_return_is_noticed(served: Node) -> None:
+    with Load(served.web.url) as load:
+        time.sleep(1)
+        served.node.process().send_signal(signal.SIGSTOP)
+        time.sleep(8)
+        served.node.process().send_signal(signal.SIGCONT)
+        wait_until_stored(served.web.url, seconds=10)
+    load.check()
+
+
+def test_the_service_starts_without_cassandra_and_finds_it_later(
+    node: CassandraNode, web_server: Callable[..., WebServer]
+) -> None:
+    node.stop()
+    web = web_server(CASSANDRA_PORT=str(node.port), CASSANDRA_KEYSPACE="player_sessions")
+    assert post_event(web.url).status == 503
+    with pytest.raises(urllib.error.HTTPError) as told:
+        urllib.request.urlopen(f"{web.url}/by-player/away", timeout=5)
+    assert json.load(told.value) == {
+        "type": "urn:player-sessions:problem:store-unavailable",
+        "title": "Service Unavailable",
+        "status": 503,
+        "detail": "The store does not answer. Nothing was acknowledged; send the same request again.",
+    }
+    assert told.value.headers["Content-Type"] == "application/problem+json"
+    ready = _asked(urllib.request.Request(f"{web.url}/readyz"))
+    assert (ready.status, ready.retry_after) == (503, "1")
+    assert _asked(urllib.request.Request(f"{web.url}/livez")).status == 200
+    node.start()
+    node.wait_until_ready(seconds=READY_SECONDS)
+    wait_until_stored(web.url, seconds=10)
+    assert _asked(urllib.request.Request(f"{web.url}/readyz")).status == 200
+
+
+def test_missing_tables_are_named(served: Node, web_server: Callable[..., WebServer]) -> None:
+    web = web_server(CASSANDRA_PORT=str(served.node.port), CASSANDRA_KEYSPACE="nowhere")
+    with pytest.raises(urllib.error.HTTPError) as told:
+        urllib.request.urlopen(f"{web.url}/readyz", timeout=5)
+    assert told.value.code == 503
+    assert "run 'manage.py sync_cassandra'" in json.load(told.value)["checks"]["cassandra"]
+    assert post_event(web.url).status == 503
+
+
+def test_an_import_waits_for_cassandra_and_goes_on(served: Node, tmp_path: Path) -> None:
+    environment = {**os.environ, "CASSANDRA_PORT": str(served.node.port), "CASSANDRA_KEYSPACE": "player_sessions"}
+    environment["DJANGO_SETTINGS_MODULE"] = "sessions_project.settings"
+    manage = [sys.executable, str(PROJECT / "manage.py")]
+    generate = [*manage, "generate_sessions", "--events", "60000", "--output", "dump.jsonl"]
+    subprocess.run(generate, cwd=tmp_path, env=environment, check=True, timeout=60)
+    running = subprocess.Popen(
+        [*manage, "import_sessions", "dump.jsonl", "--json"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (tmp_path / "dump.jsonl.checkpoint").exists():
+        time.sleep(0.05)
+    time.sleep(2)
+    served.node.process().kill()
+    time.sleep(3)
+    served.node.start()
+    served.node.wait_until_ready(seconds=READY_SECONDS)
+    told, log = running.communicate(timeout=120)
+    summary = json.loads(told)
+    assert (running.returncode, summary["stored"], summary["rejected"]) == (0, 60_000, 0)
+    assert "Waiting for Cassandra" in log
+    assert "Cassandra is back." in log

@@ -1,0 +1,117 @@
+"""Reports are cached for 50 s in a real Redis; Redis gone, stalled, full of garbage: nobody notices."""
+
+import json
+import os
+import pickle
+import signal
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+
+from conftest import WebServer, free_port
+from embedded.redis import READY_SECONDS, RedisServer
+from events.domain import Event
+from events.services import record_events
+
+SHORT = 0.5
+
+
+@pytest.fixture
+def own_redis(tmp_path) -> Iterator[RedisServer]:
+    server = RedisServer(folder=tmp_path, port=free_port())
+    server.start()
+    server.wait_until_ready(seconds=READY_SECONDS)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def web(own_redis: RedisServer, web_server: Callable[..., WebServer]) -> WebServer:
+    return web_server(
+        REDIS_URL=f"redis://127.0.0.1:{own_redis.address[1]}/0", REPORT_CACHE_SECONDS="50", WEB_WORKERS="1"
+    )
+
+
+def starts(web: WebServer, country: str, query: str = "hours=1") -> tuple[int, float, str | None]:
+    began = time.monotonic()
+    with urllib.request.urlopen(f"{web.url}/api/v1/reports/starts/{country}/?{query}", timeout=5) as reply:
+        number = json.load(reply)["starts"]
+        return number, time.monotonic() - began, reply.headers["Cache-Control"]
+
+
+def record_start(country: str, now_ms: int) -> None:
+    record_events([Event("start", "cached", uuid.uuid4(), now_ms, country)], now_ms=now_ms)
+
+
+def test_it_works(web, country, now_ms):
+    record_start(country, now_ms)
+    assert starts(web, country)[0] == 1
+    record_start(country, now_ms)
+    number, _, cache_control = starts(web, country)
+    assert (number, cache_control) == (1, "max-age=50")
+    assert starts(web, country, "hours=2")[0] == 2  # another question
+
+
+def test_an_error_is_not_cached(web, own_redis):
+    for _ in range(2):
+        with pytest.raises(urllib.error.HTTPError):
+            starts(web, "FI", "hours=0")
+    assert redis.Redis(port=own_redis.address[1]).dbsize() == 0
+
+
+def test_redis_gone_costs_nothing_but_the_cache(web, own_redis, country, now_ms):
+    record_start(country, now_ms)
+    own_redis.stop()
+    for expected in (1, 2, 3):
+        number, seconds, _ = starts(web, country)
+        assert number == expected
+        assert seconds < SHORT
+        record_start(country, now_ms)
+
+
+def test_redis_that_comes_back_is_used_again(web, own_redis, country, now_ms):
+    own_redis.stop()
+    starts(web, country)
+    own_redis.start()
+    own_redis.wait_until_ready(seconds=READY_SECONDS)
+    time.sleep(2.1)
+    starts(web, country)
+    assert redis.Redis(port=own_redis.address[1]).dbsize() > 0
+
+
+def test_redis_paused_costs_a_blink_and_then_nothing(web, own_redis, country, now_ms):
+    record_start(country, now_ms)
+    os.kill(own_redis.process().pid, signal.SIGSTOP)
+    try:
+        took = [starts(web, country) for _ in range(5)]
+    finally:
+        os.kill(own_redis.process().pid, signal.SIGCONT)
+    assert {number for number, _, _ in took} == {1}
+    assert took[0][1] < SHORT
+    assert max(seconds for _, seconds, _ in took[1:]) < 0.1
+
+
+def test_garbage_in_redis_is_a_miss(web, own_redis, country, now_ms):
+    record_start(country, now_ms)
+    starts(web, country)
+    client = redis.Redis(port=own_redis.address[1])
+    for key in client.scan_iter():
+        client.set(key, b"\x80garbage" if client.strlen(key) % 2 else pickle.dumps({"not": "a response"}))
+    assert starts(web, country)[0] == 1
+
+
+def test_a_wrong_password_is_a_cache_that_is_not_there(web, own_redis, country, now_ms):
+    record_start(country, now_ms)
+    redis.Redis(port=own_redis.address[1]).config_set("requirepass", "secret")
+    redis.Redis(port=own_redis.address[1], password="secret").client_kill_filter(_type="normal", skipme=True)
+    assert starts(web, country)[0] == 1
+
+
+def test_readiness_tells_of_redis_but_does_not_need_it(web, own_redis):
+    own_redis.stop()
+    with urllib.request.urlopen(f"{web.url}/readyz", timeout=5) as reply:
+        assert json.load(reply)["checks"] == {"cassandra": "ok", "redis": "away: reports are not cached"}

@@ -1,0 +1,84 @@
+"""Replies are what the OpenAPI schema says."""
+
+import uuid
+from functools import cache
+
+import jsonschema
+import pytest
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.validation import validate_schema
+
+EVENTS = "/api/v1/events/"
+STARTS = "/api/v1/reports/starts/"
+
+
+@cache
+def schema() -> dict:
+    return SchemaGenerator().get_schema(request=None, public=True)
+
+
+def check(reply, path: str, method: str = "get") -> None:
+    """The reply's status, media type, headers and body are documented for this operation."""
+    responses = schema()["paths"][path][method]["responses"]
+    assert str(reply.status_code) in responses
+    documented = responses[str(reply.status_code)]
+    if "content" in documented:
+        media_type = reply["Content-Type"].split(";")[0]
+        body = {**documented["content"][media_type]["schema"], "components": schema()["components"]}
+        jsonschema.Draft202012Validator(body, format_checker=jsonschema.FormatChecker()).validate(reply.json())
+    else:
+        assert not reply.content
+    for header in ("X-Request-ID", "Retry-After", "Preference-Applied", "Cache-Control"):
+        if header in reply:
+            assert header in documented.get("headers", {}), header
+
+
+def test_it_is_valid():
+    validate_schema(schema())
+    paths = schema()["paths"]
+    assert "413" in paths[EVENTS]["post"]["responses"]
+    sizes = schema()["components"]["schemas"]["EventOrBatchRequest"]["oneOf"][1]
+    assert (sizes["minItems"], sizes["maxItems"]) == (1, 10)
+    batch = paths[EVENTS]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert batch["$ref"].endswith("EventOrBatchRequest")
+
+
+def test_the_replies_to_events_are_documented(api, player):
+    event = {"event": "start", "player_id": player, "country": "FI", "session_id": str(uuid.uuid4())}
+    check(api.post(EVENTS, [event], format="json"), EVENTS, "post")
+    check(api.post(EVENTS, [event, 5], format="json"), EVENTS, "post")
+    check(api.post(EVENTS, [event, 5], format="json", headers={"prefer": "handling=lenient"}), EVENTS, "post")
+    check(api.post(EVENTS, b"x" * 300_000, content_type="application/json"), EVENTS, "post")
+    check(api.post(EVENTS, b"x", content_type="text/plain"), EVENTS, "post")
+    check(api.post("/event-handler", event, format="json"), "/event-handler", "post")
+    check(api.post("/event-handler", {}, format="json"), "/event-handler", "post")
+
+
+def test_the_replies_of_the_reports_are_documented(api, player, country):
+    session = str(uuid.uuid4())
+    for event in ("start", "end"):
+        body = {"event": event, "player_id": player, "country": country, "session_id": session}
+        api.post(EVENTS, [body], format="json")
+    reports = {
+        STARTS: STARTS,
+        f"{STARTS}{country}/": f"{STARTS}{{country}}/",
+        f"{STARTS}timeline/": f"{STARTS}timeline/",
+        f"/api/v1/reports/players/{player}/sessions/": "/api/v1/reports/players/{player_id}/sessions/",
+        f"/by-country/{country}/1": "/by-country/{country}/{hours}",
+        f"/by-player/{player}": "/by-player/{player_id}",
+    }
+    for address, path in reports.items():
+        check(api.get(address), path)
+        check(api.get(address, headers={"accept": "image/png"}), path)
+    for wrong, path in {
+        f"{STARTS}?hours=0": STARTS,
+        f"{STARTS}x/": f"{STARTS}{{country}}/",
+        "/by-country/FI/x": "/by-country/{country}/{hours}",
+    }.items():
+        check(api.get(wrong), path)
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/api/v2/", "/event-handler/"])
+def test_an_unknown_address_is_a_problem_too(api, path):
+    reply = api.get(path)
+    assert (reply.status_code, reply["Content-Type"]) == (404, "application/problem+json")
