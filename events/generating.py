@@ -1,0 +1,82 @@
+"""Made-up events of the shape of a real dump: skewed countries, returning players, open sessions, disorder."""
+
+import json
+import random
+import uuid
+from collections.abc import Iterator
+from heapq import heappop, heappush
+from itertools import count
+
+from events import domain
+
+# The largest has 30 % of all sessions, then it falls like a game's real audience.
+COUNTRIES = (
+    "US DE GB FI FR SE BR JP IN CA ES IT PL NL AU MX KR TR NO DK "
+    "AR CL PT CZ UA RO GR HU TH VN ID PH MY SG ZA EG IL NZ IE XK"
+).split()
+LARGEST_SHARE = 0.30
+FALL = 0.88
+# Of all sessions, those that never end, and those whose end is sent before their start.
+NEVER_ENDED = 0.04
+END_FIRST = 0.02
+SESSIONS_PER_PLAYER = 8
+MEDIAN_SESSION_SECONDS = 900.0
+
+
+def generated_lines(*, events: int, days: float, seed: int, now_ms: int) -> Iterator[str]:
+    """``events`` JSON lines over the ``days`` before ``now_ms``, in order of time but for the disorder of the field.
+
+    The same arguments give the same lines.
+    """
+    chance = random.Random(seed)
+    weights = country_weights()
+    first_ms = now_ms - int(days * domain.DAY_MS)
+    sessions = max(1, round(events / (2 - NEVER_ENDED)))
+    players = max(1, sessions // SESSIONS_PER_PLAYER)
+    step_ms = (now_ms - first_ms) / sessions
+    ends: list[tuple[int, int, str]] = []
+    written = 0
+    for number in count():
+        # The estimate of the number of sessions may be short: the last ones start at the very end.
+        started_ms = min(first_ms + int(step_ms * (number + chance.random())), now_ms)
+        lines: list[str] = []
+        while ends and ends[0][0] <= started_ms:
+            lines.append(heappop(ends)[2])
+        player = _player(seed, chance.randrange(players))
+        country = chance.choices(COUNTRIES, weights)[0]
+        session = str(_random_uuid(chance))
+        start = _line("start", player, session, started_ms, country)
+        ended_ms = started_ms + int(chance.lognormvariate(0, 1) * MEDIAN_SESSION_SECONDS * domain.SECOND_MS)
+        if chance.random() >= NEVER_ENDED and ended_ms <= now_ms:
+            end = _line("end", player, session, ended_ms, None)
+            if chance.random() < END_FIRST:
+                lines.append(end)
+            else:
+                heappush(ends, (ended_ms, number, end))
+        lines.append(start)
+        yield from lines[: events - written]
+        written += len(lines)
+        if written >= events:
+            return
+
+
+def country_weights() -> list[float]:
+    """Shares of COUNTRIES; they add up to 1."""
+    falling = [FALL**rank for rank in range(len(COUNTRIES) - 1)]
+    rest = (1 - LARGEST_SHARE) / sum(falling)
+    return [LARGEST_SHARE, *(share * rest for share in falling)]
+
+
+def _player(seed: int, number: int) -> str:
+    """The id of a player, without a list of all players."""
+    return uuid.uuid5(uuid.NAMESPACE_OID, f"{seed}:{number}").hex
+
+
+def _random_uuid(chance: random.Random) -> uuid.UUID:
+    return uuid.UUID(int=chance.getrandbits(128), version=4)
+
+
+def _line(event: str, player: str, session: str, ts_ms: int, country: str | None) -> str:
+    where = {"country": country} if country else {}
+    ts = domain.format_timestamp(ts_ms).removesuffix("Z")
+    return json.dumps({"event": event, **where, "player_id": player, "session_id": session, "ts": ts})

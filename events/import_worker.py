@@ -1,0 +1,132 @@
+"""One worker process of an import: judges blocks of lines, writes their events, and says when they are durable."""
+
+import contextlib
+import signal
+import time
+from collections import deque
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
+
+import django
+
+if TYPE_CHECKING:
+    from events.judge import Reject
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A block of lines to judge and write; ``number`` orders the jobs of one import."""
+
+    number: int
+    first_line: int
+    lines: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Everything of the job that is to be kept is durable."""
+
+    number: int
+    read: int
+    stored: int
+    discarded: int
+    rejects: "list[Reject]"
+    days: frozenset[int]  # in which sessions started
+    writer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Everything of the import is durable: count the starts of these days, so that no report has to."""
+
+    days: list[int]
+    writers: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The days are counted, or left to the reports when Cassandra went away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Cassandra is away; the worker goes on by itself when it is back."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The worker cannot begin."""
+
+    reason: str
+
+
+def work(jobs: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> None:
+    """Answer each Job from ``jobs`` with a Done, in order, and a Settle with a Settled, until it is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    django.setup()
+    from events.domain import START, day_of
+    from events.judge import LineJudge
+    from events.loading import Loader
+    from events.services import WRITER
+
+    if not dry_run and (trouble := _trouble()):
+        jobs.send(Failed(trouble))
+        return
+    judge = LineJudge(now_ms=now_ms, shift_ms=shift_ms)
+    loader = Loader(on_wait=lambda reason: jobs.send(Waiting(reason)))
+    written: deque[tuple[int, Done]] = deque()
+    try:
+        while True:
+            if not jobs.poll():
+                loader.finish()  # nothing to overlap with: let the parent know how far we are
+                _report(jobs, written, loader.completed)
+            job: Job | Settle = jobs.recv()
+            if isinstance(job, Settle):
+                _settle(job)
+                jobs.send(Settled())
+                continue
+            verdict = judge.judge(job.lines, first_line=job.first_line)
+            if not dry_run:
+                loader.write(verdict.events)
+            done = Done(
+                job.number,
+                read=verdict.read,
+                stored=len(verdict.events),
+                discarded=verdict.discarded,
+                rejects=verdict.rejects,
+                days=frozenset(day_of(event.ts_ms) for event in verdict.events if event.kind == START),
+                writer=WRITER,
+            )
+            written.append((loader.submitted, done))
+            _report(jobs, written, loader.completed)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+
+
+def _report(jobs: Connection, written: deque[tuple[int, Done]], completed: int) -> None:
+    while written and written[0][0] <= completed:
+        jobs.send(written.popleft()[1])
+
+
+def _settle(task: Settle) -> None:
+    from events.counts import settle_days
+    from sessions_project.cassandra import StoreUnavailable
+
+    with contextlib.suppress(StoreUnavailable):
+        settle_days(task.days, now_ms=time.time_ns() // 1_000_000, own_writers=task.writers)
+
+
+def _trouble() -> str | None:
+    """What keeps this worker from writing."""
+    from events.models import TABLES
+    from sessions_project import cassandra
+
+    try:
+        missing = cassandra.missing_tables(table.__table_name__ for table in TABLES)
+    except cassandra.StoreUnavailable as error:
+        return f"Cassandra does not answer ({error}). Is it up, and does CASSANDRA_HOSTS name it?"
+    return f"The tables {', '.join(missing)} are missing. Run 'manage.py sync_cassandra' first." if missing else None

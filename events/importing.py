@@ -1,0 +1,295 @@
+"""The import of dumps: lines are read here, judged and written by worker processes, and counted here in order.
+
+A checkpoint names the last line behind which everything is durable. It is written before the first write, so that a
+run which is killed at any moment goes on with the same clock and the same shift, and ends with the same rows.
+"""
+
+import json
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import IO, Any, cast
+
+from events.dump import Dump, DumpError
+from events.import_worker import Done, Failed, Job, Settle, Settled, Waiting, work
+from events.judge import Reject, newest_timestamp
+
+# One being written, one waiting in the pipe: a worker never waits for us, and memory stays small.
+JOBS_PER_WORKER = 2
+# Small enough that little is repeated after a kill, large enough that handing over costs nothing.
+LINES_PER_JOB = 2_000
+CHECKPOINT_SECONDS = 1.0
+# How long an interrupted import waits for writes under way; beyond that the checkpoint is simply older.
+FINISH_SECONDS = 10.0
+
+
+class ImportFailed(Exception):
+    """The import ended before the end of its files; the message says why and what to do."""
+
+
+class Interrupted(Exception):
+    """The import was asked to stop, did so, and can be resumed."""
+
+
+@dataclass(slots=True)
+class Totals:
+    """Lines so far; empty ones do not count."""
+
+    read: int = 0
+    stored: int = 0
+    discarded: int = 0
+    rejected: int = 0
+
+
+@dataclass(slots=True)
+class Progress:
+    """What a progress bar shows."""
+
+    totals: Totals
+    position: int  # bytes of the files, as they lie on disk, behind which everything is durable
+    size: int  # of all files; 0 when unknown
+    waiting_for: str | None = None
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """How far an import has come: everything up to ``line`` of file number ``file`` is durable."""
+
+    files: list[str]
+    started_ms: int
+    shift_ms: int
+    file: int = 0
+    line: int = 0
+    rejects_bytes: int = 0
+    totals: Totals = field(default_factory=Totals)
+
+    def save(self, path: Path) -> None:
+        """Replace the file at once: a reader finds the old one or the new one."""
+        draft = path.with_name(path.name + ".new")
+        with draft.open("w") as file:
+            json.dump(asdict(self), file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+
+    @classmethod
+    def load(cls, path: Path, *, files: list[str]) -> "Checkpoint | None":
+        """The checkpoint at ``path``; None when there is none. Raises ImportFailed when it is of other files."""
+        try:
+            values = json.loads(path.read_text())
+            checkpoint = cls(**{**values, "totals": Totals(**values["totals"])})
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError):
+            raise ImportFailed(f"{path} is no checkpoint. Start without --resume.") from None
+        if checkpoint.files != files:
+            raise ImportFailed(
+                f"{path} is the checkpoint of other files, or they have changed. Start without --resume."
+            )
+        return checkpoint
+
+
+@dataclass(slots=True)
+class _Sent:
+    """Where a job ends."""
+
+    file: int
+    last_line: int
+    position: int
+
+
+class Import:
+    """One run over some files."""
+
+    def __init__(
+        self,
+        dumps: Sequence[Dump],
+        checkpoint: Checkpoint,
+        *,
+        checkpoint_path: Path,
+        rejects_path: Path,
+        workers: int,
+        dry_run: bool,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self.checkpoint = checkpoint
+        self.stop_requested = False
+        self._dumps = dumps
+        self._checkpoint_path = checkpoint_path
+        self._rejects_path = rejects_path
+        self._workers = workers
+        self._dry_run = dry_run
+        self._on_progress = on_progress
+        self._sent: dict[int, _Sent] = {}
+        self._done: dict[int, Done] = {}
+        self._days: set[int] = set()
+        self._writers: set[str] = set()
+        self._next_number = 0  # of the job behind which everything is durable
+        self._progress = Progress(checkpoint.totals, 0, sum(dump.size for dump in dumps))
+        self._saved_at = time.monotonic()
+
+    def run(self) -> Totals:
+        """Import to the end. Raises DumpError, ImportFailed, Interrupted; the checkpoint is then up to date."""
+        if not self._dry_run:
+            self.checkpoint.save(self._checkpoint_path)
+        with ExitStack() as stack:
+            rejects = stack.enter_context(self._open_rejects())
+            pipes = [self._start_worker(stack) for _ in range(self._workers)]
+            try:
+                self._feed(pipes, rejects)
+                self._settle(pipes)
+            finally:
+                self._save(rejects)
+        if not self._dry_run:
+            self._checkpoint_path.unlink(missing_ok=True)
+        return self.checkpoint.totals
+
+    def _start_worker(self, stack: ExitStack) -> Connection:
+        context = multiprocessing.get_context("spawn")  # a forked driver session hangs
+        ours, theirs = context.Pipe()
+        options = {
+            "now_ms": self.checkpoint.started_ms,
+            "shift_ms": self.checkpoint.shift_ms,
+            "dry_run": self._dry_run,
+        }
+        process = context.Process(target=work, args=(theirs,), kwargs=options, daemon=True)
+        process.start()
+        theirs.close()
+        stack.callback(process.kill)
+        stack.callback(process.join, 1.0)
+        stack.callback(ours.close)
+        return ours
+
+    def _feed(self, pipes: Sequence[Connection], rejects: IO[bytes]) -> None:
+        """Keep every worker busy until the files end, one breaks, or a stop is asked for; then wait for the rest."""
+        jobs = self._jobs()
+        under_way = dict.fromkeys(pipes, 0)
+        broken: DumpError | None = None
+        exhausted = False
+        give_up_at: float | None = None
+        while not exhausted or any(under_way.values()):
+            if self.stop_requested:
+                exhausted, give_up_at = True, give_up_at or time.monotonic() + FINISH_SECONDS
+                if time.monotonic() > give_up_at:
+                    break
+            for pipe in pipes:
+                while not exhausted and under_way[pipe] < JOBS_PER_WORKER:
+                    try:
+                        pipe.send(next(jobs))
+                        under_way[pipe] += 1
+                    except StopIteration:
+                        exhausted = True
+                    except DumpError as error:
+                        broken, exhausted = error, True
+                    except BrokenPipeError:
+                        self._receive(pipe, under_way)  # its last word: why it ended
+            for ready in wait([pipe for pipe in pipes if under_way[pipe]], timeout=0.2):
+                self._receive(cast(Connection, ready), under_way)
+            self._advance(rejects)
+        if broken:
+            raise broken
+        if self.stop_requested:
+            raise Interrupted
+
+    def _settle(self, pipes: Sequence[Connection]) -> None:
+        """Have the workers count the days that were written to; a stop is then only a matter of speed for reports."""
+        days = sorted(self._days)
+        if self._dry_run or not days:
+            return
+        waiting = set(pipes)
+        for number, pipe in enumerate(pipes):
+            pipe.send(Settle(days[number :: len(pipes)], frozenset(self._writers)))
+        while waiting and not self.stop_requested:
+            for ready in wait(waiting, timeout=0.2):
+                pipe = cast(Connection, ready)
+                if isinstance(pipe.recv(), Settled):
+                    waiting.remove(pipe)
+
+    def _jobs(self) -> Iterator[Job]:
+        """The lines behind the checkpoint, cut to jobs."""
+        number = 0
+        before = 0  # bytes of the files before this one
+        for index, dump in enumerate(self._dumps):
+            if index >= self.checkpoint.file:
+                skip = self.checkpoint.line if index == self.checkpoint.file else 0
+                for block in dump.blocks():
+                    for first in range(max(0, skip + 1 - block.first_line), len(block.lines), LINES_PER_JOB):
+                        lines = block.lines[first : first + LINES_PER_JOB]
+                        line = block.first_line + first
+                        self._sent[number] = _Sent(index, line + len(lines) - 1, before + block.position)
+                        yield Job(number, line, lines)
+                        number += 1
+            before += dump.size
+
+    def _receive(self, pipe: Connection, under_way: dict[Connection, int]) -> None:
+        try:
+            message = pipe.recv()
+        except (EOFError, ConnectionResetError):
+            raise ImportFailed("A worker process ended unexpectedly. Run the same command with --resume.") from None
+        if isinstance(message, Failed):
+            raise ImportFailed(message.reason)
+        if isinstance(message, Waiting):
+            self._progress.waiting_for = message.reason
+            return
+        self._progress.waiting_for = None
+        self._done[message.number] = message
+        self._days |= message.days
+        self._writers.add(message.writer)
+        under_way[pipe] -= 1
+
+    def _advance(self, rejects: IO[bytes]) -> None:
+        """Count the jobs that are done without a gap, and save the checkpoint from time to time."""
+        totals = self.checkpoint.totals
+        while (done := self._done.pop(self._next_number, None)) is not None:
+            sent = self._sent.pop(self._next_number)
+            self._next_number += 1
+            totals.read += done.read
+            totals.stored += done.stored
+            totals.discarded += done.discarded
+            totals.rejected += len(done.rejects)
+            for reject in done.rejects:
+                rejects.write(_reject_line(reject, self._dumps[sent.file].name, several=len(self._dumps) > 1))
+            self.checkpoint.file, self.checkpoint.line = sent.file, sent.last_line
+            self._progress.position = sent.position
+        self._on_progress(self._progress)
+        if time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
+            self._save(rejects)
+
+    def _save(self, rejects: IO[bytes]) -> None:
+        if self._dry_run:
+            return
+        rejects.flush()
+        os.fsync(rejects.fileno())
+        self.checkpoint.rejects_bytes = rejects.tell()
+        self.checkpoint.save(self._checkpoint_path)
+        self._saved_at = time.monotonic()
+
+    def _open_rejects(self) -> IO[bytes]:
+        """The rejects file, cut to what the checkpoint knows of: lines behind it will be judged again."""
+        file = self._rejects_path.open("r+b" if self._rejects_path.exists() else "w+b")
+        file.truncate(self.checkpoint.rejects_bytes)
+        file.seek(self.checkpoint.rejects_bytes)
+        return file
+
+
+def newest_event(dumps: Sequence[Dump], on_position: Callable[[int], None]) -> int | None:
+    """The latest ``ts`` of all files, in milliseconds; one pass over them. Raises DumpError."""
+    newest: int | None = None
+    before = 0
+    for dump in dumps:
+        for block in dump.blocks():
+            found = newest_timestamp(block.lines)
+            newest = found if newest is None else max(newest, found or newest)
+            on_position(before + block.position)
+        before += dump.size
+    return newest
+
+
+def _reject_line(reject: Reject, name: str, *, several: bool) -> bytes:
+    told: dict[str, Any] = {"file": name} if several else {}
+    return json.dumps({**told, **asdict(reject)}).encode() + b"\n"

@@ -1,0 +1,103 @@
+"""From a line of a dump to an event, by the same rulebook as the API."""
+
+import json
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from django.conf import settings
+from rest_framework.exceptions import ValidationError
+
+from events import domain
+from events.domain import Event
+from events.dump import MOST_LINE_BYTES
+from events.serializers import EventSerializer
+from sessions_project.problems import field_errors
+
+# Session ids of lines that have none: made from the line, so that a repeated import meets its own rows.
+NAMESPACE = uuid.UUID("6b1f4f0c-3f0a-5a3e-9c55-0d9f3b0a7c11")
+# A reject tells what the line was; nobody needs all of a runaway line.
+MOST_INPUT_CHARACTERS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A line that is no event."""
+
+    line: int
+    reason: str
+    input: str
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What became of some lines. ``read`` leaves out empty lines."""
+
+    read: int = 0
+    discarded: int = 0
+    events: list[Event] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+
+class LineJudge:
+    """Judges lines as if received at ``now_ms``; every event is moved by ``shift_ms`` after it was judged."""
+
+    def __init__(self, *, now_ms: int, shift_ms: int) -> None:
+        self.now_ms = now_ms
+        self.shift_ms = shift_ms
+        self._serializer = EventSerializer()
+
+    def judge(self, lines: Iterable[bytes], *, first_line: int) -> Verdict:
+        """The events young enough to keep, the number of those too old, and the lines that are no events."""
+        verdict = Verdict()
+        oldest_ms = self.now_ms - settings.RETENTION_SECONDS * domain.SECOND_MS + domain.SECOND_MS
+        for number, line in enumerate(lines, start=first_line):
+            if not line.strip():
+                continue
+            verdict.read += 1
+            event = self._event(line, number)
+            if isinstance(event, str):
+                text = line[:MOST_INPUT_CHARACTERS].decode(errors="replace").rstrip("\r")
+                verdict.rejects.append(Reject(number, event, text))
+            elif event.ts_ms < oldest_ms:
+                verdict.discarded += 1
+            else:
+                verdict.events.append(event)
+        return verdict
+
+    def _event(self, line: bytes, number: int) -> Event | str:
+        """The event, or the reason why it is none."""
+        if len(line) > MOST_LINE_BYTES:
+            return f"longer than {MOST_LINE_BYTES} bytes"
+        try:
+            item = json.loads(line.decode())
+        except UnicodeDecodeError:
+            return "not UTF-8"
+        except (ValueError, RecursionError):
+            return "not JSON"
+        event = self._serializer.judge(
+            item,
+            now_ms=self.now_ms - self.shift_ms,
+            new_session_id=lambda: uuid.uuid5(NAMESPACE, f"{number}:{line.hex()}"),
+        )
+        if isinstance(event, ValidationError):
+            return "; ".join(_told(error) for error in field_errors(event.detail))
+        return replace(event, ts_ms=event.ts_ms + self.shift_ms) if self.shift_ms else event
+
+
+def newest_timestamp(lines: Iterable[bytes]) -> int | None:
+    """The latest ``ts`` among the lines that have a valid one, in milliseconds; None when none has."""
+    newest = None
+    for line in lines:
+        try:
+            ts_ms = domain.parse_timestamp(json.loads(line)["ts"])
+        except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
+            continue
+        if newest is None or ts_ms > newest:
+            newest = ts_ms
+    return newest
+
+
+def _told(error: dict[str, Any]) -> str:
+    return f"{error['pointer'].lstrip('/')}: {error['detail']}" if error["pointer"] else str(error["detail"])

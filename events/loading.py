@@ -1,0 +1,150 @@
+"""Writing the events of a dump: the rows of the API in unlogged batches, several in flight, until each is durable."""
+
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from events import domain
+from events.domain import Event
+from events.services import (
+    CountryHour,
+    country_hours,
+    country_rows,
+    mark_rows,
+    player_rows,
+    touch_rows,
+    young_enough,
+)
+from sessions_project import cassandra
+from sessions_project.cassandra import Statement, StoreUnavailable, WriteUnderWay
+
+# Batches of 50 to 100 rows write the most rows a second; an event makes one to three.
+EVENTS_PER_BATCH = 50
+# Enough to keep a node busy while rows are being bound here, few enough that it never sheds load.
+BATCHES_IN_FLIGHT = 8
+# A count is believed 90 s after the last touch of its hour: while rows are written, touches are kept this young,
+RETOUCH_MS = 10 * domain.SECOND_MS
+# and a batch that became durable only this long after it was sent is sent again with fresh ones.
+LATE_MS = 30 * domain.SECOND_MS
+RETRY_SECONDS = 1.0
+MOST_REMEMBERED = 100_000
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Events of which either the player rows or the country rows are being written."""
+
+    of_countries: bool
+    events: list[Event]
+    hours: set[CountryHour] = field(default_factory=set)
+    sent_ms: int = 0
+    write: WriteUnderWay | None = None
+
+
+class Loader:
+    """Writes events through one process's session; ``completed`` batches of those ``submitted`` are durable, in order.
+
+    While Cassandra is away it waits, tells ``on_wait`` why, and goes on. Nothing is skipped.
+    """
+
+    def __init__(self, *, on_wait: Callable[[str], None]) -> None:
+        self.submitted = 0
+        self.completed = 0
+        self._on_wait = on_wait
+        self._under_way: deque[_Batch] = deque()
+        self._marked: set[CountryHour] = set()
+        self._touched: dict[CountryHour, int] = {}
+
+    def write(self, events: Sequence[Event]) -> None:
+        """Send the events; returns when all are sent, and all but the last few durable. Raises StoreUnavailable only
+        when there was no connection yet."""
+        starts = [event for event in events if event.kind == domain.START]
+        for of_countries, some in ((False, events), (True, starts)):
+            for group in self._by_replicas(some, of_countries=of_countries):
+                for first in range(0, len(group), EVENTS_PER_BATCH):
+                    self._submit(_Batch(of_countries, list(group[first : first + EVENTS_PER_BATCH])))
+
+    def finish(self) -> None:
+        """Return when everything that was submitted is durable."""
+        while self._under_way:
+            self._complete_oldest()
+
+    def _by_replicas(self, events: Sequence[Event], *, of_countries: bool) -> Iterable[Sequence[Event]]:
+        """The events in groups that each lie on the same nodes, one of which can write a batch by itself."""
+        if cassandra.every_node_holds_everything():
+            return [events]
+        rows_of = country_rows if of_countries else player_rows
+        groups: dict[Hashable, list[Event]] = defaultdict(list)
+        for event in events:
+            first_row = rows_of([event], now_ms=event.ts_ms)[0]
+            groups[cassandra.replica_set(*first_row)].append(event)
+        return groups.values()
+
+    def _submit(self, batch: _Batch) -> None:
+        if len(self._under_way) >= BATCHES_IN_FLIGHT:
+            self._complete_oldest()
+        self._under_way.append(batch)
+        self.submitted += 1
+        self._send(batch)
+
+    def _send(self, batch: _Batch) -> None:
+        """Send without waiting; a batch that cannot even be sent is left for _complete_oldest."""
+        batch.sent_ms = _now_ms()
+        batch.events = [event for event in batch.events if young_enough(event, now_ms=batch.sent_ms)]
+        rows = self._rows(batch)
+        try:
+            batch.write = cassandra.send_batch(rows, logged=False) if rows else None
+        except StoreUnavailable:
+            batch.write = None
+
+    def _rows(self, batch: _Batch) -> list[Statement]:
+        now_ms = batch.sent_ms
+        if not batch.of_countries:
+            return player_rows(batch.events, now_ms=now_ms)
+        batch.hours = country_hours(batch.events)
+        due = {hour for hour in batch.hours if now_ms - self._touched.get(hour, 0) > RETOUCH_MS}
+        rows = country_rows(batch.events, now_ms=now_ms)
+        rows += mark_rows(batch.hours - self._marked, now_ms=now_ms)
+        rows += touch_rows(due, now_ms=now_ms)
+        self._remember_touches(due, now_ms)
+        return rows
+
+    def _complete_oldest(self) -> None:
+        """Return when the batch sent first is durable, sending it again as often as that takes."""
+        batch = self._under_way.popleft()
+        while batch.events:
+            try:
+                if batch.write is None:
+                    raise StoreUnavailable("The batch could not be sent.")
+                batch.write.wait()
+            except StoreUnavailable as error:
+                self._on_wait(str(error))
+                time.sleep(RETRY_SECONDS)
+                self._send_again(batch)
+                continue
+            if _now_ms() - batch.sent_ms < LATE_MS:
+                break
+            self._send_again(batch)
+        self._remember_marks(batch.hours)
+        self.completed += 1
+
+    def _send_again(self, batch: _Batch) -> None:
+        """With fresh touches: the earlier ones may be older than a count that missed these rows."""
+        for hour in batch.hours:
+            self._touched.pop(hour, None)
+        self._send(batch)
+
+    def _remember_touches(self, hours: Iterable[CountryHour], now_ms: int) -> None:
+        if len(self._touched) > MOST_REMEMBERED:
+            self._touched.clear()
+        self._touched.update(dict.fromkeys(hours, now_ms))
+
+    def _remember_marks(self, hours: Iterable[CountryHour]) -> None:
+        if len(self._marked) > MOST_REMEMBERED:
+            self._marked.clear()
+        self._marked.update(hours)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

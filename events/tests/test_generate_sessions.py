@@ -1,0 +1,56 @@
+"""manage.py generate_sessions"""
+
+import json
+from collections import Counter
+from itertools import islice
+
+import pytest
+
+from conftest import manage
+from events.generating import country_weights, generated_lines
+
+NOW_MS = 1_790_000_000_000
+
+
+@pytest.mark.parametrize("events", [1, 2, 1_000, 20_000])
+def test_it_works(events):
+    lines = [json.loads(line) for line in generated_lines(events=events, days=30, seed=1, now_ms=NOW_MS)]
+    assert len(lines) == events
+    assert all(("country" in line) == (line["event"] == "start") for line in lines)
+
+
+def test_the_same_seed_gives_the_same_events():
+    def some(seed: int) -> list[str]:
+        return list(generated_lines(events=500, days=1, seed=seed, now_ms=NOW_MS))
+
+    assert some(1) == some(1) != some(2)
+
+
+def test_it_has_what_real_dumps_have():
+    lines = [json.loads(line) for line in generated_lines(events=20_000, days=30, seed=3, now_ms=NOW_MS)]
+    starts = {line["session_id"]: number for number, line in enumerate(lines) if line["event"] == "start"}
+    ends = {line["session_id"]: number for number, line in enumerate(lines) if line["event"] == "end"}
+    countries = Counter(line["country"] for line in lines if line["event"] == "start")
+    players = Counter(line["player_id"] for line in lines if line["event"] == "start")
+    assert 0.27 < countries.most_common(1)[0][1] / len(starts) < 0.33
+    assert len(countries) > 30
+    assert players.most_common(1)[0][1] > 5
+    assert 0.02 < 1 - len(ends) / len(starts) < 0.08
+    assert sum(ends[session] < starts[session] for session in ends if session in starts) > 50
+
+
+def test_the_shares_add_up():
+    assert abs(sum(country_weights()) - 1) < 1e-9
+
+
+def test_it_needs_no_memory():
+    endless = generated_lines(events=10**12, days=10_000, seed=1, now_ms=NOW_MS)
+    assert len(list(islice(endless, 100))) == 100
+
+
+def test_the_command_writes_lines(tmp_path):
+    told = manage("generate_sessions", "--events", "10", "--days", "0.5")
+    assert len(told.stdout.splitlines()) == 10
+    wrong = manage("generate_sessions", "--events", "0")
+    assert wrong.returncode == 2
+    assert "is not a number above 0" in wrong.stderr

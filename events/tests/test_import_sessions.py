@@ -1,0 +1,238 @@
+"""manage.py import_sessions"""
+
+import bz2
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import PROJECT, manage
+from events.domain import format_timestamp
+from reports.selectors import completed_sessions, report_window, starts_of_country
+from sessions_project import cassandra
+
+OLD = (
+    '{"event":"start","country":"FI","player_id":"0a2d12a1a7e145de8bae44c0c6e06629",'
+    '"session_id":"4a0c43c9-c43a-42ff-ba55-67563dfa35d4","ts":"2016-12-02T12:48:05.520022"}\n'
+    '{"event":"end","player_id":"0a2d12a1a7e145de8bae44c0c6e06629",'
+    '"session_id":"4a0c43c9-c43a-42ff-ba55-67563dfa35d4","ts":"2016-12-02T13:00:00"}\n'
+)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., tuple[int, dict]]:
+    """Imports as its users do; gives the exit status and the summary."""
+
+    def run(*arguments: str, stdin: bytes | None = None) -> tuple[int, dict]:
+        told = manage("import_sessions", *arguments, "--json", "--workers", "1", stdin=stdin, cwd=tmp_path)
+        assert "Traceback" not in told.stderr, told.stderr
+        return told.returncode, json.loads(told.stdout)
+
+    return run
+
+
+def lines_of(player: str, country: str, now_ms: int, sessions: int = 5) -> str:
+    lines = []
+    for number in range(sessions):
+        session, ts = str(uuid.uuid4()), format_timestamp(now_ms - number * 1_000)
+        common = {"player_id": player, "session_id": session, "ts": ts}
+        lines += [{"event": "end", **common}, {"event": "start", "country": country, **common}]
+    return "".join(json.dumps(line) + "\n" for line in lines)
+
+
+def stored(player: str, country: str, now_ms: int) -> tuple[int, int]:
+    """Starts of the country, and completed sessions of the player."""
+    now_ms += 60_000
+    window = report_window(hours=24, as_of_ms=now_ms, now_ms=now_ms)
+    starts, _, _ = starts_of_country(country=country, window=window, now_ms=now_ms, limit=10)
+    return starts, len(completed_sessions(player_id=player, now_ms=now_ms, limit=100)[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "pack"),
+    [
+        ("d.bz2", lambda text: bz2.compress(text[:200]) + bz2.compress(text[200:])),
+        ("d.gz", gzip.compress),
+        ("d", bytes),
+    ],
+)
+def test_it_works(run, tmp_path, player, country, now_ms, name, pack):
+    (tmp_path / name).write_bytes(pack(lines_of(player, country, now_ms).encode()))
+    for _ in range(2):  # again changes nothing
+        status, summary = run(name)
+        assert status == 0
+        assert summary == {**summary, "read": 10, "stored": 10, "discarded": 0, "rejected": 0, "error": None}
+        assert stored(player, country, now_ms) == (5, 5)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name]
+
+
+def test_standard_input_and_several_files(run, tmp_path, player, country, now_ms):
+    assert run("-", stdin=lines_of(player, country, now_ms).encode())[1]["stored"] == 10
+    for name in "ab":
+        (tmp_path / name).write_text(lines_of(player, country, now_ms))
+    assert run("a", "b")[1]["stored"] == 20
+    assert stored(player, country, now_ms) == (15, 15)
+
+
+def test_a_dump_of_2016_is_discarded_whole_and_says_so(run, tmp_path):
+    (tmp_path / "dump").write_text(OLD)
+    status, summary = run("dump")
+    assert (status, summary["read"], summary["stored"], summary["discarded"]) == (0, 2, 0, 2)
+
+
+def test_with_rebase_a_dump_of_2016_is_loaded_whole(run, tmp_path, player, country, now_ms):
+    text = OLD.replace("0a2d12a1a7e145de8bae44c0c6e06629", player).replace('"FI"', f'"{country}"')
+    (tmp_path / "dump").write_text(text)
+    status, summary = run("dump", "--rebase")
+    assert (status, summary["stored"], summary["discarded"]) == (0, 2, 0)
+    [session], _ = completed_sessions(player_id=player, now_ms=now_ms + 60_000, limit=10)
+    assert abs(session.ended_ms - now_ms) < 60_000
+    assert session.ended_ms - session.started_ms == 714_480
+
+
+def test_a_dry_run_writes_nothing(run, tmp_path, player, country, now_ms):
+    (tmp_path / "dump").write_text(lines_of(player, country, now_ms) + OLD + "x\n")
+    status, summary = run("dump", "--dry-run")
+    assert (status, summary["read"], summary["stored"], summary["discarded"], summary["rejected"]) == (1, 13, 10, 2, 1)
+    assert stored(player, country, now_ms) == (0, 0)
+
+
+def test_rejected_lines_go_to_a_file_with_number_and_reason(run, tmp_path, player, country, now_ms):
+    good = lines_of(player, country, now_ms, sessions=1).encode().splitlines()
+    bad = [
+        b"not json",
+        b'{"event":"start","player_id":"p"}',
+        b'{"event":"start","player_id":"\xff"}',
+        b'{"x":"' + b"y" * 10_000_000 + b'"}',
+        b"[1]",
+    ]
+    (tmp_path / "dump").write_bytes(b"\xef\xbb\xbf" + b"\r\n".join([good[0], *bad, b"", good[1]]))
+    status, summary = run("dump", "--rejects", "bad.jsonl")
+    assert (status, summary["stored"], summary["rejected"], summary["rejects"]) == (1, 2, 5, "bad.jsonl")
+    rejects = [json.loads(line) for line in (tmp_path / "bad.jsonl").read_text().splitlines()]
+    assert [(reject["line"], reject["reason"]) for reject in rejects] == [
+        (2, "not JSON"),
+        (3, "country: A start needs a country."),
+        (4, "not UTF-8"),
+        (5, "longer than 65536 bytes"),
+        (6, "Send an object for each event."),
+    ]
+    assert rejects[0]["input"] == "not json"
+    assert stored(player, country, now_ms) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be read"),
+        ("directory", "is a directory"),
+        (b"", "is empty"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "neither text nor bzip2 nor gzip"),
+        (b"BZh9nonsense and more nonsense", "up to line 0 only"),
+        (b"\x1f\x8bnonsense", "up to line 0 only"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_a_clear_error(run, tmp_path, content, said):
+    if content == "directory":
+        (tmp_path / "dump").mkdir()
+    elif content is not None:
+        (tmp_path / "dump").write_bytes(content)
+    status, summary = run("dump")
+    assert status == 1
+    assert said in summary["error"]
+
+
+def test_what_stands_before_the_cut_is_kept(run, tmp_path, player, country, now_ms):
+    lines = lines_of(player, country, now_ms, sessions=20)
+    packed = bz2.compress(lines.encode()) + bz2.compress(lines_of("other", country, now_ms, 2_000).encode())[:-20]
+    (tmp_path / "dump.bz2").write_bytes(packed)
+    status, summary = run("dump.bz2")
+    assert (status, summary["stored"]) == (1, 40)
+    assert "could be read up to line 40 only: it is cut off" in summary["error"]
+    assert stored(player, country, now_ms)[1] == 20
+
+
+def test_a_line_without_session_id_or_ts_is_the_same_row_again(run, tmp_path, player):
+    (tmp_path / "dump").write_text(json.dumps({"event": "start", "country": "FI", "player_id": player}) + "\n")
+    for _ in range(2):
+        assert run("dump")[0] == 0
+    rows = cassandra.execute("SELECT * FROM {keyspace}.session_by_player_id WHERE player_id = ?", (player,))
+    assert len(rows) == 1
+
+
+def test_a_checkpoint_of_other_files_is_refused(run, tmp_path):
+    (tmp_path / "dump").write_text(OLD)
+    (tmp_path / "dump.checkpoint").write_text("{}")
+    status, summary = run("dump", "--resume")
+    assert (status, summary["error"]) == (1, "dump.checkpoint is no checkpoint. Start without --resume.")
+
+
+def digest(keyspace: str) -> dict[str, list]:
+    """Every row of the event tables, with write times and without times to live."""
+    return {
+        table: sorted(map(str, cassandra.execute(f"SELECT {columns} FROM {keyspace}.{table}", ())))
+        for table, columns in {
+            "session_by_country": "country, hour, shard, ts, session_id, player_id, WRITETIME(player_id)",
+            "session_by_player_id": "player_id, session_id, country, started_at, ended_at, WRITETIME(started_at)",
+            "completed_session_by_player_id": "player_id, ended_at, session_id",
+            "country_hour": "day, hour, country, shards",
+        }.items()
+    }
+
+
+@pytest.fixture
+def keyspaces() -> list[str]:
+    names = [f"import_{uuid.uuid4().hex[:8]}" for _ in range(2)]
+    yield names
+    for name in names:
+        cassandra.execute(f"DROP KEYSPACE IF EXISTS {name}", ())
+
+
+def start_import(keyspace: str, folder: Path, *arguments: str) -> subprocess.Popen:
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "sessions_project.settings", "CASSANDRA_KEYSPACE": keyspace}
+    command = [sys.executable, str(PROJECT / "manage.py")]
+    if not arguments:
+        subprocess.run([*command, "sync_cassandra"], env=environment, check=True, capture_output=True)
+    return subprocess.Popen(
+        [*command, "import_sessions", "dump.jsonl.bz2", "--json", *arguments],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_import_resumes_to_the_same_rows(tmp_path, keyspaces, how, status):
+    manage("generate_sessions", "--events", "30000", "--output", "dump.jsonl.bz2", cwd=tmp_path)
+    undisturbed, disturbed = keyspaces
+    told, _ = start_import(undisturbed, tmp_path).communicate(timeout=120)
+    assert json.loads(told)["stored"] == 30_000
+    running = start_import(disturbed, tmp_path)
+    checkpoint = tmp_path / "dump.jsonl.bz2.checkpoint"
+    while not (checkpoint.exists() and json.loads(checkpoint.read_text())["line"] > 0):
+        assert running.poll() is None, "too fast to be interrupted"
+        time.sleep(0.01)
+    os.killpg(running.pid, how)
+    _, log = running.communicate(timeout=30)
+    assert running.returncode == status
+    if how != signal.SIGKILL:
+        assert "run the same command with --resume" in log
+    line = json.loads(checkpoint.read_text())["line"]
+    assert 0 < line < 30_000
+    again = start_import(disturbed, tmp_path, "--resume")
+    told, log = again.communicate(timeout=120)
+    assert json.loads(told)["read"] == 30_000
+    assert f"Going on behind line {line} of dump.jsonl.bz2." in log
+    assert digest(undisturbed) == digest(disturbed)
+    assert not checkpoint.exists()
