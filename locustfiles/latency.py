@@ -1,0 +1,80 @@
+"""The mix of the mission: batches of ten, both reports over cold and cached keys.
+
+``make load`` runs it headless; ``locust -f locustfiles/latency.py`` shows locust's own page.
+"""
+
+import random
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from locust import FastHttpUser, between, events, task
+from locust.env import Environment
+
+# The promise: 9 of 10 replies within this, at every address.
+MOST_P90_MS = 500
+COUNTRIES = ["US", "DE", "GB", "FI", "FR", "SE", "BR", "JP", "IN", "CA"]
+WINDOWS = [1, 24, 168, 720]
+PLAYERS = [f"load_{number}" for number in range(2_000)]
+
+
+class GameServer(FastHttpUser):
+    """Sends sessions as they happen and looks at reports now and then."""
+
+    wait_time = between(0.01, 0.1)
+
+    @task(10)
+    def send_batch(self) -> None:
+        batch = [event for _ in range(5) for event in session()]
+        with self.client.post("/api/v1/events/", json=batch, name="POST events", catch_response=True) as reply:
+            if reply.status_code != 201 or reply.json()["stored"] != len(batch):
+                reply.failure(f"{reply.status_code}: {reply.text[:200]}")
+
+    @task(2)
+    def starts_cold(self) -> None:
+        # An as_of that nobody has asked for: never in the cache.
+        as_of = datetime.now(UTC) - timedelta(milliseconds=random.randrange(1, 3_600_000))
+        window = {"hours": random.choice(WINDOWS), "as_of": as_of.isoformat().replace("+00:00", "Z")}
+        self.client.get("/api/v1/reports/starts/", params=window, name="GET starts (cold)")
+
+    @task(4)
+    def starts_cached(self) -> None:
+        self.client.get(f"/api/v1/reports/starts/?hours={random.choice(WINDOWS)}", name="GET starts (cached 50 s)")
+
+    @task(2)
+    def starts_of_country(self) -> None:
+        path = f"/api/v1/reports/starts/{random.choice(COUNTRIES)}/?hours={random.choice(WINDOWS)}"
+        self.client.get(path, name="GET starts of a country")
+
+    @task(2)
+    def timeline(self) -> None:
+        self.client.get(f"/api/v1/reports/starts/timeline/?hours={random.choice(WINDOWS)}", name="GET timeline")
+
+    @task(6)
+    def player_sessions(self) -> None:
+        self.client.get(f"/api/v1/reports/players/{random.choice(PLAYERS)}/sessions/", name="GET player sessions")
+
+
+def session() -> Iterator[dict[str, Any]]:
+    """A session of a few minutes that has just ended: its start and its end."""
+    ended = datetime.now(UTC)
+    started = ended - timedelta(seconds=random.randrange(1, 900))
+    common = {"player_id": random.choice(PLAYERS), "session_id": str(uuid.uuid4())}
+    yield {"event": "start", "country": random.choice(COUNTRIES), "ts": started.isoformat(), **common}
+    yield {"event": "end", "ts": ended.isoformat(), **common}
+
+
+@events.quitting.add_listener  # type: ignore[untyped-decorator]  # locust types it so
+def judge(environment: Environment, **_: Any) -> None:
+    """Print the percentiles and exit with 1 when a request failed or an address broke the promise."""
+    print(f"\n{'address':<28}{'requests':>10}{'failed':>8}{'p50 ms':>8}{'p90 ms':>8}{'p99 ms':>8}")
+    kept = bool(environment.stats.entries)
+    for entry in sorted(environment.stats.entries.values(), key=lambda entry: entry.name):
+        p50, p90, p99 = (entry.get_response_time_percentile(share) for share in (0.5, 0.9, 0.99))
+        print(f"{entry.name:<28}{entry.num_requests:>10}{entry.num_failures:>8}{p50:>8.0f}{p90:>8.0f}{p99:>8.0f}")
+        kept = kept and p90 <= MOST_P90_MS and not entry.num_failures
+    print(
+        f"\n{'Kept' if kept else 'BROKEN'}: 90 % of the replies of every address within {MOST_P90_MS} ms, none failed."
+    )
+    environment.process_exit_code = 0 if kept else 1
