@@ -96,6 +96,8 @@ class Daemon:
         except psutil.TimeoutExpired:
             process.kill()
             process.wait(STOP_SECONDS)
+        if self._child is not None:
+            self._child.wait()
         self._pid_file.unlink(missing_ok=True)
         return True
 

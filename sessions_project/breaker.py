@@ -5,7 +5,7 @@ import time
 
 
 class Breaker:
-    """Opens when a question failed and no other was answered meanwhile, so one slow answer among many does not matter.
+    """Opens when a question failed and none was answered since half-way, so one slow answer among many does not matter.
 
     While it is open, one caller in every ``pause_seconds`` may try; an answer closes it. Safe between threads.
     """
@@ -36,6 +36,8 @@ class Breaker:
     def failed(self, *, asked_at: float) -> None:
         """The question asked at this moment of ``time.monotonic()`` was not answered."""
         with self._lock:
-            if self._last_answer < asked_at:
+            now = time.monotonic()
+            # Not since ``asked_at``: others that were answered just before the server stopped would keep it closed.
+            if self._last_answer < (asked_at + now) / 2:
                 self._open = True
-                self._next_try = time.monotonic() + self._pause_seconds
+                self._next_try = now + self._pause_seconds
