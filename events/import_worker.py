@@ -71,7 +71,7 @@ def work(jobs: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> None
     from events.domain import START, day_of
     from events.judge import LineJudge
     from events.loading import Loader
-    from events.services import WRITER
+    from events.services import writer
 
     if not dry_run and (trouble := _trouble()):
         jobs.send(Failed(trouble))
@@ -99,7 +99,7 @@ def work(jobs: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> None
                 discarded=verdict.discarded,
                 rejects=verdict.rejects,
                 days=frozenset(day_of(event.ts_ms) for event in verdict.events if event.kind == START),
-                writer=WRITER,
+                writer=writer.name,
             )
             written.append((loader.submitted, done))
             _report(jobs, written, loader.completed)

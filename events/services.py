@@ -1,5 +1,6 @@
 """The write path of both doors, HTTP and import: which rows an event makes, and when they are durable."""
 
+import threading
 import uuid
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -33,14 +34,38 @@ UPDATE_TOUCHED = """
 # Cassandra's write timestamps are microseconds.
 MICROSECONDS = 1_000
 
-# Names this process in the touches that it leaves. Each writer has a cell of its own: were it one register for all, the
-# touch of a slow clock would hide behind that of a fast one.
-WRITER = uuid.uuid4().hex
+# Threads ask for the time before they wait for each other; more than this is a clock that was set back.
+CLOCK_SET_BACK_MS = 10_000
 
 # A country, the beginning of an hour, and over how many shards it is spread.
 CountryHour = tuple[str, int, int]
 
 _parsed_shards = cache(domain.parse_shards)
+
+
+class Writer:
+    """This process in the touches that it leaves behind: a name of its own, and a version that only rises.
+
+    Each writer has a cell of its own: were it one register for all, the touch of a slow clock would hide behind that
+    of a fast one. For the same reason a clock that was set back makes a new writer.
+    """
+
+    def __init__(self) -> None:
+        self.name = uuid.uuid4().hex
+        self._version = 0
+        self._lock = threading.Lock()
+
+    def next_touch(self, now_ms: int) -> tuple[str, int]:
+        """The name, and as version now in milliseconds or as much above as makes it new."""
+        with self._lock:
+            if now_ms < self._version - CLOCK_SET_BACK_MS:
+                self.name, self._version = uuid.uuid4().hex, now_ms
+            else:
+                self._version = max(now_ms, self._version + 1)
+            return self.name, self._version
+
+
+writer = Writer()
 
 # The country hours whose mark this process has seen become durable. About 100 bytes each: 10 MB at most.
 MOST_REMEMBERED_MARKS = 100_000
@@ -124,12 +149,14 @@ def mark_rows(hours: Iterable[CountryHour], *, now_ms: int) -> list[Statement]:
 
 def touch_rows(hours: Iterable[CountryHour], *, now_ms: int) -> list[Statement]:
     """For country hours that are over: the rows that make every count taken before invalid."""
-    touch = {WRITER: now_ms}
-    when = now_ms * MICROSECONDS
+    over = [(hour, country) for country, hour, _ in hours if hour + domain.HOUR_MS <= now_ms]
+    if not over:
+        return []
+    name, version = writer.next_touch(now_ms)
+    touch, when = {name: version}, version * MICROSECONDS
     return [
         (UPDATE_TOUCHED, (when, _hour_ttl(hour, now_ms), touch, touch, domain.day_of(hour), hour, country))
-        for country, hour, _ in hours
-        if hour + domain.HOUR_MS <= now_ms
+        for hour, country in over
     ]
 
 

@@ -6,6 +6,7 @@ import uuid
 
 import pytest
 
+from events.services import CLOCK_SET_BACK_MS, Writer
 from sessions_project import cassandra
 
 EVENTS = "/api/v1/events/"
@@ -237,3 +238,12 @@ def test_the_earlier_address_takes_its_event_as_it_stands(api, player):
 def test_the_earlier_address_refuses_as_the_new_one_does(api):
     reply = api.post("/event-handler", {"event": "start"}, format="json")
     assert [error["pointer"] for error in reply.json()["errors"]] == ["/player_id"]
+
+
+def test_every_touch_of_a_writer_is_new_even_when_its_clock_is_set_back():
+    writer = Writer()
+    moments = [50_000, 50_000, 49_999, 45_000, 60_000, 60_000 - CLOCK_SET_BACK_MS - 1]
+    names, versions = zip(*map(writer.next_touch, moments), strict=True)
+    assert versions == (50_000, 50_001, 50_002, 50_003, 60_000, 49_999)
+    assert len(set(names[:5])) == 1
+    assert names[5] != names[4]
