@@ -3,16 +3,18 @@
 import json
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from django.conf import settings
 from rest_framework.exceptions import ValidationError
 
 from events import domain
 from events.domain import Event
 from events.dump import MOST_LINE_BYTES
-from events.serializers import EventSerializer
+from events.plain import PlainReader
+from events.serializers import EventSerializer, latest_moment
+from events.services import oldest_kept_ms
 from sessions_project.problems import field_errors
 
 # Session ids of lines that have none: made from the line, so that a repeated import meets its own rows.
@@ -46,27 +48,34 @@ class LineJudge:
     def __init__(self, *, now_ms: int, shift_ms: int) -> None:
         self.now_ms = now_ms
         self.shift_ms = shift_ms
+        self._received_ms = now_ms - shift_ms
+        self._plain = PlainReader(now_ms=self._received_ms, latest_ms=latest_moment(self._received_ms))
         self._serializer = EventSerializer()
 
     def judge(self, lines: Iterable[bytes], *, first_line: int) -> Verdict:
         """The events young enough to keep, the number of those too old, and the lines that are no events."""
         verdict = Verdict()
-        oldest_ms = self.now_ms - settings.RETENTION_SECONDS * domain.SECOND_MS + domain.SECOND_MS
+        oldest_ms = oldest_kept_ms(self.now_ms)
         for number, line in enumerate(lines, start=first_line):
-            if not line.strip():
+            if not line or line.isspace():
                 continue
             verdict.read += 1
-            event = self._event(line, number)
+            event = self._plain.event(line, new_session_id=partial(_session_id, line, number)) or self._judged(
+                line, number
+            )
             if isinstance(event, str):
                 text = line[:MOST_INPUT_CHARACTERS].decode(errors="replace").rstrip("\r")
                 verdict.rejects.append(Reject(number, event, text))
-            elif event.ts_ms < oldest_ms:
+                continue
+            if self.shift_ms:
+                event = event._replace(ts_ms=event.ts_ms + self.shift_ms)
+            if event.ts_ms < oldest_ms:
                 verdict.discarded += 1
             else:
                 verdict.events.append(event)
         return verdict
 
-    def _event(self, line: bytes, number: int) -> Event | str:
+    def _judged(self, line: bytes, number: int) -> Event | str:
         """The event, or the reason why it is none."""
         if len(line) > MOST_LINE_BYTES:
             return f"longer than {MOST_LINE_BYTES} bytes"
@@ -77,13 +86,15 @@ class LineJudge:
         except (ValueError, RecursionError):
             return "not JSON"
         event = self._serializer.judge(
-            item,
-            now_ms=self.now_ms - self.shift_ms,
-            new_session_id=lambda: uuid.uuid5(NAMESPACE, f"{number}:{line.hex()}"),
+            item, now_ms=self._received_ms, new_session_id=partial(_session_id, line, number)
         )
         if isinstance(event, ValidationError):
             return "; ".join(_told(error) for error in field_errors(event.detail))
-        return replace(event, ts_ms=event.ts_ms + self.shift_ms) if self.shift_ms else event
+        return event
+
+
+def _session_id(line: bytes, number: int) -> uuid.UUID:
+    return uuid.uuid5(NAMESPACE, f"{number}:{line.hex()}")
 
 
 def newest_timestamp(lines: Iterable[bytes]) -> int | None:

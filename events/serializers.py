@@ -14,6 +14,11 @@ from events import domain
 from events.validators import BatchSizeValidator
 
 
+def latest_moment(now_ms: int) -> int:
+    """The latest ``ts`` that an event received at ``now_ms`` may have."""
+    return now_ms + settings.FUTURE_TOLERANCE_SECONDS * domain.SECOND_MS
+
+
 class StrictCharField(serializers.CharField):
     """Text as sent: not trimmed, and no other JSON type is turned into it."""
 
@@ -121,16 +126,6 @@ class EventSerializer(serializers.Serializer[Any]):
         self, item: Any, *, now_ms: int, new_session_id: Callable[[], uuid.UUID] = uuid.uuid4
     ) -> domain.Event | ValidationError:
         """The event that ``item`` is, or what is wrong with it."""
-        latest_ms = now_ms + settings.FUTURE_TOLERANCE_SECONDS * domain.SECOND_MS
-        plain = domain.plain_event(item, now_ms=now_ms, latest_ms=latest_ms, new_session_id=new_session_id)
-        if plain is not None:
-            return plain
-        return self.judge_thoroughly(item, now_ms=now_ms, latest_ms=latest_ms, new_session_id=new_session_id)
-
-    def judge_thoroughly(
-        self, item: Any, *, now_ms: int, latest_ms: int, new_session_id: Callable[[], uuid.UUID]
-    ) -> domain.Event | ValidationError:
-        """The same by the fields of this serializer, which have the last word."""
         if not isinstance(item, Mapping):
             return ValidationError({"non_field_errors": ["Send an object for each event."]}, code="not_an_object")
         try:
@@ -138,7 +133,7 @@ class EventSerializer(serializers.Serializer[Any]):
         except ValidationError as error:
             return error
         ts_ms = fields.get("ts", now_ms)
-        if ts_ms > latest_ms:
+        if ts_ms > latest_moment(now_ms):
             late = (
                 f"This is more than {settings.FUTURE_TOLERANCE_SECONDS} s in the future. Is the sender's clock right?"
             )

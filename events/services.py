@@ -78,8 +78,9 @@ def record_events(events: Sequence[Event], *, now_ms: int) -> list[bool]:
     Returns once the batch is durable at LOCAL_QUORUM. Recording the same events again leaves the same rows.
     Raises StoreUnavailable: nothing is known to be stored, and recording again is safe.
     """
-    kept = [young_enough(event, now_ms=now_ms) for event in events]
-    young = [event for event, keep in zip(events, kept, strict=True) if keep]
+    oldest_ms = oldest_kept_ms(now_ms)
+    kept = [event.ts_ms >= oldest_ms for event in events]
+    young = [event for event in events if event.ts_ms >= oldest_ms]
     if young:
         hours = country_hours(young)
         unmarked = hours - _marked
@@ -91,9 +92,9 @@ def record_events(events: Sequence[Event], *, now_ms: int) -> list[bool]:
     return kept
 
 
-def young_enough(event: Event, *, now_ms: int) -> bool:
-    """Whether the event still has a second to live."""
-    return _ttl_seconds(event.ts_ms, now_ms) > 0
+def oldest_kept_ms(now_ms: int) -> int:
+    """The earliest moment of an event that is still kept."""
+    return domain.oldest_kept_ms(now_ms=now_ms, retention_seconds=settings.RETENTION_SECONDS)
 
 
 def event_rows(events: Sequence[Event], *, now_ms: int) -> list[Statement]:
@@ -104,26 +105,26 @@ def event_rows(events: Sequence[Event], *, now_ms: int) -> list[Statement]:
 def player_rows(events: Iterable[Event], *, now_ms: int) -> list[Statement]:
     """The rows that lie in the partitions of the players: one for a start, two for an end."""
     rows: list[Statement] = []
-    for event in events:
-        ts, player, session = event.ts_ms, event.player_id, event.session_id
-        when = (ts * MICROSECONDS, _ttl_seconds(ts, now_ms))
-        if event.kind == domain.START:
-            rows.append((INSERT_STARTED, (player, session, ts, event.country, *when)))
+    gone_ms = now_ms - settings.RETENTION_SECONDS * domain.SECOND_MS
+    for kind, player, session, ts, country in events:
+        written_at, ttl = ts * MICROSECONDS, (ts - gone_ms) // domain.SECOND_MS
+        if kind == domain.START:
+            rows.append((INSERT_STARTED, (player, session, ts, country, written_at, ttl)))
         else:
-            rows.append((INSERT_ENDED, (player, session, ts, *when)))
-            rows.append((INSERT_COMPLETED, (player, ts, session, *when)))
+            rows.append((INSERT_ENDED, (player, session, ts, written_at, ttl)))
+            rows.append((INSERT_COMPLETED, (player, ts, session, written_at, ttl)))
     return rows
 
 
 def country_rows(events: Iterable[Event], *, now_ms: int) -> list[Statement]:
     """The rows that lie in the partitions of countries and hours: one for a start, none for an end."""
     rows: list[Statement] = []
-    for event in events:
-        if event.kind == domain.START:
-            ts, country, session = event.ts_ms, event.country, event.session_id
+    gone_ms = now_ms - settings.RETENTION_SECONDS * domain.SECOND_MS
+    for kind, player, session, ts, country in events:
+        if kind == domain.START:
             shard = domain.shard_of(session, shards_of(country))
-            when = (ts * MICROSECONDS, _ttl_seconds(ts, now_ms))
-            rows.append((INSERT_START, (country, domain.hour_of(ts), shard, ts, session, event.player_id, *when)))
+            written_at, ttl = ts * MICROSECONDS, (ts - gone_ms) // domain.SECOND_MS
+            rows.append((INSERT_START, (country, domain.hour_of(ts), shard, ts, session, player, written_at, ttl)))
     return rows
 
 
@@ -171,10 +172,6 @@ def shards_of(country: str | None) -> int:
     """Over how many partitions a new start of the country is spread."""
     shards = _parsed_shards(settings.COUNTRY_SHARDS)
     return shards.get(country or "", shards[""])
-
-
-def _ttl_seconds(ts_ms: int, now_ms: int) -> int:
-    return domain.remaining_seconds(ts_ms=ts_ms, now_ms=now_ms, retention_seconds=settings.RETENTION_SECONDS)
 
 
 def _hour_ttl(hour_ms: int, now_ms: int) -> int:

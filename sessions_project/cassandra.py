@@ -56,7 +56,6 @@ Row = tuple[Any, ...]
 Statement = tuple[str, Sequence[Any]]
 
 
-
 class _Prepared(NamedTuple):
     """A statement that Cassandra knows, and how each of its values is packed."""
 
@@ -70,7 +69,7 @@ _breaker = Breaker(pause_seconds=1.0)
 _connecting = threading.Lock()
 _preparing = threading.Lock()
 _session: Session | None = None
-_prepared: dict[str, _Prepared] = {}
+_statements: dict[str, _Prepared] = {}
 _no_attempt_before = 0.0
 
 _DRIVER_ERRORS = (
@@ -163,8 +162,12 @@ def send_batch(statements: Sequence[Statement], *, logged: bool) -> WriteUnderWa
         session = _connected()
         batch = BatchStatement(BatchType.LOGGED if logged else BatchType.UNLOGGED)
         batch.is_idempotent = True
+        # The batch takes a statement's values and forgets the rest: one of each kind serves for all.
+        of_kind: dict[str, BoundStatement] = {}
         for cql, values in statements:
-            batch.add(_bound(session, cql, values))
+            bound = of_kind.get(cql) or of_kind.setdefault(cql, BoundStatement(_prepared(session, cql).statement))
+            bound.values = _packed(session, cql, values)
+            batch.add(bound)
         return WriteUnderWay(session.execute_async(batch, execution_profile=settings.CASSANDRA_PROFILE))
     except _DRIVER_ERRORS as error:
         raise _unavailable(error) from error
@@ -206,7 +209,7 @@ def disconnect() -> None:
             registered = cqlengine.get_connection(ALIAS)
             registered.session, registered.cluster, registered.lazy_connect = None, None, True
         _session = None
-        _prepared.clear()
+        _statements.clear()
 
 
 def _rows(future: ResponseFuture) -> list[Row]:
@@ -251,22 +254,29 @@ def _connect() -> Session:
 
 
 def _bound(session: Session, cql: str, values: Sequence[Any]) -> BoundStatement:
-    """The statement with its values; each must be of its column's type."""
-    prepared = _prepared.get(cql) or _prepare(session, cql)
-    bound = BoundStatement(prepared.statement)
-    bound.values = [pack(value) for pack, value in zip(prepared.packers, values, strict=True)]
+    bound = BoundStatement(_prepared(session, cql).statement)
+    bound.values = _packed(session, cql, values)
     return bound
+
+
+def _packed(session: Session, cql: str, values: Sequence[Any]) -> list[bytes]:
+    """The values as they go over the wire; each must be of its column's type."""
+    return [pack(value) for pack, value in zip(_prepared(session, cql).packers, values, strict=True)]
+
+
+def _prepared(session: Session, cql: str) -> _Prepared:
+    return _statements.get(cql) or _prepare(session, cql)
 
 
 def _prepare(session: Session, cql: str) -> _Prepared:
     with _preparing:
-        if cql not in _prepared:
+        if cql not in _statements:
             statement = session.prepare(cql.replace("{keyspace}", settings.CASSANDRA_KEYSPACE))
             statement.is_idempotent = True
             version = session.cluster.protocol_version
             packers = (_packer(column.type, version) for column in statement.column_metadata)
-            _prepared[cql] = _Prepared(statement, tuple(packers))
-        return _prepared[cql]
+            _statements[cql] = _Prepared(statement, tuple(packers))
+        return _statements[cql]
 
 
 def _packer(column_type: Any, version: int) -> Callable[[Any], bytes]:
