@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "sessions_project",
     "events",
     "reports",
+    "dashboard",
 ]
 MIDDLEWARE = [
     "sessions_project.logs.RequestLogMiddleware",

@@ -8,6 +8,7 @@ from sessions_project.health import livez, readyz
 urlpatterns = [
     path("", include("events.urls")),
     path("", include("reports.urls")),
+    path("", include("dashboard.urls")),
     path("api/v1/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/v1/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("api/v1/redoc/", SpectacularRedocView.as_view(url_name="schema", template_name="redoc.html"), name="redoc"),

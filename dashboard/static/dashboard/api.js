@@ -1,0 +1,61 @@
+/** Asks the service. A failure is always a Trouble, which says what the service said. */
+
+/** An answer that is an error (a problem detail), or no answer at all (status 0). */
+export class Trouble extends Error {
+  constructor(status, problem = {}) {
+    super(problem.detail ?? (status ? `The service answered ${status}.` : "The service does not answer."));
+    this.status = status;
+    this.errors = problem.errors ?? [];
+  }
+
+  /** Whether the same request may succeed later. */
+  get passes() {
+    return this.status === 0 || this.status >= 500;
+  }
+}
+
+/**
+ * The JSON at an address of the service; `ageSeconds` is how long ago the server's clock showed `to`.
+ * Never from the browser's cache: the service has its own, and two of them would show numbers twice as old.
+ */
+export async function ask(path, { signal, ...options } = {}) {
+  const address = new URL(path, document.baseURI);
+  const headers = { Accept: "application/json", ...options.headers };
+  let response;
+  try {
+    response = await fetch(address, { cache: "no-store", ...options, headers, signal });
+  } catch (error) {
+    throw signal?.aborted ? error : new Trouble(0);
+  }
+  const body = await response.json().catch((error) => {
+    if (signal?.aborted) throw error;
+    return {};
+  });
+  if (!response.ok) throw new Trouble(response.status, body);
+  return { status: response.status, body, answeredAt: Date.parse(response.headers.get("Date")) };
+}
+
+export const startsByCountry = (window, options) =>
+  ask(`api/v1/reports/starts/?${new URLSearchParams({ ...window, sessions: 0 })}`, options);
+
+export const timeline = (window, options) =>
+  ask(`api/v1/reports/starts/timeline/?${new URLSearchParams(window)}`, options);
+
+export const latestStarts = (country, window, options) =>
+  ask(`api/v1/reports/starts/${country}/?${new URLSearchParams({ ...window, limit: 20 })}`, options);
+
+export const sessionsOfPlayer = (player) => ask(`api/v1/reports/players/${encodeURIComponent(player)}/sessions/`);
+
+export const sendBatch = (text, { lenient }) =>
+  ask("api/v1/events/", {
+    method: "POST",
+    body: text,
+    headers: { "Content-Type": "application/json", ...(lenient && { Prefer: "handling=lenient" }) },
+  });
+
+/** What the service misses, in its own words, such as "Cassandra does not answer"; null when nothing. */
+export async function whatIsMissing() {
+  const response = await fetch(new URL("readyz", document.baseURI), { cache: "no-store" });
+  const { checks } = await response.json();
+  return response.ok ? null : checks.cassandra;
+}

@@ -1,0 +1,79 @@
+/** The table of countries, each with its hours in small. */
+
+import { element } from "./dom.js";
+import { count, countryName, share } from "./format.js";
+import { sparkline } from "./sparkline.js";
+
+/** As many as one takes in at a glance; the button shows the rest. */
+const FIRST_ROWS = 10;
+
+const section = document.getElementById("countries");
+const body = section.querySelector("tbody");
+const more = section.querySelector(".more");
+
+let report = null;
+let all = false;
+
+export function showCountries(shownReport) {
+  report = shownReport;
+  show();
+}
+
+function show() {
+  const countries = all ? report.countries : report.countries.slice(0, FIRST_ROWS);
+  const focused = document.activeElement?.closest?.("tr")?.dataset.country;
+  drawnWhenSeen.disconnect();
+  body.replaceChildren(...countries.map(row));
+  // Who stands on a country's link still stands there after a refresh.
+  if (focused) body.querySelector(`[data-country="${CSS.escape(focused)}"] a`)?.focus();
+  more.hidden = report.countries.length <= FIRST_ROWS;
+  more.textContent = all ? `Show the first ${FIRST_ROWS}` : `Show all ${report.countries.length} countries`;
+  more.setAttribute("aria-expanded", String(all));
+}
+
+function row({ country, starts, url }) {
+  // The drawing of the report before stays until there is a new one.
+  const before = body.querySelector(`[data-country="${CSS.escape(country)}"] svg`) ?? "";
+  const trend = element("td", { class: "trend" }, before);
+  const made = element(
+    "tr",
+    { "data-country": country },
+    nameCell(country, url),
+    element("td", { class: "number" }, count(starts)),
+    element("td", { class: "number muted" }, share(starts, report.total)),
+    trend,
+  );
+  drawnWhenSeen.observe(trend);
+  return made;
+}
+
+/** Its name, which leads to every session of it, and its code, unless the name is no more than that. */
+function nameCell(country, url) {
+  const name = countryName(country);
+  const code = name === country ? "" : element("span", { class: "code" }, country);
+  return element("th", { scope: "row" }, element("a", { href: url }, name), code);
+}
+
+/** A country's hours are asked for only when its row comes into sight: there may be two hundred. */
+const drawnWhenSeen = new IntersectionObserver((entries) => {
+  for (const { isIntersecting, target } of entries) {
+    if (!isIntersecting) continue;
+    drawnWhenSeen.unobserve(target);
+    drawTrend(target);
+  }
+});
+
+async function drawTrend(cell) {
+  const { country } = cell.closest("tr").dataset;
+  try {
+    const points = await report.timelineOf(country);
+    cell.replaceChildren(sparkline(points));
+  } catch {
+    // The report was replaced meanwhile, or the store is away, which the notice at the top tells.
+  }
+}
+
+more.addEventListener("click", () => {
+  all = !all;
+  show();
+});

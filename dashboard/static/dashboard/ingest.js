@@ -1,0 +1,97 @@
+/** Sends a batch that one has written, and shows what became of each event. */
+
+import { Trouble, sendBatch } from "./api.js";
+import { element, say } from "./dom.js";
+
+const section = document.getElementById("ingest");
+const form = section.querySelector("form");
+const batch = document.getElementById("batch");
+const lenient = document.getElementById("lenient");
+const send = form.querySelector(".primary");
+const told = section.querySelector(".told");
+const table = section.querySelector("table");
+
+/** A session that starts and ends, and an event that is too old. */
+export function showExample() {
+  const session = newSessionId();
+  const minutesAgo = (minutes) => new Date(Date.now() - minutes * 60_000).toISOString();
+  const events = [
+    { event: "start", player_id: "ada", session_id: session, country: "FI", ts: minutesAgo(25) },
+    { event: "end", player_id: "ada", session_id: session, ts: minutesAgo(3) },
+    { event: "end", player_id: "ada", ts: "2016-12-02T12:48:05.520022" },
+  ];
+  batch.value = JSON.stringify(events, null, 1).replace(/\n {2}/g, " ").replace(/\n }/g, " }");
+}
+
+async function sendIt() {
+  const text = batch.value;
+  send.disabled = true;
+  say(told, "Sending …");
+  try {
+    const { status, body } = await sendBatch(text, { lenient: lenient.checked });
+    const invalid = body.invalid ? `, ${body.invalid} invalid` : "";
+    say(told, `${status}: ${body.stored} stored, ${body.discarded} discarded as too old${invalid}.`);
+    showRows(eventsIn(text), (index) => body.results[index]);
+  } catch (error) {
+    if (!(error instanceof Trouble)) throw error;
+    tellOf(error, eventsIn(text));
+  } finally {
+    send.disabled = false;
+  }
+}
+
+function tellOf(trouble, events) {
+  const ofTheBatch = trouble.errors.filter(({ pointer }) => pointer === "").map(({ detail }) => detail);
+  say(told, [trouble.status ? `${trouble.status}:` : "", trouble.message, ...ofTheBatch].join(" ").trim());
+  const ofEvents = trouble.errors.filter(({ pointer }) => pointer !== "");
+  const single = !Array.isArray(parsed(batch.value));
+  const errorsOf = (index) => ofEvents.filter(({ pointer }) => single || pointer.split("/")[1] === String(index));
+  const fate = (index) => ({ status: errorsOf(index).length ? "invalid" : "not stored", errors: errorsOf(index) });
+  showRows(ofEvents.length ? events : [], fate);
+}
+
+/** A row for each event: what it was, and its fate `{status, session_id}` or `{status, errors}`. */
+function showRows(events, fateOf) {
+  table.hidden = events.length === 0;
+  table.querySelector("tbody").replaceChildren(...events.map((event, index) => row(event, index, fateOf(index))));
+}
+
+function row(event, index, { status, session_id: session, errors = [] }) {
+  const complaints = errors.map(({ pointer, detail }) => element("p", {}, `${fieldOf(pointer)}: ${detail}`));
+  return element(
+    "tr",
+    {},
+    element("td", { class: "number" }, String(index + 1)),
+    element("td", {}, `${event?.event ?? "?"} ${event?.player_id ?? ""}`),
+    element("td", {}, element("span", { class: `fate ${status.replace(" ", "-")}` }, status)),
+    element("td", { class: "detail" }, ...(session ? [element("code", {}, session)] : complaints)),
+  );
+}
+
+/** "ts" of "/3/ts" or of "/ts"; "event" when the event as a whole is meant. */
+const fieldOf = (pointer) => pointer.replace(/^\/\d+/, "").slice(1) || "event";
+
+const eventsIn = (text) => [parsed(text)].flat().filter((event) => event !== undefined);
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The service judges what it is sent, and says what is wrong.
+    return undefined;
+  }
+}
+
+/** A random UUID (version 4); crypto.randomUUID is missing where the page does not come by https. */
+function newSessionId() {
+  const hex = "10000000-1000-4000-8000-100000000000";
+  return hex.replace(/[018]/g, (digit) =>
+    (digit ^ (crypto.getRandomValues(new Uint8Array(1))[0] & (15 >> (digit / 4)))).toString(16),
+  );
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  sendIt();
+});
+form.querySelector(".example").addEventListener("click", showExample);

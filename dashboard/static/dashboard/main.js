@@ -1,0 +1,91 @@
+/** Asks for the chosen window, shows the answer, and does so again while somebody looks. */
+
+import { Trouble } from "./api.js";
+import { chosenWindow, complain, readAddress, watchChoice } from "./choice.js";
+import { showCountries } from "./countries.js";
+import { element } from "./dom.js";
+import { average, count, moment, time } from "./format.js";
+import { showExample } from "./ingest.js";
+import { allIsWell, nothingHere, outOfOrder, refused } from "./notice.js";
+import { offerPlayers, readPlayerFromAddress } from "./player.js";
+import { showPlot } from "./plot.js";
+import { Refresh } from "./refresh.js";
+import { Report } from "./report.js";
+
+const REFRESH_SECONDS = Number(document.body.dataset.refreshSeconds);
+const RETRY_SECONDS = 5;
+/** After the service's own copy has run out; by chance, so that many open pages do not ask at the same moment. */
+const afterItsCopy = () => 1 + 2 * Math.random();
+
+const refresh = new Refresh(load);
+let report = null;
+let asking = new AbortController();
+
+async function load() {
+  asking.abort();
+  asking = new AbortController();
+  const { signal } = asking;
+  document.body.setAttribute("aria-busy", "true");
+  try {
+    const asked = await Report.of(chosenWindow(), { signal });
+    show(asked, await asked.byHour());
+    await offerPlayers(asked, { signal });
+  } catch (error) {
+    if (signal.aborted) return;
+    if (!(error instanceof Trouble)) throw error;
+    await tellOf(error);
+  }
+  document.body.removeAttribute("aria-busy");
+}
+
+function show(asked, byHour) {
+  report = asked;
+  const held = "as_of" in chosenWindow();
+  showFigures(byHour.starts);
+  showPlot(byHour);
+  showCountries(report);
+  if (report.total) allIsWell();
+  else nothingHere({ hours: report.window.hours, held });
+  showAge(held ? "held" : `refreshed every ${REFRESH_SECONDS} s`);
+  if (held) refresh.stop();
+  else refresh.after(Math.max(0, REFRESH_SECONDS - report.ageSeconds) + afterItsCopy());
+}
+
+function showFigures(starts) {
+  const figures = {
+    total: count(report.total),
+    average: average(report.total / report.window.hours),
+    busiest: count(Math.max(0, ...starts)),
+    "number-of-countries": count(report.countries.length),
+  };
+  for (const [id, figure] of Object.entries(figures)) document.getElementById(id).textContent = figure;
+}
+
+async function tellOf(trouble) {
+  if (!trouble.passes) {
+    refresh.stop();
+    complain(trouble.message);
+    refused(trouble);
+    return;
+  }
+  refresh.after(RETRY_SECONDS);
+  showAge("old: the service does not answer");
+  await outOfOrder(trouble, { retrySeconds: RETRY_SECONDS });
+}
+
+function showAge(remark) {
+  const age = document.getElementById("age");
+  if (!report) {
+    age.textContent = "No numbers yet.";
+    return;
+  }
+  const { as_of: end } = report.window;
+  const today = end.slice(0, 10) === new Date().toISOString().slice(0, 10);
+  age.replaceChildren("as of ", element("time", { datetime: end }, today ? time(end) : moment(end)), `, ${remark}`);
+}
+
+readAddress();
+watchChoice({ changed: load, shownEnd: () => report?.window.as_of ?? new Date().toISOString() });
+showExample();
+readPlayerFromAddress();
+load();

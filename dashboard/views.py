@@ -1,0 +1,47 @@
+"""The page without its numbers: the browser asks the API for them. So it costs nothing and is there without a store."""
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
+from django.views.decorators.http import require_safe
+
+# Hours to look back, as people say them. An hour, a day, a week and a month are what one compares.
+WINDOWS = ((1, "1 h"), (24, "24 h"), (168, "7 d"), (720, "30 d"))
+DEFAULT_HOURS = 24
+# With the cache switched off (REPORT_CACHE_SECONDS=0) an open page must not ask without pause.
+FASTEST_REFRESH_SECONDS = 5
+
+# Nothing inline and nothing from elsewhere. Trusted types: no script can turn text into HTML, so no name of a player can
+# become markup. Only this page has the policy; Swagger UI, Redoc and the browsable API have scripts inside their HTML.
+CONTENT_SECURITY_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    ]
+)
+# Beside those that Django's SecurityMiddleware gives every reply (no sniffing, no referrer, an opener policy).
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "X-Frame-Options": "DENY",
+}
+
+
+@require_safe
+def page(request: HttpRequest) -> HttpResponse:
+    """The dashboard, for whatever the request accepts."""
+    frame = {
+        "windows": WINDOWS,
+        "default_hours": DEFAULT_HOURS,
+        "refresh_seconds": max(settings.REPORT_CACHE_SECONDS, FASTEST_REFRESH_SECONDS),
+    }
+    return HttpResponse(render_to_string("dashboard/page.html", frame), headers=SECURITY_HEADERS)
