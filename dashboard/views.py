@@ -11,7 +11,7 @@ DEFAULT_HOURS = 24
 # With the cache switched off (REPORT_CACHE_SECONDS=0) an open page must not ask without pause.
 FASTEST_REFRESH_SECONDS = 5
 
-# Nothing inline and nothing from elsewhere. Trusted types: no script can turn text into HTML, so no name of a player can
+# Nothing inline and nothing from elsewhere. Trusted types: no script can turn text into HTML, so no player's name can
 # become markup. Only this page has the policy; Swagger UI, Redoc and the browsable API have scripts inside their HTML.
 CONTENT_SECURITY_POLICY = "; ".join(
     [

@@ -23,7 +23,10 @@ export function watchChoice({ changed, shownEnd }) {
   form.addEventListener("submit", (event) => event.preventDefault());
   for (const radio of form.elements.hours) radio.addEventListener("change", () => choose(chosenEnd));
   asOf.addEventListener("change", () => choose(asOf.value ? `${asOf.value}Z` : null));
-  hold.addEventListener("click", () => choose(chosenEnd ? null : shownEnd()));
+  hold.addEventListener("click", () => {
+    choose(chosenEnd ? null : shownEnd());
+    if (chosenEnd) asOf.focus();
+  });
 }
 
 /** Takes the choice from the page's address. */
@@ -46,7 +49,8 @@ function showChoice() {
   const end = chosenEnd ? new Date(chosenEnd).toISOString().slice(0, 19) : "";
   // Writing into the input takes a half-typed year away from who types it.
   if (document.activeElement !== asOf) asOf.value = end;
-  hold.textContent = chosenEnd ? "Back to now" : "Hold";
+  asOf.parentElement.hidden = !chosenEnd;
+  hold.textContent = chosenEnd ? "Back to now" : "Choose a moment";
   const address = new URL(location.href);
   address.searchParams.set("hours", form.elements.hours.value);
   if (chosenEnd) address.searchParams.set("as_of", chosenEnd);

@@ -23,13 +23,15 @@ function show() {
   const countries = all ? report.countries : report.countries.slice(0, FIRST_ROWS);
   const focused = document.activeElement?.closest?.("tr")?.dataset.country;
   drawnWhenSeen.disconnect();
-  body.replaceChildren(...countries.map(row));
+  body.replaceChildren(...(countries.length ? countries.map(row) : [nobody()]));
   // Who stands on a country's link still stands there after a refresh.
   if (focused) body.querySelector(`[data-country="${CSS.escape(focused)}"] a`)?.focus();
   more.hidden = report.countries.length <= FIRST_ROWS;
   more.textContent = all ? `Show the first ${FIRST_ROWS}` : `Show all ${report.countries.length} countries`;
   more.setAttribute("aria-expanded", String(all));
 }
+
+const nobody = () => element("tr", {}, element("td", { colspan: 4, class: "muted" }, "None in this window"));
 
 function row({ country, starts, url }) {
   // The drawing of the report before stays until there is a new one.

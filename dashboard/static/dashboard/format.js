@@ -8,6 +8,7 @@ const inUtc = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", .
 const times = inUtc({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const minutes = inUtc({ hour: "2-digit", minute: "2-digit" });
 const days = inUtc({ day: "numeric", month: "short" });
+const dates = inUtc({ day: "numeric", month: "short", year: "numeric" });
 const weekdays = inUtc({ weekday: "short", day: "numeric", month: "short" });
 
 export const HOUR_MS = 3_600_000;
@@ -21,7 +22,10 @@ export const countryName = (code) => names.of(code);
 export const time = (moment) => times.format(new Date(moment));
 export const minute = (moment) => minutes.format(new Date(moment));
 export const day = (moment) => days.format(new Date(moment));
+/** Sessions are at most a year old: the day says enough. */
 export const moment = (when) => `${day(when)}, ${time(when)}`;
+
+export const date = (when) => `${dates.format(new Date(when))}, ${time(when)}`;
 
 /** "Tue 24 Nov, 18:00 to 19:00" */
 export function hour(begin) {

@@ -14,7 +14,7 @@ const table = section.querySelector("table");
 /** A session that starts and ends, and an event that is too old. */
 export function showExample() {
   const session = newSessionId();
-  const minutesAgo = (minutes) => new Date(Date.now() - minutes * 60_000).toISOString();
+  const minutesAgo = (minutes) => `${new Date(Date.now() - minutes * 60_000).toISOString().slice(0, 19)}Z`;
   const events = [
     { event: "start", player_id: "ada", session_id: session, country: "FI", ts: minutesAgo(25) },
     { event: "end", player_id: "ada", session_id: session, ts: minutesAgo(3) },
@@ -34,20 +34,26 @@ async function sendIt() {
     showRows(eventsIn(text), (index) => body.results[index]);
   } catch (error) {
     if (!(error instanceof Trouble)) throw error;
-    tellOf(error, eventsIn(text));
+    tellOf(error, text);
   } finally {
     send.disabled = false;
   }
 }
 
-function tellOf(trouble, events) {
-  const ofTheBatch = trouble.errors.filter(({ pointer }) => pointer === "").map(({ detail }) => detail);
-  say(told, [trouble.status ? `${trouble.status}:` : "", trouble.message, ...ofTheBatch].join(" ").trim());
+function tellOf(trouble, sent) {
+  const status = trouble.status ? `${trouble.status}: ` : "";
   const ofEvents = trouble.errors.filter(({ pointer }) => pointer !== "");
-  const single = !Array.isArray(parsed(batch.value));
+  if (ofEvents.length === 0) {
+    say(told, [status + trouble.message, ...trouble.errors.map(({ detail }) => detail)].join(" "));
+    showRows([]);
+    return;
+  }
+  const events = eventsIn(sent);
+  const single = !Array.isArray(parsed(sent));
   const errorsOf = (index) => ofEvents.filter(({ pointer }) => single || pointer.split("/")[1] === String(index));
-  const fate = (index) => ({ status: errorsOf(index).length ? "invalid" : "not stored", errors: errorsOf(index) });
-  showRows(ofEvents.length ? events : [], fate);
+  const invalid = events.filter((_, index) => errorsOf(index).length).length;
+  say(told, `${status}${invalid} of ${events.length} events invalid; nothing was stored.`);
+  showRows(events, (index) => ({ status: errorsOf(index).length ? "invalid" : "not stored", errors: errorsOf(index) }));
 }
 
 /** A row for each event: what it was, and its fate `{status, session_id}` or `{status, errors}`. */

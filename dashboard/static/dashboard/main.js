@@ -4,7 +4,7 @@ import { Trouble } from "./api.js";
 import { chosenWindow, complain, readAddress, watchChoice } from "./choice.js";
 import { showCountries } from "./countries.js";
 import { element } from "./dom.js";
-import { average, count, moment, time } from "./format.js";
+import { average, count, date, time } from "./format.js";
 import { showExample } from "./ingest.js";
 import { allIsWell, nothingHere, outOfOrder, refused } from "./notice.js";
 import { offerPlayers, readPlayerFromAddress } from "./player.js";
@@ -81,7 +81,7 @@ function showAge(remark) {
   }
   const { as_of: end } = report.window;
   const today = end.slice(0, 10) === new Date().toISOString().slice(0, 10);
-  age.replaceChildren("as of ", element("time", { datetime: end }, today ? time(end) : moment(end)), `, ${remark}`);
+  age.replaceChildren("as of ", element("time", { datetime: end }, today ? time(end) : date(end)), `, ${remark}`);
 }
 
 readAddress();

@@ -35,7 +35,7 @@ export function refused(trouble) {
 
 function adviceOn(missing) {
   if (missing.startsWith("missing tables")) return "";
-  return "Start it with `make up`, or see that CASSANDRA_HOSTS names one that runs.";
+  return "Start it with `make up`, or name one that runs in `CASSANDRA_HOSTS`.";
 }
 
 function show(kind, what, todo) {

@@ -11,6 +11,10 @@ const MOST_BARS = 200;
 const SHADES = [1, 2, 3, 4, 5, 6];
 const OTHERS = SHADES.length - 1;
 
+/** Pixels: the room for the numbers at the left, and half of the widest name of an hour or day. */
+const AXIS = 44;
+const HALF_A_NAME = 20;
+
 const figure = document.getElementById("plot");
 const canvas = figure.querySelector(".canvas");
 const legend = figure.querySelector(".legend ul");
@@ -28,6 +32,9 @@ let plot = null;
 /** Draws what `Report.byHour` gives. */
 export function showPlot(byHour) {
   shown = byHour;
+  figure.hidden = shown.layers.length === 0;
+  if (figure.hidden) return;
+  asTable.hidden = false;
   plot ??= build();
   plot.setData([shown.hours.map((ms) => ms / 1000), ...stacked()]);
   canvas.setAttribute("aria-valuemax", shown.hours.length - 1);
@@ -77,7 +84,7 @@ function build() {
   return built;
 }
 
-const size = () => ({ width: canvas.clientWidth, height: wide.matches ? 280 : 200 });
+const size = () => ({ width: Math.max(canvas.clientWidth, 2 * AXIS), height: wide.matches ? 280 : 200 });
 const colour = (name) => getComputedStyle(figure).getPropertyValue(name).trim();
 const font = () => `12px ${getComputedStyle(figure).fontFamily}`;
 
@@ -96,11 +103,16 @@ function hoursAxis() {
     font: font(),
     grid: { show: false },
     ticks: { stroke: () => colour("--line"), size: 4, width: 1 },
+    size: 28,
     space: 64,
     incrs: [1, 2, 3, 6, 12, 24, 48, 72, 120, 168].map((hours) => (hours * HOUR_MS) / 1000),
-    values: (_, ticks) => ticks.map((seconds) => (seconds % 86_400 ? minute(seconds * 1000) : day(seconds * 1000))),
+    values: (self, ticks) => ticks.map((seconds) => (hasRoom(self, seconds) ? hourName(seconds) : "")),
   };
 }
+
+const hourName = (seconds) => (seconds % 86_400 ? minute : day)(seconds * 1000);
+/** A name is written around its tick; at the edge of the plot it would be cut off. */
+const hasRoom = (self, seconds) => self.valToPos(seconds, "x") < canvas.clientWidth - AXIS - HALF_A_NAME;
 
 function startsAxis() {
   return {
@@ -108,7 +120,7 @@ function startsAxis() {
     font: font(),
     grid: { stroke: () => colour("--line"), width: 1 },
     ticks: { show: false },
-    size: 52,
+    size: AXIS,
     space: 44,
     incrs: [1, 2, 5].flatMap((step) => [...Array(10).keys()].map((power) => step * 10 ** power)).sort((a, b) => a - b),
     values: (_, ticks) => ticks.map(count),
@@ -133,7 +145,6 @@ const middleOf = (self, index) => self.valToPos(self.data[0][index] + HOUR_MS / 
 // --- In words and numbers ---------------------------------------------------------------------------------------------
 
 function inWords() {
-  if (!shown.hours.length) return "";
   const busiest = shown.starts.indexOf(Math.max(...shown.starts));
   const partial = "The window cuts off the first and the last hour.";
   return `${count(shown.starts[busiest])} starts in the busiest hour, ${hour(shown.hours[busiest])}. ${partial}`;
@@ -142,7 +153,8 @@ function inWords() {
 /** The legend's numbers: of one hour, or of the whole window (null). */
 function showHour(index) {
   const number = (starts) => (index === null ? starts.reduce((sum, one) => sum + one, 0) : starts[index]);
-  say(momentShown, index === null ? "In the whole window" : hour(shown.hours[index]));
+  const inAll = `${count(number(shown.starts))} starts`;
+  say(momentShown, index === null ? "In the whole window" : `${hour(shown.hours[index])}: ${inAll}`);
   legend.replaceChildren(
     ...shown.layers.map((layer) =>
       element(
@@ -154,9 +166,8 @@ function showHour(index) {
       ),
     ),
   );
-  const spoken = index === null ? "no hour chosen" : `${hour(shown.hours[index])}: ${count(shown.starts[index])} starts`;
   canvas.setAttribute("aria-valuenow", index ?? 0);
-  canvas.setAttribute("aria-valuetext", spoken);
+  canvas.setAttribute("aria-valuetext", index === null ? "no hour chosen" : momentShown.textContent);
 }
 
 function showTable() {
