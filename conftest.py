@@ -16,6 +16,7 @@ from string import ascii_uppercase
 from typing import Any
 
 import pytest
+from cassandra.cqlengine import management
 from django.conf import settings
 from django.core.management import call_command
 from rest_framework.test import APIClient
@@ -39,11 +40,17 @@ def store() -> Iterator[None]:
         cassandra.connect()
     except cassandra.StoreUnavailable:
         pytest.exit(f"No Cassandra at {settings.CASSANDRA_HOSTS}. Run 'make test', or 'make up' before pytest.", 1)
-    cassandra.execute(f"DROP KEYSPACE IF EXISTS {settings.CASSANDRA_KEYSPACE}", ())
+    drop_keyspace(settings.CASSANDRA_KEYSPACE)
     cassandra.disconnect()
     call_command("sync_cassandra", verbosity=0, stdout=StringIO())
     yield
     cassandra.disconnect()
+
+
+def drop_keyspace(name: str) -> None:
+    """Through cqlengine, which waits 30 s: on a busy machine it takes longer than a request may."""
+    os.environ["CQLENG_ALLOW_SCHEMA_MANAGEMENT"] = "1"
+    management.drop_keyspace(name)
 
 
 @pytest.fixture

@@ -36,11 +36,11 @@ class Command(BaseCommand):
         )
         address = f"http://{os.environ.get('HOST') or '127.0.0.1'}:{os.environ.get('PORT') or '8000'}"
         self.stdout.write(
-            "\nTry, in another terminal or a browser:\n"
+            f"\nLook at {address}/ with a browser. Or try, in another terminal:\n"
             f"  curl '{address}/api/v1/reports/starts/?hours=24&sessions=1'\n"
             f"  curl {address}/event-handler -H 'Content-Type: application/json' "
             """-d '{"country":"US","event":"start","player_id":"player_2"}'\n"""
-            f"  {address}/api/v1/docs/\n"
+            f"The API explains itself at {address}/api/v1/docs/\n"
         )
         self.stdout.flush()
         os.execv(sys.executable, [sys.executable, "-m", "sessions_project"])

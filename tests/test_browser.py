@@ -1,0 +1,505 @@
+"""The page at ``/`` in a real browser: chromium, and chromium-driver to lead it."""
+
+import json
+import os
+import shutil
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from urllib.parse import urlencode
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.wait import WebDriverWait
+
+from conftest import WebServer, drop_keyspace, free_port, manage
+from events.domain import HOUR_MS, Event
+from events.services import record_events
+
+MISSING = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
+# The gate sets REQUIRE_BROWSER: there a missing browser is a failure, not a reason to skip.
+pytestmark = pytest.mark.skipif(
+    bool(MISSING) and not os.environ.get("REQUIRE_BROWSER"),
+    reason=f"needs {' and '.join(MISSING)}: apt-get install chromium chromium-driver",
+)
+
+# What a page shows is there within a blink; a machine that runs the whole suite may take longer.
+PATIENCE_SECONDS = 10
+DESKTOP, PHONE = (1280, 900), (375, 812)
+EMPTY_KEYSPACE = "player_sessions_empty_test"
+# What a page has in view when the cache is off: it asks again after 5 s, and up to 3 s by chance.
+LONGEST_PAUSE_SECONDS = 8.5
+
+
+class Browser:
+    """A page as a person has it: what stands there, and what fingers do."""
+
+    def __init__(self) -> None:
+        options = webdriver.ChromeOptions()
+        options.binary_location = shutil.which("chromium")
+        # A container's root has no sandbox, and a container's /dev/shm is small.
+        for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--lang=en-GB"):
+            options.add_argument(argument)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        self.driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+
+    def open(self, url: str, *, size: tuple[int, int] = DESKTOP, scheme: str = "light", **query: str) -> None:
+        width, height = size
+        self.tell("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.prefer(scheme)
+        self.driver.get(f"{url}/?{urlencode(query)}")
+
+    def prefer(self, scheme: str) -> None:
+        self.tell("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def tell(self, command: str, **parameters: object) -> None:
+        self.driver.execute_cdp_cmd(command, parameters)
+
+    def find(self, css: str) -> WebElement:
+        return self.driver.find_element(By.CSS_SELECTOR, css)
+
+    def texts(self, css: str) -> list[str]:
+        return self.run("return [...document.querySelectorAll(arguments[0])].map((one) => one.textContent)", css)
+
+    def text(self, css: str) -> str:
+        return " ".join(self.texts(css))
+
+    def run(self, script: str, *arguments: object) -> object:
+        return self.driver.execute_script(script, *arguments)
+
+    def wait(self, until: Callable[[], object], *, seconds: float = PATIENCE_SECONDS) -> None:
+        WebDriverWait(self.driver, seconds, poll_frequency=0.05).until(lambda _: until())
+
+    def wait_for_numbers(self) -> None:
+        self.wait(lambda: self.shown_as_of() and not self.run("return document.body.hasAttribute('aria-busy')"))
+
+    def shown_as_of(self) -> str | None:
+        return self.run("return document.querySelector('#age time')?.dateTime")
+
+    def press(self, *keys: str) -> None:
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def focused(self, css: str) -> bool:
+        return bool(self.run("return document.activeElement.matches(arguments[0])", css))
+
+    def tab_to(self, css: str, *, most: int = 60) -> None:
+        for _ in range(most):
+            self.press(Keys.TAB)
+            assert self.run(FOCUS_IS_SEEN), self.run("return document.activeElement.outerHTML")
+            if self.focused(css):
+                return
+        raise AssertionError(f"the tab key does not come to {css}")
+
+    def complaints(self) -> list[dict]:
+        """What the console has said since the last call: errors of scripts, refusals of the policy, failed requests."""
+        return [entry for entry in self.driver.get_log("browser") if entry["level"] in {"SEVERE", "WARNING"}]
+
+
+# The ring around what has the focus; that of a window's radio button is around the text beside it.
+FOCUS_IS_SEEN = """
+    const one = document.activeElement;
+    const ring = getComputedStyle(one.matches("[type=radio]") ? one.nextElementSibling : one);
+    return one !== document.body && ring.outlineStyle !== "none" && parseFloat(ring.outlineWidth) >= 1;"""
+# How many pixels of the plot have the colour of each layer of the legend.
+PIXELS_OF_LAYERS = """
+    const canvas = document.querySelector("#plot canvas");
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const colours = [...document.querySelectorAll("#plot .swatch")].map((swatch) =>
+        getComputedStyle(swatch).backgroundColor.match(/[0-9]+/g).map(Number));
+    const seen = colours.map(() => 0);
+    for (let at = 0; at < data.length; at += 4)
+        colours.forEach((colour, index) => seen[index] += colour.every((part, of) => data[at + of] === part));
+    return seen;"""
+
+NOTE_WHEN_HIDDEN = """
+    window.turns = [];
+    const note = () => window.turns.push([document.visibilityState, performance.now()]);
+    document.addEventListener("visibilitychange", note);"""
+ASKED_WHILE_HIDDEN = """
+    const [[gone, from], [back, to]] = window.turns;
+    if (gone !== "hidden" || back !== "visible") throw Error(JSON.stringify(window.turns));
+    const asked = performance.getEntriesByType("resource").filter((one) => one.name.includes("/reports/"));
+    return asked.filter((one) => one.startTime > from && one.startTime < to - 1).length;"""
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    browser = Browser()
+    yield browser
+    browser.driver.quit()
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Iterator[Browser]:
+    """The module's browser; a test that provokes no failure ends without a word on the console."""
+    chromium.complaints()
+    yield chromium
+    assert chromium.complaints() == []
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[WebServer]:
+    server = WebServer(REPORT_CACHE_SECONDS="50", WEB_WORKERS="1")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def countries(new_country: Callable[[], str]) -> list[str]:
+    """Seven countries with 14, 13, … starts in the last hours: five layers, and others."""
+    now_ms = time.time_ns() // 1_000_000
+    found = [new_country() for _ in range(7)]
+    for rank, country in enumerate(found):
+        for number in range(14 - rank):
+            started = now_ms - number * HOUR_MS - 60_000
+            record_events([Event("start", f"page_{country}", uuid.uuid4(), started, country)], now_ms=now_ms)
+    return found
+
+
+def record_session(player: str, *, minutes_ago: int, country: str, now_ms: int) -> None:
+    session = uuid.uuid4()
+    started = now_ms - minutes_ago * 60_000
+    start = Event("start", player, session, started, country)
+    record_events([start, Event("end", player, session, started + 90_000, None)], now_ms=now_ms)
+
+
+def ask(web: WebServer, path: str, **query: object) -> dict:
+    with urllib.request.urlopen(f"{web.url}/api/v1/reports/{path}?{urlencode(query)}") as reply:
+        return json.load(reply)
+
+
+def number(text: str) -> int:
+    return int(text.replace(",", ""))
+
+
+# --- What it shows ----------------------------------------------------------------------------------------------------
+
+
+def test_the_numbers_are_those_of_the_api(browser, web):
+    browser.open(web.url)
+    browser.wait_for_numbers()
+    window = {"hours": 24, "as_of": browser.shown_as_of()}
+    report = ask(web, "starts/", sessions=0, **window)
+    hours = [point["starts"] for point in ask(web, "starts/timeline/", **window)["points"]]
+    assert number(browser.text("#total")) == report["total"] == sum(hours)
+    assert number(browser.text("#busiest")) == max(hours)
+    assert number(browser.text("#number-of-countries")) == len(report["countries"])
+    shown = dict(
+        zip(browser.texts("#countries tbody tr"), browser.texts("#countries td.number:nth-child(2)"), strict=True)
+    )
+    for one, (row, starts) in zip(report["countries"], shown.items(), strict=False):
+        assert one["country"] in row
+        assert number(starts) == one["starts"]
+    links = browser.run("return [...document.querySelectorAll('#countries a')].map((link) => link.href)")
+    assert links == [one["url"] for one in report["countries"][: len(links)]]
+
+
+def test_the_plot_is_drawn_with_every_layer_of_its_legend(browser, web):
+    browser.open(web.url)
+    browser.wait_for_numbers()
+    legend = browser.texts("#plot .legend li")
+    assert len(legend) == 6
+    assert "Other countries" in legend[-1]
+    browser.wait(lambda: all(pixels > 50 for pixels in browser.run(PIXELS_OF_LAYERS)))
+    assert sum(map(number, browser.texts("#plot .legend b"))) == number(browser.text("#total"))
+
+
+def test_the_plot_is_also_a_table(browser, web):
+    browser.open(web.url)
+    browser.wait_for_numbers()
+    browser.find("#plot summary").click()
+    browser.wait(lambda: browser.texts("#plot tbody tr"))
+    window = {"hours": 24, "as_of": browser.shown_as_of()}
+    points = ask(web, "starts/timeline/", **window)["points"]
+    largest = ask(web, "starts/", sessions=0, **window)["countries"][0]["country"]
+    of_largest = ask(web, "starts/timeline/", country=largest, **window)["points"]
+    assert [number(one) for one in browser.texts("#plot tbody td:nth-child(2)")] == [one["starts"] for one in points]
+    assert [number(one) for one in browser.texts("#plot tbody td:nth-child(3)")] == [
+        one["starts"] for one in of_largest
+    ]
+    cells = [[number(one) for one in browser.texts(f"#plot tbody tr:nth-child({row}) td")] for row in (1, len(points))]
+    assert all(whole == sum(layers) for whole, *layers in cells)
+
+
+def test_each_country_in_sight_has_its_hours_in_small(browser, web):
+    browser.open(web.url, size=(1280, 1600))
+    browser.wait_for_numbers()
+    rows = len(browser.texts("#countries tbody tr"))
+    assert rows >= 7
+    browser.wait(lambda: len(browser.texts("#countries svg path")) == rows)
+    assert browser.text("#countries tr:first-child svg title").startswith("At most ")
+
+
+@pytest.mark.parametrize(("name", "hours"), [("1 h", 1), ("7 d", 168), ("30 d", 720)])
+def test_another_window_is_shown_when_picked(browser, web, name, hours):
+    browser.open(web.url)
+    browser.wait_for_numbers()
+    next(one for one in browser.driver.find_elements(By.CSS_SELECTOR, ".segments span") if one.text == name).click()
+    # The page's own question, out of the same cache.
+    browser.wait(lambda: ask(web, "starts/", hours=hours, sessions=0)["to"] == browser.shown_as_of())
+    browser.wait_for_numbers()
+    report = ask(web, "starts/", hours=hours, sessions=0, as_of=browser.shown_as_of())
+    assert number(browser.text("#total")) == report["total"]
+    assert f"hours={hours}" in browser.driver.current_url
+    browser.wait(lambda: all(browser.run(PIXELS_OF_LAYERS)))
+
+
+def test_a_moment_can_be_held_and_sent_to_someone(browser, web):
+    as_of = time.strftime("%Y-%m-%dT%H:00:00.000Z", time.gmtime(time.time() - 3 * 3600))
+    browser.open(web.url, hours="24", as_of=as_of)
+    browser.wait_for_numbers()
+    assert browser.shown_as_of() == as_of
+    assert browser.text("#age").endswith(", held")
+    assert number(browser.text("#total")) == ask(web, "starts/", hours=24, as_of=as_of)["total"]
+    browser.find("#hold").click()
+    browser.wait(lambda: browser.shown_as_of() != as_of)
+    assert browser.text("#age").endswith("refreshed every 50 s")
+    assert "as_of" not in browser.driver.current_url
+
+
+def test_the_last_sessions_of_a_player_stand_in_a_table_and_on_a_bar(browser, web, player, country, now_ms):
+    for minutes_ago in range(10, 240, 10):
+        record_session(player, minutes_ago=minutes_ago, country=country, now_ms=now_ms)
+    browser.open(web.url)
+    browser.find("#player").send_keys(player, Keys.ENTER)
+    browser.wait(lambda: len(browser.texts("#look-up tbody tr")) == 20)
+    assert browser.text("#look-up .told") == f"The last 20 completed sessions of {player}"
+    assert len(browser.driver.find_elements(By.CSS_SELECTOR, ".time-bar rect")) == 20
+    newest = ask(web, f"players/{player}/sessions/")["results"][0]
+    shown = browser.texts("#look-up tbody tr:first-child td")
+    assert shown[0].endswith(newest["started_at"][11:19])
+    assert shown[1].endswith(newest["ended_at"][11:19])
+    assert shown[2] == "1 min 30 s"
+    assert f"player={player}" in browser.driver.current_url
+    browser.wait_for_numbers()
+
+
+def test_a_player_without_sessions_is_told(browser, web, player):
+    browser.open(web.url, player=player)
+    browser.wait(lambda: player in browser.text("#look-up .told"))
+    assert browser.text("#look-up .told").startswith("No completed session")
+    browser.wait_for_numbers()
+
+
+def test_a_player_seen_lately_is_one_press_away(browser, web):
+    browser.open(web.url)
+    browser.wait(lambda: browser.texts(".recent button"))
+    offered = browser.texts(".recent button")[0]
+    browser.find(".recent button").click()
+    browser.wait(lambda: offered in browser.text("#look-up .told"))
+    browser.wait_for_numbers()
+
+
+# --- Sending a batch --------------------------------------------------------------------------------------------------
+
+
+def send(browser: Browser, text: str) -> None:
+    browser.run("document.getElementById('batch').value = arguments[0]", text)
+    browser.find("#ingest .primary").click()
+    browser.wait(lambda: browser.text("#ingest .told")[:1].isdigit())
+
+
+def test_the_example_is_stored_and_told_per_event(browser, web):
+    browser.open(web.url)
+    browser.find("#ingest .primary").click()
+    browser.wait(lambda: browser.texts("#ingest tbody tr"))
+    assert browser.text("#ingest .told") == "201: 2 stored, 1 discarded as too old."
+    assert browser.texts("#ingest .fate") == ["stored", "stored", "discarded"]
+    session = json.loads(browser.run("return document.getElementById('batch').value"))[0]["session_id"]
+    assert browser.texts("#ingest .detail")[:2] == [session, session]
+    found = ask(web, "players/ada/sessions/")["results"]
+    assert session in [one["session_id"] for one in found]
+    browser.wait_for_numbers()
+
+
+def test_what_is_wrong_with_an_event_is_told_beside_it_and_never_read_as_html(chromium, web, player):
+    nasty = "<img src=x onerror=alert(1)>"
+    chromium.open(web.url)
+    events = [{"event": "end", "player_id": player}, {"event": "start", "player_id": nasty, "country": "FIN"}]
+    send(chromium, json.dumps(events))
+    assert chromium.text("#ingest .told") == "400: 1 of 2 events invalid; nothing was stored."
+    assert chromium.texts("#ingest .fate") == ["not stored", "invalid"]
+    assert chromium.texts("#ingest td:nth-child(2)")[1] == f"start {nasty}"
+    assert "player_id: Send 1 to 64 characters" in chromium.texts("#ingest .detail")[1]
+    assert "country: Send a country code of two letters." in chromium.texts("#ingest .detail")[1]
+    assert not chromium.driver.find_elements(By.CSS_SELECTOR, "main img")
+    assert {entry["source"] for entry in chromium.complaints()} == {"network"}
+
+
+def test_the_valid_events_can_be_kept(browser, web, player):
+    browser.open(web.url)
+    browser.find("#lenient").click()
+    send(browser, json.dumps([{"event": "end", "player_id": player}, {"event": "pause", "player_id": player}]))
+    assert browser.text("#ingest .told") == "207: 1 stored, 0 discarded as too old, 1 invalid."
+    assert browser.texts("#ingest .fate") == ["stored", "invalid"]
+    browser.wait_for_numbers()
+
+
+@pytest.mark.parametrize("text", ["nonsense", "[]", json.dumps([{}] * 11), "5"])
+def test_what_is_no_batch_is_told(chromium, web, text):
+    chromium.open(web.url)
+    send(chromium, text)
+    assert chromium.text("#ingest .told").startswith("400: ")
+    assert {entry["source"] for entry in chromium.complaints()} == {"network"}
+
+
+# --- Whoever looks, with whatever -------------------------------------------------------------------------------------
+
+
+def test_all_of_it_works_by_keyboard(browser, web, player, country, now_ms):
+    record_session(player, minutes_ago=10, country=country, now_ms=now_ms)
+    browser.open(web.url)
+    browser.wait_for_numbers()
+    browser.tab_to("[name=hours]")
+    browser.press(Keys.ARROW_RIGHT)
+    browser.wait(lambda: "hours=168" in browser.driver.current_url)
+    browser.wait_for_numbers()
+    browser.tab_to("#plot .canvas")
+    browser.press(Keys.ARROW_LEFT)
+    browser.wait(lambda: "starts" in browser.find("#plot .canvas").get_attribute("aria-valuetext"))
+    newest = browser.find("#plot .canvas").get_attribute("aria-valuetext")
+    browser.press(Keys.HOME)
+    browser.wait(lambda: browser.find("#plot .canvas").get_attribute("aria-valuetext") != newest)
+    browser.tab_to("#plot summary")
+    browser.press(Keys.ENTER)
+    browser.wait(lambda: browser.texts("#plot tbody tr"))
+    browser.tab_to("#player")
+    browser.press(player, Keys.ENTER)
+    browser.wait(lambda: len(browser.texts("#look-up tbody tr")) == 1)
+    browser.tab_to("#batch")
+    browser.tab_to("#ingest .primary")
+    browser.press(Keys.SPACE)
+    browser.wait(lambda: browser.texts("#ingest .fate") == ["stored", "stored", "discarded"])
+
+
+def test_all_countries_can_be_shown_by_keyboard(browser, web, new_country, now_ms):
+    for _ in range(4):
+        record_events([Event("start", "page", uuid.uuid4(), now_ms - 1000, new_country())], now_ms=now_ms)
+    browser.open(web.url, hours="2", as_of=str(ask(web, "starts/", hours=2, sessions=1)["to"]))
+    browser.open(web.url, hours="24", as_of=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    browser.wait_for_numbers()
+    countries = number(browser.text("#number-of-countries"))
+    assert len(browser.texts("#countries tbody tr")) == 10 < countries
+    browser.tab_to(".more")
+    browser.press(Keys.ENTER)
+    browser.wait(lambda: len(browser.texts("#countries tbody tr")) == countries)
+
+
+def test_a_screen_reader_finds_a_name_for_everything(browser, web):
+    browser.open(web.url)
+    browser.wait_for_numbers()
+    named = browser.driver.find_elements(By.CSS_SELECTOR, "a, button, input, textarea, [tabindex='0'], section, nav")
+    nameless = [one.get_attribute("outerHTML")[:80] for one in named if one.is_displayed() and not one.accessible_name]
+    assert nameless == []
+    assert browser.find("#plot .canvas").aria_role == "slider"
+    assert all(browser.texts("main table > caption")[:1])
+    live = browser.run("return [...document.querySelectorAll('[role=status]')].map((one) => one.id || one.className)")
+    assert live == ["notice", "told muted", "told muted"]
+
+
+@pytest.mark.parametrize("hours", ["1", "720"])
+def test_nothing_is_wider_than_a_phone(browser, web, country, player, now_ms, hours):
+    for minutes_ago in (10, 20_000):
+        record_session(player, minutes_ago=minutes_ago, country=country, now_ms=now_ms)
+    browser.open(web.url, size=PHONE, hours=hours, player=player)
+    browser.wait_for_numbers()
+    browser.find("#hold").click()
+    browser.find("#plot summary").click()
+    browser.find("#ingest .primary").click()
+    browser.wait(lambda: browser.texts("#ingest tbody tr") and browser.texts("#look-up tbody tr"))
+    browser.wait_for_numbers()
+    assert browser.run(
+        "const { scrollWidth, clientWidth } = document.documentElement; return scrollWidth <= clientWidth"
+    )
+    small = browser.run(
+        "return [...document.querySelectorAll('button, .segments span')].filter((one) => one.offsetParent)"
+        ".map((one) => one.offsetHeight).filter((height) => height < 36)"
+    )
+    assert small == []
+
+
+def test_the_dark_is_dark_and_so_is_the_plot(browser, web):
+    ground = "return getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g).map(Number)"
+    browser.open(web.url)
+    browser.wait_for_numbers()
+    assert min(browser.run(ground)) > 200
+    browser.prefer("dark")
+    assert max(browser.run(ground)) < 60
+    # The layers have other colours now, and the plot is drawn again with them.
+    browser.wait(lambda: all(browser.run(PIXELS_OF_LAYERS)))
+
+
+# --- Nothing there ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def empty_web(web_server: Callable[..., WebServer]) -> Iterator[WebServer]:
+    """A service with tables of its own and nothing in them; its reports are not cached."""
+    keyspace = {"CASSANDRA_KEYSPACE": EMPTY_KEYSPACE}
+    own = {**os.environ, **keyspace, "DJANGO_SETTINGS_MODULE": "sessions_project.settings"}
+    drop_keyspace(EMPTY_KEYSPACE)
+    assert manage("sync_cassandra", env=own).returncode == 0
+    yield web_server(**keyspace, REPORT_CACHE_SECONDS="0", WEB_WORKERS="1")
+    drop_keyspace(EMPTY_KEYSPACE)
+
+
+def test_an_empty_store_says_what_to_do_and_an_open_page_notices_the_first_session(browser, empty_web):
+    browser.open(empty_web.url, hours="720")
+    browser.wait_for_numbers()
+    assert browser.text("#notice") == "No sessions yet. Send a batch below, or run make demo."
+    assert browser.text("#total") == "0"
+    page = browser.driver.current_window_handle
+    browser.find("#ingest .primary").click()
+    browser.wait(lambda: browser.texts("#ingest tbody tr"))
+    browser.run(NOTE_WHEN_HIDDEN)
+    browser.driver.switch_to.new_window("tab")
+    time.sleep(LONGEST_PAUSE_SECONDS)
+    browser.driver.close()
+    browser.driver.switch_to.window(page)
+    browser.wait(lambda: browser.text("#total") == "1")
+    assert browser.text("#notice") == ""
+    assert browser.run(ASKED_WHILE_HIDDEN) == 0
+
+
+def test_a_store_that_is_away_is_told_with_what_to_do(chromium, web_server):
+    web = web_server(CASSANDRA_PORT=str(free_port()), WEB_WORKERS="1")
+    chromium.open(web.url, player="ada")
+    chromium.wait(lambda: chromium.text("#notice"))
+    assert chromium.text("#notice").startswith("Cassandra does not answer. Start it with make up")
+    assert chromium.text("#notice").endswith("This page tries again every 5 s.")
+    assert chromium.text("#age") == "No numbers yet."
+    chromium.wait(lambda: chromium.text("#look-up .told").endswith("Try again in a moment."))
+    chromium.find("#ingest .primary").click()
+    chromium.wait(lambda: chromium.text("#ingest .told").startswith("503: The store does not answer."))
+    assert {entry["source"] for entry in chromium.complaints()} == {"network"}
+
+
+def test_a_service_that_is_away_keeps_its_numbers_on_show_and_comes_back_by_itself(chromium, web):
+    chromium.open(web.url)
+    chromium.wait_for_numbers()
+    total = chromium.text("#total")
+    chromium.tell("Network.enable")
+    conditions = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    chromium.tell("Network.emulateNetworkConditions", offline=True, **conditions)
+    chromium.find(".segments label:last-child span").click()
+    chromium.wait(lambda: chromium.text("#notice"))
+    assert chromium.text("#notice").startswith("The service does not answer. Start it with make run.")
+    assert chromium.text("#total") == total
+    assert chromium.text("#age").endswith("old: the service does not answer")
+    chromium.tell("Network.emulateNetworkConditions", offline=False, **conditions)
+    chromium.wait(lambda: chromium.text("#notice") == "")
+    assert chromium.text("#age").endswith("refreshed every 50 s")
+    assert {entry["source"] for entry in chromium.complaints()} == {"network"}
+
+
+def test_a_moment_in_the_future_is_told(chromium, web):
+    chromium.open(web.url, as_of="2999-01-01T00:00:00Z")
+    chromium.wait(lambda: chromium.text("#notice"))
+    assert "This is in the future." in chromium.text("#notice")
+    assert chromium.find("#as-of").get_attribute("aria-invalid") == "true"
+    assert {entry["source"] for entry in chromium.complaints()} == {"network"}
