@@ -1,16 +1,17 @@
 """One function per report: which partitions it reads, and which rows come of them."""
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from django.conf import settings
 
 from events import domain
 from events.counts import count_starts
 from events.domain import Window
+from reports.overlaps import Interval, overlapping
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement
 
@@ -26,11 +27,26 @@ SELECT_COMPLETED = """
 SELECT_SESSIONS = """
     SELECT session_id, country, toUnixTimestamp(started_at), toUnixTimestamp(ended_at)
     FROM {keyspace}.session_by_player_id WHERE player_id = ? AND session_id IN ?"""
+SELECT_ALL_SESSIONS = """
+    SELECT session_id, country, toUnixTimestamp(started_at), toUnixTimestamp(ended_at)
+    FROM {keyspace}.session_by_player_id WHERE player_id = ? LIMIT ?"""
 
 # Hours read by one statement; each may hold a full page.
 HOURS_PER_STATEMENT = 48
+# Which sessions are open, and which overlap, is found by reading all sessions of the player. A hundred a day for a year
+# are 36,525; DESIGN.md says what reading them costs.
+MOST_SESSIONS = 40_000
 # The smallest UUID in Cassandra's order.
 NO_SESSION = uuid.UUID(int=0)
+
+COMPLETED: Literal["completed"] = "completed"
+OPEN: Literal["open"] = "open"
+ALL: Literal["all"] = "all"
+State = Literal["completed", "open", "all"]
+
+
+class TooManySessions(Exception):
+    """The player has more than MOST_SESSIONS sessions."""
 
 
 class Position(NamedTuple):
@@ -58,17 +74,30 @@ class Start(NamedTuple):
         return Position(self.ts_ms, self.session_id)
 
 
-class CompletedSession(NamedTuple):
-    """A session that has ended; what only its start knows is None until the start has come."""
+class Session(NamedTuple):
+    """A session of a player. What only its start knows is None until the start has come; likewise its end."""
 
     session_id: uuid.UUID
     country: str | None
     started_ms: int | None
-    ended_ms: int
+    ended_ms: int | None
+    # Whether it shares a moment with another session of the player; None: not asked, or not known.
+    overlaps: bool | None = None
 
     @property
-    def position(self) -> Position:
-        return Position(self.ended_ms, self.session_id)
+    def is_open(self) -> bool:
+        """It has started and not ended."""
+        return self.ended_ms is None
+
+    @property
+    def end_position(self) -> Position:
+        """Its place in the order of ends. Only of one that has ended."""
+        return Position(self.ended_ms or 0, self.session_id)
+
+    @property
+    def start_position(self) -> Position:
+        """Its place in the order of starts; where the start has not come, the end stands for it."""
+        return Position(self.started_ms or self.ended_ms or 0, self.session_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +111,7 @@ class CountryStarts:
 
 def report_window(*, hours: int, as_of_ms: int, now_ms: int) -> Window:
     """The last ``hours`` before ``as_of_ms``, less what is older than the retention."""
-    oldest = now_ms - settings.RETENTION_SECONDS * domain.SECOND_MS
+    oldest = _oldest_ms(now_ms)
     return Window(max(as_of_ms - hours * domain.HOUR_MS, oldest), max(as_of_ms, oldest))
 
 
@@ -149,40 +178,96 @@ def starts_by_hour(*, window: Window, now_ms: int, country: str | None) -> list[
 
 
 def completed_sessions(
-    *, player_id: str, now_ms: int, limit: int, after: Position | None = None
-) -> tuple[list[CompletedSession], Position | None]:
+    *, player_id: str, now_ms: int, limit: int, after: Position | None = None, deadline: float | None = None
+) -> tuple[list[Session], Position | None]:
     """One page of the player's completed sessions, newest end first, and where the next page begins, if any.
 
     Raises StoreUnavailable.
     """
-    deadline = cassandra.deadline_from_now()
-    oldest = now_ms - settings.RETENTION_SECONDS * domain.SECOND_MS
+    deadline = deadline or cassandra.deadline_from_now()
     behind = after or Position(now_ms + settings.FUTURE_TOLERANCE_SECONDS * domain.SECOND_MS + 1, NO_SESSION)
-    page: list[CompletedSession] = []
+    page: list[Session] = []
     while len(page) <= limit:
         asked = limit + 1 - len(page)
-        query = (SELECT_COMPLETED, (player_id, oldest, *behind, asked))
+        query = (SELECT_COMPLETED, (player_id, _oldest_ms(now_ms), *behind, asked))
         ends = [Position(*row) for row in cassandra.execute_many([query], deadline=deadline)[0]]
         page += _sessions_ending_at(ends, player_id=player_id, deadline=deadline)
         if len(ends) < asked:
             break
         behind = ends[-1]
     more = len(page) > limit
-    return page[:limit], page[limit - 1].position if more else None
+    return page[:limit], page[limit - 1].end_position if more else None
 
 
-def _sessions_ending_at(ends: Sequence[Position], *, player_id: str, deadline: float) -> list[CompletedSession]:
+def player_sessions(
+    *, player_id: str, state: State, now_ms: int, limit: int, after: Position | None = None
+) -> tuple[list[Session], Position | None]:
+    """One page of the player's sessions in this state, each with whether it overlaps another of any state.
+
+    Completed ones as ``completed_sessions``; open and all newest start first, where a missing start is replaced by the
+    end: so an end that comes during a walk over the pages moves no session to another place. Of a player with more than
+    MOST_SESSIONS the overlaps are not known. Raises StoreUnavailable, and TooManySessions for open and all.
+    """
+    deadline = cassandra.deadline_from_now()
+    everything = _all_sessions(player_id, now_ms=now_ms, deadline=deadline)
+    if state == COMPLETED:
+        page, end = completed_sessions(player_id=player_id, now_ms=now_ms, limit=limit, after=after, deadline=deadline)
+    elif everything is None:
+        raise TooManySessions
+    else:
+        in_state = [session for session in everything if state == ALL or session.is_open]
+        page, end = _page_by_start(in_state, limit=limit, after=after)
+    if everything is None:
+        return page, end
+    overlaps = overlapping(_intervals(everything, now_ms=now_ms))
+    return [session._replace(overlaps=session.session_id in overlaps) for session in page], end
+
+
+def _all_sessions(player_id: str, *, now_ms: int, deadline: float) -> list[Session] | None:
+    """Every session of the player that is younger than the retention; None: there are more than MOST_SESSIONS."""
+    rows = cassandra.execute_many([(SELECT_ALL_SESSIONS, (player_id, MOST_SESSIONS + 1))], deadline=deadline)[0]
+    if len(rows) > MOST_SESSIONS:
+        return None
+    oldest_ms = _oldest_ms(now_ms)
+    sessions = (Session(*row) for row in rows)
+    return [session for session in sessions if max(session.started_ms or 0, session.ended_ms or 0) > oldest_ms]
+
+
+def _page_by_start(
+    sessions: Iterable[Session], *, limit: int, after: Position | None
+) -> tuple[list[Session], Position | None]:
+    """The newest ``limit`` behind ``after``, and where the next page begins, if any."""
+    ordered = sorted(sessions, key=lambda session: session.start_position.order(), reverse=True)
+    if after is not None:
+        ordered = [session for session in ordered if session.start_position.order() < after.order()]
+    return ordered[:limit], ordered[limit - 1].start_position if len(ordered) > limit else None
+
+
+def _intervals(sessions: Iterable[Session], *, now_ms: int) -> Iterator[Interval]:
+    """From the start up to but not including the end, of an open one ``now_ms``; without a start there is none."""
+    for session in sessions:
+        if session.started_ms is not None:
+            ended_ms = now_ms if session.ended_ms is None else session.ended_ms
+            yield Interval(session.started_ms, ended_ms, session.session_id)
+
+
+def _sessions_ending_at(ends: Sequence[Position], *, player_id: str, deadline: float) -> list[Session]:
     """The sessions of these ends, in their order, without those that have a later end."""
     if not ends:
         return []
     query = (SELECT_SESSIONS, (player_id, [end.session_id for end in ends]))
     rows = cassandra.execute_many([query], deadline=deadline)[0]
-    sessions = {row[0]: CompletedSession(*row) for row in rows}
+    sessions = {row[0]: Session(*row) for row in rows}
     return [
         session
         for end in ends
         if (session := sessions.get(end.session_id)) is not None and session.ended_ms == end.ts_ms
     ]
+
+
+def _oldest_ms(now_ms: int) -> int:
+    """What happened then, or earlier, is older than the retention."""
+    return now_ms - settings.RETENTION_SECONDS * domain.SECOND_MS
 
 
 def _starts_query(

@@ -8,6 +8,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from events.serializers import CountryField, PlayerIdField, TimestampField
+from reports import selectors
 
 # A leap year.
 MOST_HOURS = 8784
@@ -58,6 +59,12 @@ class TimelineQuerySerializer(WindowQuerySerializer):
 class PlayerQuerySerializer(Shape):
     """Of one player, paged."""
 
+    state = serializers.ChoiceField(
+        choices=[selectors.COMPLETED, selectors.OPEN, selectors.ALL],
+        default=selectors.COMPLETED,
+        help_text="`completed` has an end, newest end first. `open` has a start and no end, newest start first. `all`: "
+        "every session, newest start first; one whose start has not come stands where its end is.",
+    )
     limit = serializers.IntegerField(min_value=1, max_value=100, default=20, help_text="Sessions of one page.")
     cursor = serializers.CharField(required=False, help_text="From `next` of the page before.")
 
@@ -135,15 +142,27 @@ class CompletedSessionSerializer(Shape):
     country = serializers.CharField(allow_null=True, help_text="Null while its start has not come.")
     started_at = serializers.DateTimeField(allow_null=True, help_text="Null while its start has not come.")
     ended_at = serializers.DateTimeField()
-    duration_seconds = serializers.FloatField(allow_null=True, help_text="Null while its start has not come.")
+    duration_seconds = serializers.FloatField(allow_null=True, help_text="Null while its start or end has not come.")
+
+
+class PlayerSessionSerializer(CompletedSessionSerializer):
+    """A session of a player."""
+
+    ended_at = serializers.DateTimeField(allow_null=True, help_text="Null while the session is open.")
+    overlaps = serializers.BooleanField(
+        allow_null=True,
+        help_text="Whether it shares a moment with another session of the player, of whatever state. A session takes "
+        "the moments from its start up to but not including its end; an open one, up to now; without a start, none. "
+        f"Null when the player has more than {selectors.MOST_SESSIONS} sessions.",
+    )
 
 
 class PlayerReportSerializer(Shape):
-    """Completed sessions of a player, newest end first."""
+    """Sessions of a player in one state, newest first."""
 
     player_id = serializers.CharField()
     next = serializers.URLField(allow_null=True, help_text="The next page; null on the last.")
-    results = CompletedSessionSerializer(many=True)
+    results = PlayerSessionSerializer(many=True)
 
 
 class EarlierStartSerializer(StartSerializer):

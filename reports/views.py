@@ -6,6 +6,7 @@ from typing import Any
 
 from drf_spectacular.helpers import forced_singular_serializer
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
@@ -16,7 +17,7 @@ from events.domain import format_timestamp
 from events.schema import COMMON_HEADERS, problems
 from reports import selectors
 from reports.cursors import decode_cursor, encode_cursor
-from reports.selectors import CompletedSession, Position, Start
+from reports.selectors import Position, Session, Start
 from reports.serializers import (
     CompletedSessionSerializer,
     CountryStartsQuerySerializer,
@@ -36,6 +37,7 @@ from reports.serializers import (
 STARTS, PLAYERS = "starts", "players"
 # The earlier address answers with a bare array, which has no room for a link: the Link header has it.
 EARLIER_LIMIT = 1000
+TOO_MANY_SESSIONS = f"This player has more than {selectors.MOST_SESSIONS} sessions. Ask for state=completed."
 
 COUNTRY = OpenApiParameter(
     "country", location=OpenApiParameter.PATH, pattern="^[A-Za-z]{2}$", description="Two letters."
@@ -131,12 +133,13 @@ class StartsViewSet(ViewSet):
 
 
 class PlayerSessionsViewSet(ViewSet):
-    """Completed sessions of a player, newest end first. Reports are up to 50 s old."""
+    """Sessions of a player, newest first. Reports are up to 50 s old."""
 
     @extend_schema(
-        operation_id="completed_sessions_of_player",
-        summary="The last completed sessions of a player",
-        description="A session is completed when it has an end. An unknown player has an empty list.",
+        operation_id="sessions_of_player",
+        summary="The last sessions of a player: completed, open or all",
+        description="A session is completed when it has an end. An unknown player has an empty list. Of a player with "
+        f"more than {selectors.MOST_SESSIONS} sessions only `state=completed` can be listed.",
         tags=["reports"],
         parameters=[PLAYER, PlayerQuerySerializer, *HEADERS],
         responses={200: forced_singular_serializer(PlayerReportSerializer), **problems(400, 406, 503)},
@@ -144,17 +147,22 @@ class PlayerSessionsViewSet(ViewSet):
     def list(self, request: Request, player_id: str) -> Response:
         player_id = _validated(PathSerializer, {"player_id": player_id})["player_id"]
         asked = _validated(PlayerQuerySerializer, request.query_params)
-        page, end = selectors.completed_sessions(
-            player_id=player_id,
-            now_ms=_now_ms(),
-            limit=asked["limit"],
-            after=decode_cursor(asked["cursor"], report=PLAYERS) if "cursor" in asked else None,
-        )
+        report = f"{PLAYERS}.{asked['state']}"
+        try:
+            page, end = selectors.player_sessions(
+                player_id=player_id,
+                state=asked["state"],
+                now_ms=_now_ms(),
+                limit=asked["limit"],
+                after=decode_cursor(asked["cursor"], report=report) if "cursor" in asked else None,
+            )
+        except selectors.TooManySessions:
+            raise ValidationError({"state": [TOO_MANY_SESSIONS]}, code="too_many_sessions") from None
         here = reverse("player-sessions", kwargs={"player_id": player_id}, request=request)
         body = {
             "player_id": player_id,
-            "next": _next_url(here, asked, end, report=PLAYERS),
-            "results": [_completed(session) for session in page],
+            "next": _next_url(replace_query_param(here, "state", asked["state"]), asked, end, report=report),
+            "results": [{**_session(session), "overlaps": session.overlaps} for session in page],
         }
         return Response(body)
 
@@ -195,7 +203,7 @@ class EarlierReportsViewSet(ViewSet):
     def by_player(self, request: Request, player_id: str) -> Response:
         player_id = _validated(PathSerializer, {"player_id": player_id})["player_id"]
         page, _ = selectors.completed_sessions(player_id=player_id, now_ms=_now_ms(), limit=20)
-        return Response([_completed(session) for session in page])
+        return Response([_session(session) for session in page])
 
 
 def _now_ms() -> int:
@@ -221,14 +229,14 @@ def _start(start: Start) -> dict[str, str]:
     }
 
 
-def _completed(session: CompletedSession) -> dict[str, Any]:
-    started = session.started_ms
+def _session(session: Session) -> dict[str, Any]:
+    started, ended = session.started_ms, session.ended_ms
     return {
         "session_id": str(session.session_id),
         "country": session.country,
         "started_at": None if started is None else format_timestamp(started),
-        "ended_at": format_timestamp(session.ended_ms),
-        "duration_seconds": None if started is None else (session.ended_ms - started) / 1000,
+        "ended_at": None if ended is None else format_timestamp(ended),
+        "duration_seconds": None if started is None or ended is None else (ended - started) / 1000,
     }
 
 

@@ -64,6 +64,7 @@ def test_the_replies_of_the_reports_are_documented(api, player, country):
         f"{STARTS}{country}/": f"{STARTS}{{country}}/",
         f"{STARTS}timeline/": f"{STARTS}timeline/",
         f"/api/v1/reports/players/{player}/sessions/": "/api/v1/reports/players/{player_id}/sessions/",
+        f"/api/v1/reports/players/{player}/sessions/?state=all": "/api/v1/reports/players/{player_id}/sessions/",
         f"/by-country/{country}/1": "/by-country/{country}/{hours}",
         f"/by-player/{player}": "/by-player/{player_id}",
     }

@@ -1,0 +1,30 @@
+"""Which of some intervals share a moment with another one."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+from uuid import UUID
+
+
+class Interval(NamedTuple):
+    """The moments from ``from_ms`` up to but not including ``to_ms``: one that begins when another ends is apart."""
+
+    from_ms: int
+    to_ms: int
+    session_id: UUID
+
+
+def overlapping(intervals: Iterable[Interval]) -> set[UUID]:
+    """The sessions whose interval shares a moment with that of another; one without any moment shares none."""
+    return {session_id for pair in _neighbours(intervals) for session_id in pair}
+
+
+def _neighbours(intervals: Iterable[Interval]) -> Iterator[tuple[UUID, UUID]]:
+    """Enough overlapping pairs to name every session that overlaps."""
+    lasting = sorted(interval for interval in intervals if interval.from_ms < interval.to_ms)
+    longest: Interval | None = None
+    for interval in lasting:
+        # Of all that began before, the one that ends last stands for the rest: who still runs overlaps it too.
+        if longest and interval.from_ms < longest.to_ms:
+            yield longest.session_id, interval.session_id
+        if not longest or interval.to_ms > longest.to_ms:
+            longest = interval
