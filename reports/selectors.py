@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from django.conf import settings
 
 from events import domain
-from events.counts import count_starts
+from events.counts import StartCounts, count_starts
 from events.domain import Window
 from reports.overlaps import Interval, overlapping
 from sessions_project import cassandra
@@ -36,6 +36,8 @@ HOURS_PER_STATEMENT = 48
 # Which sessions are open, and which overlap, is found by reading all sessions of the player. A hundred a day for a year
 # are 36,525; DESIGN.md says what reading them costs.
 MOST_SESSIONS = 40_000
+# Of a report that is read to its end: 5,000 rows are 500 kB.
+STARTS_AT_A_TIME = 5_000
 # The smallest UUID in Cassandra's order.
 NO_SESSION = uuid.UUID(int=0)
 
@@ -153,6 +155,31 @@ def starts_of_country(
     deadline = cassandra.deadline_from_now()
     counts = count_starts(window=window, now_ms=now_ms, country=country, deadline=deadline)
     before = after or Position(window.to_ms + 1, NO_SESSION)
+    page = _starts_before(before, country=country, counts=counts, window=window, limit=limit, deadline=deadline)
+    more = len(page) > limit
+    return sum(counts.starts.get(country, [])), page[:limit], page[limit - 1].position if more else None
+
+
+def every_start_of_country(*, country: str, window: Window, now_ms: int) -> Iterator[Start]:
+    """Every start in the window, newest first, read as it is taken. Taking one may raise StoreUnavailable."""
+    counts = count_starts(window=window, now_ms=now_ms, country=country, deadline=cassandra.deadline_from_now())
+    before = Position(window.to_ms + 1, NO_SESSION)
+    while page := _starts_before(
+        before,
+        country=country,
+        counts=counts,
+        window=window,
+        limit=STARTS_AT_A_TIME,
+        deadline=cassandra.deadline_from_now(),
+    ):
+        yield from page
+        before = page[-1].position
+
+
+def _starts_before(
+    before: Position, *, country: str, counts: StartCounts, window: Window, limit: int, deadline: float
+) -> list[Start]:
+    """The newest starts of the window before a position: more than ``limit`` if there are so many."""
     page: list[Start] = []
     until_ms = before.ts_ms
     while len(page) <= limit:
@@ -166,8 +193,7 @@ def starts_of_country(
         )
         page += _newest(cassandra.execute_many([query], deadline=deadline)[0], limit + 1)
         until_ms = hours[-1] - 1
-    more = len(page) > limit
-    return sum(counts.starts.get(country, [])), page[:limit], page[limit - 1].position if more else None
+    return page
 
 
 def starts_by_hour(*, window: Window, now_ms: int, country: str | None) -> list[tuple[int, int]]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from drf_spectacular.helpers import forced_singular_serializer
@@ -11,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.utils.urls import replace_query_param
+from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
 from events.domain import format_timestamp
@@ -33,6 +35,7 @@ from reports.serializers import (
     TimelineReportSerializer,
     WindowQuerySerializer,
 )
+from reports.spreadsheets import CsvRenderer, Download, attachment, csv_or
 
 STARTS, PLAYERS = "starts", "players"
 # The earlier address answers with a bare array, which has no room for a link: the Link header has it.
@@ -54,24 +57,40 @@ LINK = OpenApiParameter(
 CACHE_CONTROL = OpenApiParameter(
     "Cache-Control", location=OpenApiParameter.HEADER, response=[200], description="The report is up to 50 s old."
 )
+CONTENT_DISPOSITION = OpenApiParameter(
+    "Content-Disposition",
+    location=OpenApiParameter.HEADER,
+    response=[200],
+    description="As CSV: an attachment with a file name.",
+)
 HEADERS = [CACHE_CONTROL, *COMMON_HEADERS]
+STARTS_HEADERS = [CONTENT_DISPOSITION, *HEADERS]
 
 
 class StartsViewSet(ViewSet):
     """Sessions started in the last hours, for each country. Reports are up to 50 s old."""
 
+    renderer_classes = [*APIView.renderer_classes, CsvRenderer]
+
     @extend_schema(
         operation_id="starts_by_country",
         summary="Start sessions of the last hours, for each country",
         tags=["reports"],
-        parameters=[StartsQuerySerializer, *HEADERS],
-        responses={200: forced_singular_serializer(StartsReportSerializer), **problems(400, 406, 503)},
+        parameters=[StartsQuerySerializer, *STARTS_HEADERS],
+        responses={
+            **csv_or(forced_singular_serializer(StartsReportSerializer), header="country,starts"),
+            **problems(400, 404, 406, 503),
+        },
     )
     def list(self, request: Request) -> Response:
         now_ms = _now_ms()
         asked = _validated(StartsQuerySerializer, request.query_params, now_ms=now_ms)
         window = selectors.report_window(hours=asked["hours"], as_of_ms=asked["as_of"], now_ms=now_ms)
-        report = selectors.starts_by_country(window=window, now_ms=now_ms, newest=asked["sessions"])
+        newest = 0 if _wants_csv(request) else asked["sessions"]
+        report = selectors.starts_by_country(window=window, now_ms=now_ms, newest=newest)
+        if _wants_csv(request):
+            table = [("country", "starts"), *((one.country, one.starts) for one in report)]
+            return Response(table, headers=attachment(_file_name("starts", asked)))
         countries = [
             {
                 "country": one.country,
@@ -86,17 +105,27 @@ class StartsViewSet(ViewSet):
     @extend_schema(
         operation_id="starts_of_country",
         summary="Start sessions of one country, every one, paged",
+        description="As CSV the whole window comes in one file; `limit` and `cursor` do not matter then. A few files "
+        "are sent at a time; beyond that the reply is 503.",
         tags=["reports"],
-        parameters=[COUNTRY, CountryStartsQuerySerializer, *HEADERS],
-        responses={200: CountryStartsReportSerializer, **problems(400, 406, 503)},
+        parameters=[COUNTRY, CountryStartsQuerySerializer, *STARTS_HEADERS],
+        responses={
+            **csv_or(CountryStartsReportSerializer, header="session_id,player_id,ts"),
+            **problems(400, 404, 406, 503),
+        },
     )
-    def retrieve(self, request: Request, country: str) -> Response:
+    def retrieve(self, request: Request, country: str) -> Response | Download:
         now_ms = _now_ms()
         country = _validated(PathSerializer, {"country": country})["country"]
         asked = _validated(CountryStartsQuerySerializer, request.query_params, now_ms=now_ms)
+        window = selectors.report_window(hours=asked["hours"], as_of_ms=asked["as_of"], now_ms=now_ms)
+        if _wants_csv(request):
+            rows = selectors.every_start_of_country(country=country, window=window, now_ms=now_ms)
+            table = chain([("session_id", "player_id", "ts")], (tuple(_start(start).values()) for start in rows))
+            return Download(table, name=_file_name(f"starts-{country}", asked))
         starts, page, end = selectors.starts_of_country(
             country=country,
-            window=selectors.report_window(hours=asked["hours"], as_of_ms=asked["as_of"], now_ms=now_ms),
+            window=window,
             now_ms=now_ms,
             limit=asked["limit"],
             after=decode_cursor(asked["cursor"], report=STARTS) if "cursor" in asked else None,
@@ -114,8 +143,8 @@ class StartsViewSet(ViewSet):
         operation_id="starts_timeline",
         summary="Starts per hour",
         tags=["reports"],
-        parameters=[TimelineQuerySerializer, *HEADERS],
-        responses={200: TimelineReportSerializer, **problems(400, 406, 503)},
+        parameters=[TimelineQuerySerializer, *STARTS_HEADERS],
+        responses={**csv_or(TimelineReportSerializer, header="hour,starts"), **problems(400, 404, 406, 503)},
     )
     def timeline(self, request: Request) -> Response:
         now_ms = _now_ms()
@@ -123,6 +152,9 @@ class StartsViewSet(ViewSet):
         window = selectors.report_window(hours=asked["hours"], as_of_ms=asked["as_of"], now_ms=now_ms)
         country = asked.get("country")
         points = selectors.starts_by_hour(window=window, now_ms=now_ms, country=country)
+        if _wants_csv(request):
+            table = [("hour", "starts"), *((format_timestamp(hour), starts) for hour, starts in points)]
+            return Response(table, headers=attachment(_file_name(f"timeline-{country or 'all'}", asked)))
         body = {
             "country": country,
             **_window(asked),
@@ -214,6 +246,16 @@ def _validated(serializer: type[Shape], values: Mapping[str, Any], **context: An
     asked = serializer(data=values, context=context)
     asked.is_valid(raise_exception=True)
     return dict(asked.validated_data)
+
+
+def _wants_csv(request: Request) -> bool:
+    return request.accepted_renderer.format == CsvRenderer.format
+
+
+def _file_name(report: str, asked: Mapping[str, Any]) -> str:
+    """Such as ``starts-FI-24h-to-2026-11-24T051020Z.csv``: no system minds its characters."""
+    to = format_timestamp(asked["as_of"]).partition(".")[0].replace(":", "")
+    return f"{report}-{asked['hours']}h-to-{to}Z.csv"
 
 
 def _window(asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.urls import Resolver404, resolve
 from rest_framework import exceptions
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
@@ -35,6 +36,15 @@ class UnsupportedContentEncoding(exceptions.APIException):
     status_code = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     default_detail = "This Content-Encoding is not understood. Send gzip or none."
     default_code = "unsupported_content_encoding"
+
+
+class TooManyDownloads(exceptions.APIException):
+    """As many files are being sent as this process has threads to spare for."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_detail = "Other downloads are under way. Try again in a few seconds."
+    default_code = "too_many_downloads"
+    wait = 5
 
 
 class InvalidFields(exceptions.ValidationError):
@@ -87,6 +97,9 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     if isinstance(error, exceptions.APIException) and (wait := getattr(error, "wait", None)):
         headers["Retry-After"] = str(wait)
     set_rollback()
+    if getattr(context["request"], "accepted_renderer", None) and context["request"].accepted_renderer.format == "csv":
+        # Whoever asks for a table gets its errors as everybody does.
+        context["request"].accepted_renderer = JSONRenderer()
     response = Response(problem(status=status, code=code, detail=detail, errors=errors), status=status, headers=headers)
     renderer = getattr(context["request"], "accepted_renderer", None)
     if renderer is None or renderer.format == "json":

@@ -1,0 +1,105 @@
+"""Reports as CSV (RFC 4180): a header line, one line for each row, in UTF-8.
+
+The web server ends a streamed reply whose source fails as if it were complete. So a long file is written to disk first
+and sent with its length: what is cut off on the way is then seen by the client, and what cannot be read is a 503.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from tempfile import TemporaryFile
+from threading import BoundedSemaphore
+from typing import Any
+
+from django.http import FileResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework.renderers import BaseRenderer
+
+from sessions_project.problems import TooManyDownloads
+
+MEDIA_TYPE = "text/csv"
+# A client that takes its file slowly holds a thread; the others of the process (4 by default) stay free.
+DOWNLOADS_AT_A_TIME = 2
+# Of the file in one piece of the reply.
+BYTES_AT_A_TIME = 65_536
+# OWASP's list: a spreadsheet may take what begins with one of these for a formula. After an apostrophe it does not.
+FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r")
+
+Table = Iterable[Sequence[str | int]]
+
+_free_downloads = BoundedSemaphore(DOWNLOADS_AT_A_TIME)
+
+
+class CsvRenderer(BaseRenderer):
+    """Renders a table whose first row is the header."""
+
+    media_type = MEDIA_TYPE
+    format = "csv"
+
+    def render(self, data: Table, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        text = io.StringIO()
+        _write(text, data)
+        return text.getvalue().encode()
+
+
+class Download(FileResponse):
+    """A table of any length as a file with a name. Raises what reading the table raises, and TooManyDownloads."""
+
+    block_size = BYTES_AT_A_TIME
+
+    def __init__(self, table: Table, *, name: str) -> None:
+        if not _free_downloads.acquire(blocking=False):
+            raise TooManyDownloads
+        try:
+            # Before the reply is made: its Content-Length is the file's.
+            super().__init__(
+                _file_of(table), as_attachment=True, filename=name, content_type=f"{MEDIA_TYPE}; charset=utf-8"
+            )
+        except BaseException:
+            _free_downloads.release()
+            raise
+
+    def close(self) -> None:
+        if not self.closed:
+            _free_downloads.release()
+        super().close()
+
+
+def attachment(name: str) -> dict[str, str]:
+    """The header that makes a browser save a reply under this name."""
+    return {"Content-Disposition": f'attachment; filename="{name}"'}
+
+
+def csv_or(report: Any, *, header: str) -> dict[Any, Any]:
+    """The 200 of a report in both forms, as drf-spectacular's ``responses`` wants it."""
+    description = (
+        f"As CSV: `{header}` and a line for each. A cell that a spreadsheet could take for a formula, as a player id "
+        "that begins with `@` or `-`, has an apostrophe before it; no player id has one of its own."
+    )
+    return {
+        (200, "application/json"): OpenApiResponse(report, description=description),
+        (200, MEDIA_TYPE): OpenApiTypes.STR,
+    }
+
+
+def _file_of(table: Table) -> Any:
+    """A file that is gone when it is closed."""
+    file = TemporaryFile()  # noqa: SIM115  # the reply closes it
+    try:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        _write(text, table)
+        text.detach()
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _write(file: Any, table: Table) -> None:
+    csv.writer(file).writerows([_harmless(cell) for cell in row] for row in table)
+
+
+def _harmless(cell: str | int) -> str | int:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_BEGINNINGS) else cell
