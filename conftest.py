@@ -100,16 +100,17 @@ def manage(*arguments: str, stdin: bytes | None = None, **options: Any) -> subpr
 class WebServer:
     """The service as it is shipped, on a port of its own."""
 
-    def __init__(self, **environment: str) -> None:
+    def __init__(self, *, log: Path = Path(os.devnull), **environment: str) -> None:
         self.url = f"http://127.0.0.1:{(port := free_port())}"
         settings_of_process = {"DJANGO_SETTINGS_MODULE": "sessions_project.settings", "PORT": str(port)}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "sessions_project"],
-            env={**os.environ, **settings_of_process, **environment},
-            cwd=PROJECT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        with log.open("ab") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "sessions_project"],
+                env={**os.environ, **settings_of_process, **environment},
+                cwd=PROJECT,
+                stdout=subprocess.DEVNULL,
+                stderr=file,
+            )
         deadline = time.monotonic() + 30
         while not self._alive():
             assert time.monotonic() < deadline, "the service did not start"
@@ -132,8 +133,8 @@ def web_server() -> Iterator[Callable[..., WebServer]]:
     """Starts services with other settings; ends them after the test."""
     started: list[WebServer] = []
 
-    def start(**environment: str) -> WebServer:
-        started.append(WebServer(**environment))
+    def start(**options: Any) -> WebServer:
+        started.append(WebServer(**options))
         return started[-1]
 
     yield start

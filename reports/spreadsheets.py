@@ -11,7 +11,7 @@ from tempfile import TemporaryFile
 from threading import BoundedSemaphore
 from typing import Any
 
-from django.http import FileResponse
+from django.http import FileResponse, HttpRequest
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.renderers import BaseRenderer
@@ -64,6 +64,11 @@ class Download(FileResponse):
         if not self.closed:
             _free_downloads.release()
         super().close()
+
+
+def asks_for_csv(request: HttpRequest) -> bool:
+    """Whether the reply may be CSV."""
+    return request.GET.get("format") == CsvRenderer.format or MEDIA_TYPE in request.headers.get("Accept", "")
 
 
 def attachment(name: str) -> dict[str, str]:

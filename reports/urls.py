@@ -1,12 +1,31 @@
-"""Addresses of the read side. Caching is decided here and nowhere else: by address and query string, for 50 s."""
+"""Addresses of the read side. Caching is decided here and nowhere else: by address, query and Accept, for 50 s."""
+
+from functools import wraps
+from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.urls import path
 from django.views.decorators.cache import cache_page
 
+from reports.spreadsheets import asks_for_csv
 from reports.views import EarlierReportsViewSet, PlayerSessionsViewSet, StartsViewSet
+from sessions_project.building import View, built_once
 
-cached = cache_page(settings.REPORT_CACHE_SECONDS)
+
+def cached(view: View) -> View:
+    """Keep the replies, and build one that is popular once."""
+    page = cache_page(settings.REPORT_CACHE_SECONDS)
+    shared = built_once(view, cache_page=page)
+
+    @wraps(view)
+    def choose(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        # A file cannot be shared; whoever waited for another's would hold a thread for nothing.
+        return (page(view) if asks_for_csv(request) else shared)(request, *args, **kwargs)
+
+    return choose
+
 
 urlpatterns = [
     path("api/v1/reports/starts/", cached(StartsViewSet.as_view({"get": "list"})), name="starts"),

@@ -1,0 +1,127 @@
+"""When a popular report leaves the cache, one request builds it and the others wait for that one.
+
+In each process requests for the same report share one answer, which needs no Redis. Between processes a short lock in
+Redis holds back all but one; when Redis is away each process builds for itself, without waiting.
+"""
+
+import logging
+import pickle
+import threading
+import time
+from collections.abc import Callable, Hashable
+from functools import wraps
+from hashlib import sha256
+from typing import Any
+
+from django.core.cache import caches
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.template.response import SimpleTemplateResponse
+
+log = logging.getLogger(__name__)
+
+View = Callable[..., HttpResponseBase]
+
+# As long as a report may take; whoever has waited for longer helps himself.
+LONGEST_WAIT_SECONDS = 4.0
+# A process that dies while it builds holds the others up for so long; a report that takes longer is built once more.
+LOCK_SECONDS = 1
+# What a process that waits for another one may lose by asking too late.
+POLL_SECONDS = 0.01
+
+
+def built_once(view: View, *, cache_page: Callable[[View], View]) -> View:
+    """``view`` behind ``cache_page``; while it is not cached, one request builds it and the others get the same reply.
+
+    Replies must depend on nothing but the method, the address and the Accept header.
+    """
+    # Behind the lock the cache is asked again: another process may have filled it meanwhile.
+    return _shared_in_this_process(cache_page(_one_process_at_a_time(cache_page(_logged(view)))))
+
+
+class _Build:
+    """A reply that a thread of this process is about to have."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self._done = threading.Event()
+        self._pickled: bytes | None = None
+
+    def finish(self, response: HttpResponseBase | None) -> None:
+        """Give it to those who wait. None, or one that is streamed: each of them builds for himself."""
+        if self.waiting and response is not None and not response.streaming:
+            self._pickled = pickle.dumps(response)
+        self._done.set()
+
+    def wait(self) -> HttpResponseBase | None:
+        """A copy of the reply, which the caller may change."""
+        self._done.wait(LONGEST_WAIT_SECONDS)
+        return pickle.loads(self._pickled) if self._pickled else None  # noqa: S301  # pickled above, in this process
+
+
+def _shared_in_this_process(view: View) -> View:
+    builds: dict[Hashable, _Build] = {}
+    lock = threading.Lock()
+
+    @wraps(view)
+    def shared(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        name = _name(request)
+        with lock:
+            ours = name not in builds
+            build = builds.setdefault(name, _Build())
+            build.waiting += not ours
+        if not ours:
+            return build.wait() or view(request, *args, **kwargs)
+        response = None
+        try:
+            response = _rendered(view(request, *args, **kwargs))
+        finally:
+            with lock:
+                del builds[name]
+            build.finish(response)
+        return response
+
+    return shared
+
+
+def _one_process_at_a_time(view: View) -> View:
+    @wraps(view)
+    def alone(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        lock = f"building.{sha256(repr(_name(request)).encode()).hexdigest()}"
+        taken = _take(lock)
+        try:
+            return _rendered(view(request, *args, **kwargs))
+        finally:
+            if taken:
+                caches["default"].delete(lock)
+
+    return alone
+
+
+def _take(lock: str) -> bool:
+    """Wait until the lock is ours (True), or free, too old, or Redis away (False): then go on without it."""
+    redis = caches["default"]
+    give_up_at = time.monotonic() + LOCK_SECONDS
+    while not redis.add(lock, True, timeout=LOCK_SECONDS):
+        if redis.get(lock) is None or time.monotonic() > give_up_at:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def _logged(view: View) -> View:
+    @wraps(view)
+    def logged(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        log.debug("Building %s", request.get_full_path())
+        return view(request, *args, **kwargs)
+
+    return logged
+
+
+def _rendered(response: HttpResponseBase) -> HttpResponseBase:
+    """DRF renders, and cache_page stores, after the view has returned: here it must be before others are let in."""
+    return response.render() if isinstance(response, SimpleTemplateResponse) else response
+
+
+def _name(request: HttpRequest) -> Hashable:
+    return request.method, request.build_absolute_uri(), request.headers.get("Accept")

@@ -1,0 +1,177 @@
+"""Fifty clients ask for a report that is not cached: it is built at most three times, with and without Redis."""
+
+import json
+import os
+import signal
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import redis
+
+from conftest import WebServer, free_port
+from embedded.redis import READY_SECONDS, RedisServer
+from reports.tests.test_starts import record_starts
+
+CLIENTS = 50
+# Long enough that every client asks while it is built.
+STARTS = 3_000
+MOST_BUILDS = 3
+
+
+class Service(NamedTuple):
+    web: WebServer
+    redis: RedisServer
+    log: Path
+
+    def path(self, country: str) -> str:
+        return f"/api/v1/reports/starts/{country}/?hours=24&limit=1000"
+
+    def ask(self, path: str) -> tuple[int, float, dict]:
+        began = time.monotonic()
+        with urllib.request.urlopen(self.web.url + path, timeout=10) as reply:
+            body = json.load(reply)
+            return reply.status, time.monotonic() - began, body
+
+    def ask_at_once(self, path: str, clients: int = CLIENTS) -> list[tuple[int, float, dict]]:
+        together = threading.Barrier(clients)
+
+        def ask(_: int) -> tuple[int, float, dict]:
+            together.wait()
+            return self.ask(path)
+
+        with ThreadPoolExecutor(clients) as pool:
+            return list(pool.map(ask, range(clients)))
+
+    def builds(self, path: str) -> int:
+        return self.log.read_text().count(f"Building {path}\n")
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(folder=tmp_path, port=free_port())
+    server.start()
+    server.wait_until_ready(seconds=READY_SECONDS)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def service(own_redis: RedisServer, web_server: Callable[..., WebServer], tmp_path: Path) -> Service:
+    log = tmp_path / "web.log"
+    web = web_server(
+        log=log,
+        REDIS_URL=f"redis://127.0.0.1:{own_redis.address[1]}/0",
+        REPORT_CACHE_SECONDS="50",
+        WEB_WORKERS="2",
+        LOG_LEVEL="DEBUG",
+    )
+    return Service(web, own_redis, log)
+
+
+@pytest.fixture
+def path(country: str, now_ms: int, service: Service) -> str:
+    record_starts(country, *range(now_ms - STARTS, now_ms), now_ms=now_ms)
+    return service.path(country)
+
+
+def check(replies: list[tuple[int, float, dict]]) -> None:
+    assert {status for status, _, _ in replies} == {200}
+    assert {len(body["results"]) for _, _, body in replies} == {1000}
+
+
+def test_it_works(service: Service, path: str) -> None:
+    check(service.ask_at_once(path))
+    assert 1 <= service.builds(path) <= MOST_BUILDS
+    check(service.ask_at_once(path))
+    assert service.builds(path) <= MOST_BUILDS
+    assert redis.Redis(port=service.redis.address[1]).keys("*building*") == []
+
+
+def test_redis_stalled_costs_a_blink(service: Service, path: str, new_country: Callable[[], str]) -> None:
+    _, undisturbed, _ = service.ask(service.path(new_country()))
+    os.kill(service.redis.process().pid, signal.SIGSTOP)
+    try:
+        replies = service.ask_at_once(path)
+    finally:
+        os.kill(service.redis.process().pid, signal.SIGCONT)
+    check(replies)
+    # Without a cache it is built again and again; eight at a time share one.
+    assert service.builds(path) < CLIENTS / 2
+    assert min(seconds for _, seconds, _ in replies) < undisturbed + 1
+
+
+def test_redis_gone_is_no_outage(service: Service, path: str) -> None:
+    service.redis.stop()
+    check(service.ask_at_once(path))
+    assert service.builds(path) < CLIENTS / 2
+
+
+def test_a_process_that_dies_while_it_builds_holds_nobody_up_for_long(service: Service, path: str) -> None:
+    client = redis.Redis(port=service.redis.address[1])
+    for attempt in range(40):
+        threading.Thread(target=ask_in_vain, args=(service, f"{path}&sessions={attempt}"), daemon=True).start()
+        while not (locks := client.keys("*building*")):
+            time.sleep(0.001)
+        worker = worker_processes(service.web.process.pid)[0]
+        os.kill(worker, signal.SIGKILL)
+        time.sleep(0.1)
+        if client.exists(*locks):  # it was the one that built
+            break
+        time.sleep(2)  # a new worker starts
+    assert 0 < client.pttl(locks[0]) <= 1_000
+    began = time.monotonic()
+    while not ask_in_vain(service, f"{path}&sessions={attempt}"):
+        time.sleep(0.01)
+    assert time.monotonic() - began < 1.5
+
+
+def ask_in_vain(service: Service, path: str) -> bool:
+    try:
+        return service.ask(path)[0] == 200
+    except OSError:
+        return False
+
+
+def worker_processes(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in children if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text()] or [
+        int(child) for child in children
+    ]
+
+
+def test_other_requests_are_answered_meanwhile(service: Service, path: str) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        flood = pool.submit(service.ask_at_once, path)
+        took = [service.ask("/livez")[1] for _ in range(20)]
+        check(flood.result())
+    assert max(took) < 1.0
+
+
+def test_an_error_reaches_everybody(service: Service, country: str) -> None:
+    def ask(_: int) -> int:
+        try:
+            return service.ask(f"/api/v1/reports/starts/{country}/?hours=0")[0]
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        assert set(pool.map(ask, range(CLIENTS))) == {400}
+
+
+def test_json_and_csv_are_kept_apart(service: Service, country: str, now_ms: int) -> None:
+    record_starts(country, now_ms, now_ms=now_ms)
+
+    def media_type(accept: str) -> str:
+        address = f"{service.web.url}/api/v1/reports/starts/timeline/?country={country}"
+        with urllib.request.urlopen(urllib.request.Request(address, headers={"Accept": accept})) as reply:
+            reply.read()
+            return reply.headers["Content-Type"].split(";")[0]
+
+    for accept in ("application/json", "text/csv", "application/json", "text/csv"):
+        assert media_type(accept) == accept
