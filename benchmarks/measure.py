@@ -1,0 +1,93 @@
+"""One program under load for one round: throughput and latency at saturation, latency at half of it, CPU per request."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from benchmarks.programs import Listener, RunningProgram
+from benchmarks.wrk import CONNECTIONS, Load, run_wrk
+
+# At half of saturation: more connections with pauses between their requests, as many clients have; wrk knows no rate.
+HALF_CONNECTIONS = 48
+HALF = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """Whole seconds of each phase; 0 leaves the last one out."""
+
+    warm_up: int = 2
+    saturated: int = 8
+    half: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one program did in one round. CPU is µs per accepted request."""
+
+    round: int
+    program: str
+    server: str
+    requests_s: float
+    events_s: float
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    refused: int
+    half_load: float
+    half_p90_ms: float
+    web_us: float
+    jvm_us: float
+    wrk_us: float
+    acknowledged: int
+    found: int
+
+
+class Measurement:
+    """A running program with the requests that it gets; ``arguments`` makes new ones for each run of wrk."""
+
+    def __init__(self, running: RunningProgram, *, path: str, batch: int, arguments: Callable[[], Sequence[str]]):
+        self.running = running
+        self._url = running.url + path
+        self._batch = batch
+        self._arguments = arguments
+        self.acknowledged = self.sent = 0
+
+    def load(self, *, seconds: int, connections: int = CONNECTIONS, think_ms: float = 0) -> Load:
+        load = run_wrk(self._url, self._arguments(), seconds=seconds, connections=connections, think_ms=think_ms)
+        self.acknowledged += load.accepted * self._batch
+        self.sent += load.sent * self._batch
+        if load.broken or not load.accepted:
+            raise RuntimeError(f"{self.running.program.name}: {load}")
+        return load
+
+    def row(self, number: int, durations: Durations, store: Listener) -> Row:
+        """Measure one round; ``found`` is filled in by whoever counts."""
+        self.load(seconds=durations.warm_up)
+        web, jvm = self.running.cpu_seconds(), store.cpu_seconds()
+        full = self.load(seconds=durations.saturated)
+        web, jvm = self.running.cpu_seconds() - web, store.cpu_seconds() - jvm
+        half = self.load_half(full, seconds=durations.half)
+        return Row(
+            round=number,
+            program=self.running.program.name,
+            server=self.running.program.what,
+            requests_s=full.rate,
+            events_s=full.rate * self._batch,
+            p50_ms=full.p50_ms,
+            p90_ms=full.p90_ms,
+            p99_ms=full.p99_ms,
+            refused=full.refused,
+            half_load=half.rate / full.rate,
+            half_p90_ms=half.p90_ms,
+            web_us=web / full.accepted * 1e6,
+            jvm_us=jvm / full.accepted * 1e6,
+            wrk_us=full.cpu_seconds / full.accepted * 1e6,
+            acknowledged=self.acknowledged,
+            found=0,
+        )
+
+    def load_half(self, full: Load, *, seconds: int) -> Load:
+        """Load with half the rate of ``full``: a connection's cycle is its pause and the (then shorter) reply."""
+        cycle_ms = HALF_CONNECTIONS / (full.rate * HALF) * 1000
+        reply_ms = full.p50_ms / 3
+        return self.load(seconds=seconds, connections=HALF_CONNECTIONS, think_ms=max(1.0, cycle_ms - reply_ms))

@@ -1,0 +1,105 @@
+"""The programs that are compared, and how each is started."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+PROJECT = Path(__file__).resolve().parent.parent
+OURS = Path(sys.executable).parent
+# Flask, FastAPI and their servers have an environment of their own.
+THEIRS = PROJECT / ".venv-bench" / "bin"
+WORKERS, THREADS = 2, 4
+START_SECONDS = 60
+
+GRANIAN = f"granian --interface=wsgi --workers={WORKERS} --no-ws --log-level=warning --port={{port}}"
+GTHREAD = f"gunicorn --workers={WORKERS} --worker-class=gthread --log-level=warning --bind=127.0.0.1:{{port}}"
+UVICORN = f"uvicorn --workers={WORKERS} --log-level=warning --no-access-log --port={{port}}"
+
+
+@dataclass(frozen=True)
+class Program:
+    """One web server with one application. ``command`` is relative to ``folder``, the scripts of an environment."""
+
+    name: str
+    what: str
+    command: str
+    folder: Path = OURS
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+FLOOR = Program(
+    "floor", "bare WSGI function", f"{GRANIAN} --blocking-threads={THREADS} benchmarks.apps.floor:application"
+)
+OURS_SHIPPED = Program("ours", "as shipped", "python -m sessions_project", environment={"WEB_WORKERS": str(WORKERS)})
+FLASK = Program("flask", "gunicorn gthread", f"{GTHREAD} --threads={THREADS} benchmarks.apps.plain_flask:app", THEIRS)
+FASTAPI = Program("fastapi", "uvicorn", f"{UVICORN} benchmarks.apps.fast_api:app", THEIRS)
+
+
+class RunningProgram:
+    """A started program: its address, its CPU time, its end."""
+
+    def __init__(self, program: Program, *, keyspace: str) -> None:
+        self.program, self.keyspace = program, keyspace
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        settings = {"CASSANDRA_KEYSPACE": keyspace, "PORT": str(port), "PYTHONPATH": str(PROJECT)}
+        script, *arguments = program.command.format(port=port).split()
+        self._process = psutil.Popen(
+            [str(program.folder / script), *arguments],
+            env={**os.environ, **settings, **program.environment},
+            cwd=PROJECT,
+            stdout=subprocess.DEVNULL,
+        )
+        self._wait(port)
+
+    def cpu_seconds(self) -> float:
+        """User and system time of all its processes until now."""
+        return sum(_cpu(process) for process in [self._process, *self._process.children(recursive=True)])
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(START_SECONDS)
+
+    def _wait(self, port: int) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not answers(port):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                sys.exit(f"{self.program.name} did not start: {self.program.command}")
+            time.sleep(0.1)
+
+
+class Listener:
+    """The program that listens on a port of this machine: Cassandra, when it runs here."""
+
+    def __init__(self, port: int) -> None:
+        found = [one.pid for one in psutil.net_connections("tcp") if one.status == "LISTEN" and one.laddr.port == port]
+        self._process = psutil.Process(found[0]) if found and found[0] else None
+
+    def cpu_seconds(self) -> float:
+        """Its user and system time until now; 0 when it runs elsewhere."""
+        return _cpu(self._process) if self._process else 0.0
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def answers(port: int) -> bool:
+    """Whether something listens on the port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,59 @@
+"""Keyspaces for the benchmarks: one for each program, made by the service's own command, and what they hold."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from cassandra.cluster import Cluster, Session
+from cassandra.concurrent import execute_concurrent_with_args
+
+from benchmarks.programs import PROJECT
+
+# A COUNT of a whole table takes longer than Cassandra lets one read take; a slice of the ring does not.
+SLICES = 256
+FIRST_TOKEN, LAST_TOKEN = -(2**63), 2**63 - 1
+COUNT_SECONDS = 60
+COUNTS_IN_FLIGHT = 4
+
+
+def cassandra_port() -> int:
+    return int(os.environ.get("CASSANDRA_PORT") or "9042")
+
+
+class Store:
+    """A session of the benchmark's own, beside those of the programs."""
+
+    def __init__(self) -> None:
+        hosts = (os.environ.get("CASSANDRA_HOSTS") or "127.0.0.1").split(",")
+        self._cluster = Cluster(hosts, port=cassandra_port())
+        self._session: Session = self._cluster.connect()
+        self._session.default_timeout = COUNT_SECONDS
+
+    def create(self, keyspace: str) -> None:
+        """The service's tables, empty."""
+        self.drop(keyspace)
+        command = [sys.executable, "manage.py", "sync_cassandra"]
+        environment = {**os.environ, "CASSANDRA_KEYSPACE": keyspace}
+        subprocess.run(command, cwd=PROJECT, env=environment, check=True, stdout=subprocess.DEVNULL)
+
+    def drop(self, keyspace: str) -> None:
+        self._session.execute(f"DROP KEYSPACE IF EXISTS {keyspace}")
+
+    def sessions_in(self, keyspace: str) -> int:
+        """How many rows the table of sessions holds: one for each event when every session is new."""
+        count = self._session.prepare(
+            f"SELECT COUNT(*) FROM {keyspace}.session_by_player_id WHERE token(player_id) > ? AND token(player_id) <= ?"
+        )
+        answers = execute_concurrent_with_args(self._session, count, slices(), concurrency=COUNTS_IN_FLIGHT)
+        return sum(answer.result_or_exc.one()[0] for answer in answers)
+
+    def close(self) -> None:
+        self._cluster.shutdown()
+
+
+def slices() -> Iterator[tuple[int, int]]:
+    """The ring in SLICES parts. Each is open at its lower end: no row has the lowest token."""
+    width = (LAST_TOKEN - FIRST_TOKEN) // SLICES + 1
+    for first in range(FIRST_TOKEN, LAST_TOKEN, width):
+        yield first, min(first + width, LAST_TOKEN)
