@@ -1,68 +1,57 @@
 """Ingest: every program in turn, round after round, each with a keyspace of its own whose rows are counted."""
 
-import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from contextlib import ExitStack
 
-from benchmarks import programs
-from benchmarks.measure import Durations, Measurement, Row
-from benchmarks.programs import GRANIAN, GTHREAD, THEIRS, Listener, Program, RunningProgram
-from benchmarks.store import Store, cassandra_port
+from benchmarks.measure import Durations, Measurement, Row, measured_in_turn, new_run
+from benchmarks.programs import GTHREAD, OURS_SHIPPED, THEIRS, THREADS, UVICORN, Program, granian, started
+from benchmarks.store import Store, opened_store
 
 BATCH = 10
+FLASK = "benchmarks.apps.plain_flask:app"
 WSGI = "sessions_project.wsgi:application"
-PROGRAMS = [programs.FLOOR, programs.OURS_SHIPPED, programs.FLASK, programs.FASTAPI]
-# The same service under other servers and with other numbers of threads.
-OTHER_SERVERS = [
-    Program("ours-gthread", "gunicorn gthread, 4 threads", f"{GTHREAD} --threads=4 {WSGI}", THEIRS),
-    *[
-        Program(f"ours-{number}", f"granian, {number} threads", f"{GRANIAN} --blocking-threads={number} {WSGI}")
-        for number in (1, 2, 8, 16)
-    ],
-    Program("flask-own", "Flask's own server", "flask --app benchmarks.apps.plain_flask run --port={port}", THEIRS),
+PROGRAMS = [
+    Program("floor", "bare WSGI function, granian", granian("benchmarks.apps.floor:application")),
+    OURS_SHIPPED,
+    Program("flask", "gunicorn gthread", f"{GTHREAD} --threads={THREADS} {FLASK}", THEIRS),
+    Program("fastapi", "uvicorn", f"{UVICORN} benchmarks.apps.fast_api:app", THEIRS),
 ]
+# The same service under another server and with other numbers of threads; Flask as a tutorial serves it.
+OTHER_SERVERS = [
+    Program("ours-gthread", "gunicorn gthread", f"{GTHREAD} --threads={THREADS} {WSGI}", THEIRS),
+    *[Program(f"ours-{n}", f"granian, {n} threads", granian(WSGI, threads=n)) for n in (1, 2, 8, 16)],
+    Program("flask-own", "Flask's own server", f"flask --app {FLASK} run --port={{port}}", THEIRS),
+]
+# Where events go; the service's address otherwise.
 ADDRESSES = {"floor": "/", "flask": "/event-handler", "flask-own": "/event-handler", "fastapi": "/events/"}
 SERVICE_ADDRESS = "/api/v1/events/"
 
 
-def measure_ingest(chosen: Sequence[Program], *, rounds: int, durations: Durations) -> Iterator[Row]:
-    """A row for each program and round, as they come."""
-    jvm = Listener(cassandra_port())
+def measure_ingest(chosen: Sequence[str], *, rounds: int, durations: Durations) -> Iterator[Row]:
+    """A row for each program (by name) and round, as they come. Raises RuntimeError when events are missing."""
     with ExitStack() as stack:
-        store = Store()
-        stack.callback(store.close)
-        measurements = [stack.enter_context(started(program, store)) for program in chosen]
-        for number in range(1, rounds + 1):
-            for measurement in measurements:
-                row = measurement.row(number, durations, jvm)
-                yield replace(row, found=counted(measurement, store))
+        store = stack.enter_context(opened_store())
+        measurements = [
+            send_events(program, store, stack) for program in [*PROGRAMS, *OTHER_SERVERS] if program.name in chosen
+        ]
+        yield from measured_in_turn(
+            measurements, rounds=rounds, durations=durations, found=lambda one: counted(one, store)
+        )
 
 
-@contextmanager
-def started(program: Program, store: Store) -> Iterator[Measurement]:
-    """The program, warm, with an empty keyspace; both are gone afterwards."""
+def send_events(program: Program, store: Store, stack: ExitStack) -> Measurement:
+    """The program, started, with a keyspace that is empty and goes with it."""
     keyspace = f"bench_{program.name.replace('-', '_')}"
     store.create(keyspace)
-    running = RunningProgram(program, keyspace=keyspace)
+    stack.callback(store.drop, keyspace)
+    running = stack.enter_context(started(program, keyspace=keyspace))
     batch = 1 if program.name.startswith("flask") else BATCH
     path = ADDRESSES.get(program.name, SERVICE_ADDRESS)
-    try:
-        measurement = Measurement(running, path=path, batch=batch, arguments=lambda: new_events(batch))
-        measurement.load(seconds=2)
-        yield measurement
-    finally:
-        running.stop()
-        store.drop(keyspace)
-
-
-def new_events(batch: int) -> list[str]:
-    """Sessions that no other run of wrk sends."""
-    return ["events", uuid.uuid4().hex[:8], str(batch)]
+    return Measurement(running, path=path, batch=batch, arguments=lambda: ["events", new_run(), str(batch)])
 
 
 def counted(measurement: Measurement, store: Store) -> int:
-    """How many sessions are stored, which must be those acknowledged and perhaps those that wrk's end cut off."""
+    """How many sessions are stored: those acknowledged, and perhaps those under way when wrk ended."""
     found = store.sessions_in(measurement.running.keyspace)
     if not measurement.acknowledged <= found <= measurement.sent:
         name, told, sent = measurement.running.program.name, measurement.acknowledged, measurement.sent

@@ -2,7 +2,8 @@
 --
 --   wrk ... -s load.lua URL -- THINK_MS events RUN BATCH   batches of BATCH events, or with 1 single event objects;
 --                                                          every session and player is new. RUN: 8 hex digits, new ones
---   wrk ... -s load.lua URL -- THINK_MS paths FILE         the paths of FILE in turn
+--   wrk ... -s load.lua URL -- THINK_MS paths FILE [RUN]   the paths of FILE in turn; with RUN each as a new address,
+--                                                          which no cache knows
 --
 -- THINK_MS: 0 sends as fast as replies come; else each connection waits so long on average, exponentially distributed.
 
@@ -40,13 +41,16 @@ local function events(run, batch)
   end
 end
 
-local function paths(file)
-  local requests = {}
-  for path in io.lines(file) do requests[#requests + 1] = wrk.format("GET", path) end
-  local n = 0
+local function paths(file, run)
+  local all, requests, n = {}, {}, 0
+  for path in io.lines(file) do
+    all[#all + 1] = path
+    requests[#requests + 1] = wrk.format("GET", path)
+  end
   return function()
-    n = n % #requests + 1
-    return requests[n]
+    n = n + 1
+    local index = (n - 1) % #all + 1
+    return run and wrk.format("GET", all[index] .. "?" .. run .. n) or requests[index]
   end
 end
 

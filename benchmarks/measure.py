@@ -1,14 +1,20 @@
-"""One program under load for one round: throughput and latency at saturation, latency at half of it, CPU per request."""
+"""One program under load for one round: throughput and latency at saturation, latency at half of it, CPU."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import psutil
 
 from benchmarks.programs import Listener, RunningProgram
+from benchmarks.store import cassandra_port
 from benchmarks.wrk import CONNECTIONS, Load, run_wrk
 
 # At half of saturation: more connections with pauses between their requests, as many clients have; wrk knows no rate.
 HALF_CONNECTIONS = 48
 HALF = 0.5
+# Until every worker has connected and prepared its statements.
+FIRST_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +28,11 @@ class Durations:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one program did in one round. CPU is µs per accepted request."""
+    """What one program did in one round.
+
+    CPU is µs per accepted request. ``stolen`` is the share of the machine's time that its host gave to others, and
+    ``found`` the rows in the store for the events ``acknowledged`` until now, 0 where nothing is written.
+    """
 
     round: int
     program: str
@@ -38,14 +48,24 @@ class Row:
     web_us: float
     jvm_us: float
     wrk_us: float
+    stolen: float
     acknowledged: int
     found: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.round} {self.program:<14}{self.events_s:>8.0f}/s  p50 {self.p50_ms:.1f} p90 {self.p90_ms:.1f} "
+            f"p99 {self.p99_ms:.1f} ms, p90 at half {self.half_p90_ms:.1f} ms, CPU: web {self.web_us:.0f} µs, "
+            f"Cassandra {self.jvm_us:.0f} µs, stolen {self.stolen:.0%}"
+        )
 
 
 class Measurement:
     """A running program with the requests that it gets; ``arguments`` makes new ones for each run of wrk."""
 
-    def __init__(self, running: RunningProgram, *, path: str, batch: int, arguments: Callable[[], Sequence[str]]):
+    def __init__(
+        self, running: RunningProgram, *, arguments: Callable[[], Sequence[str]], path: str = "/", batch: int = 1
+    ) -> None:
         self.running = running
         self._url = running.url + path
         self._batch = batch
@@ -63,9 +83,11 @@ class Measurement:
     def row(self, number: int, durations: Durations, store: Listener) -> Row:
         """Measure one round; ``found`` is filled in by whoever counts."""
         self.load(seconds=durations.warm_up)
+        psutil.cpu_times_percent()
         web, jvm = self.running.cpu_seconds(), store.cpu_seconds()
         full = self.load(seconds=durations.saturated)
         web, jvm = self.running.cpu_seconds() - web, store.cpu_seconds() - jvm
+        stolen = psutil.cpu_times_percent().steal / 100
         half = self.load_half(full, seconds=durations.half)
         return Row(
             round=number,
@@ -82,6 +104,7 @@ class Measurement:
             web_us=web / full.accepted * 1e6,
             jvm_us=jvm / full.accepted * 1e6,
             wrk_us=full.cpu_seconds / full.accepted * 1e6,
+            stolen=stolen,
             acknowledged=self.acknowledged,
             found=0,
         )
@@ -91,3 +114,25 @@ class Measurement:
         cycle_ms = HALF_CONNECTIONS / (full.rate * HALF) * 1000
         reply_ms = full.p50_ms / 3
         return self.load(seconds=seconds, connections=HALF_CONNECTIONS, think_ms=max(1.0, cycle_ms - reply_ms))
+
+
+def measured_in_turn(
+    measurements: Sequence[Measurement],
+    *,
+    rounds: int,
+    durations: Durations,
+    found: Callable[[Measurement], int] = lambda _: 0,
+) -> Iterator[Row]:
+    """One row for each program in every round: what slows the machine down for a while slows all of them."""
+    store = Listener(cassandra_port())
+    for measurement in measurements:
+        measurement.load(seconds=FIRST_SECONDS)
+    for number in range(1, rounds + 1):
+        for measurement in measurements:
+            row = measurement.row(number, durations, store)
+            yield replace(row, found=found(measurement))
+
+
+def new_run() -> str:
+    """A name that no other run of wrk has."""
+    return uuid.uuid4().hex[:8]

@@ -5,7 +5,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,9 +19,14 @@ THEIRS = PROJECT / ".venv-bench" / "bin"
 WORKERS, THREADS = 2, 4
 START_SECONDS = 60
 
-GRANIAN = f"granian --interface=wsgi --workers={WORKERS} --no-ws --log-level=warning --port={{port}}"
 GTHREAD = f"gunicorn --workers={WORKERS} --worker-class=gthread --log-level=warning --bind=127.0.0.1:{{port}}"
 UVICORN = f"uvicorn --workers={WORKERS} --log-level=warning --no-access-log --port={{port}}"
+
+
+def granian(application: str, *, threads: int = THREADS) -> str:
+    """The command that serves a WSGI application as the service is served."""
+    options = f"--interface=wsgi --workers={WORKERS} --blocking-threads={threads} --no-ws --log-level=warning"
+    return f"granian {options} --port={{port}} {application}"
 
 
 @dataclass(frozen=True)
@@ -34,12 +40,7 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-FLOOR = Program(
-    "floor", "bare WSGI function", f"{GRANIAN} --blocking-threads={THREADS} benchmarks.apps.floor:application"
-)
 OURS_SHIPPED = Program("ours", "as shipped", "python -m sessions_project", environment={"WEB_WORKERS": str(WORKERS)})
-FLASK = Program("flask", "gunicorn gthread", f"{GTHREAD} --threads={THREADS} benchmarks.apps.plain_flask:app", THEIRS)
-FASTAPI = Program("fastapi", "uvicorn", f"{UVICORN} benchmarks.apps.fast_api:app", THEIRS)
 
 
 class RunningProgram:
@@ -49,11 +50,13 @@ class RunningProgram:
         self.program, self.keyspace = program, keyspace
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        settings = {"CASSANDRA_KEYSPACE": keyspace, "PORT": str(port), "PYTHONPATH": str(PROJECT)}
+        environment = environment_with(
+            CASSANDRA_KEYSPACE=keyspace, PORT=str(port), PYTHONPATH=str(PROJECT), **program.environment
+        )
         script, *arguments = program.command.format(port=port).split()
         self._process = psutil.Popen(
             [str(program.folder / script), *arguments],
-            env={**os.environ, **settings, **program.environment},
+            env=environment,
             cwd=PROJECT,
             stdout=subprocess.DEVNULL,
         )
@@ -75,6 +78,16 @@ class RunningProgram:
             time.sleep(0.1)
 
 
+@contextmanager
+def started(program: Program, *, keyspace: str) -> Iterator[RunningProgram]:
+    """The program while it is needed."""
+    running = RunningProgram(program, keyspace=keyspace)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
 class Listener:
     """The program that listens on a port of this machine: Cassandra, when it runs here."""
 
@@ -85,6 +98,11 @@ class Listener:
     def cpu_seconds(self) -> float:
         """Its user and system time until now; 0 when it runs elsewhere."""
         return _cpu(self._process) if self._process else 0.0
+
+
+def environment_with(**variables: str) -> dict[str, str]:
+    """This process's environment, with these."""
+    return {**os.environ, **variables}
 
 
 def _cpu(process: psutil.Process) -> float:

@@ -4,11 +4,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from cassandra.cluster import Cluster, Session
 from cassandra.concurrent import execute_concurrent_with_args
 
-from benchmarks.programs import PROJECT
+from benchmarks.programs import PROJECT, environment_with
 
 # A COUNT of a whole table takes longer than Cassandra lets one read take; a slice of the ring does not.
 SLICES = 256
@@ -18,7 +19,13 @@ COUNTS_IN_FLIGHT = 4
 
 
 def cassandra_port() -> int:
+    """The port of the store that all programs use."""
     return int(os.environ.get("CASSANDRA_PORT") or "9042")
+
+
+def redis_url() -> str:
+    """The Redis that all programs use."""
+    return os.environ.get("REDIS_URL") or "redis://127.0.0.1:6379/0"
 
 
 class Store:
@@ -34,7 +41,7 @@ class Store:
         """The service's tables, empty."""
         self.drop(keyspace)
         command = [sys.executable, "manage.py", "sync_cassandra"]
-        environment = {**os.environ, "CASSANDRA_KEYSPACE": keyspace}
+        environment = environment_with(CASSANDRA_KEYSPACE=keyspace)
         subprocess.run(command, cwd=PROJECT, env=environment, check=True, stdout=subprocess.DEVNULL)
 
     def drop(self, keyspace: str) -> None:
@@ -50,6 +57,16 @@ class Store:
 
     def close(self) -> None:
         self._cluster.shutdown()
+
+
+@contextmanager
+def opened_store() -> Iterator[Store]:
+    """A session while it is needed."""
+    store = Store()
+    try:
+        yield store
+    finally:
+        store.close()
 
 
 def slices() -> Iterator[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""A driver session as small as it can be, with the service's own statements: same tables, timestamps and times to live."""
+"""A driver session as small as it can be, for the service's own statements: same tables, timestamps, times to live."""
 
 import os
 

@@ -1,0 +1,140 @@
+"""RESULTS.md: a section for each run with its raw rows, their medians and the goals; written and read here."""
+
+import platform
+import re
+import statistics
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from benchmarks.measure import Row
+from benchmarks.programs import PROJECT
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+FLOOR, OURS = "floor", "ours"
+# What a table of medians shows, beside the ratio to the floor.
+MEDIANS = ("requests_s", "events_s", "p50_ms", "p90_ms", "p99_ms", "half_p90_ms", "web_us", "jvm_us")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The rows of one question, and where they come from."""
+
+    question: str
+    told: str
+    rows: Sequence[Row]
+
+    @classmethod
+    def now(cls, question: str, rows: Sequence[Row]) -> "Run":
+        """A run that has just ended on this machine."""
+        commit = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], cwd=PROJECT, capture_output=True, text=True, check=False
+        ).stdout.strip()
+        told = (
+            f"`python -m benchmarks {question}` at {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit or 'unknown'}, "
+            f"{psutil.cpu_count()} cores, Python {platform.python_version()}."
+        )
+        return cls(question, told, rows)
+
+    def median(self, program: str, column: str) -> float:
+        """Over the rounds of one program. Raises statistics.StatisticsError when there are none."""
+        return float(statistics.median(getattr(row, column) for row in self.rows if row.program == program))
+
+    def programs(self) -> list[str]:
+        """In the order of their first row."""
+        return list(dict.fromkeys(row.program for row in self.rows))
+
+
+def record(run: Run) -> None:
+    """Add the run to RESULTS.md in place of the last one of the same question and programs."""
+    title = f"## {run.question}: {', '.join(run.programs())}"
+    section = "\n\n".join([title, run.told, raw_rows(run.rows), "Medians:", medians(run), *filter(None, [goals(run)])])
+    text = RESULTS.read_text()
+    earlier = re.compile(rf"^{re.escape(title)}\n.*?(?=^## |\Z)", flags=re.DOTALL | re.MULTILINE)
+    text = earlier.sub("", text).rstrip("\n")
+    RESULTS.write_text(f"{text}\n\n{section}\n")
+
+
+def recorded(question: str) -> Run:
+    """The first run of a question in RESULTS.md that has both the floor and ours. Raises LookupError."""
+    for section in re.split(r"^## ", RESULTS.read_text(), flags=re.MULTILINE):
+        title, _, body = section.partition("\n")
+        if title.startswith(f"{question}: {FLOOR}, {OURS}"):
+            return Run(question, body.strip().partition("\n")[0], rows_in(body))
+    raise LookupError(f"RESULTS.md has no run of {question}; make bench adds one.")
+
+
+def raw_rows(rows: Iterable[Row]) -> str:
+    """Every row as a Markdown table; its columns are the fields of Row."""
+    names = [field.name for field in fields(Row)]
+    return table(names, ([written(getattr(row, name)) for name in names] for row in rows))
+
+
+def rows_in(text: str) -> list[Row]:
+    """The rows of the first table of ``text``."""
+    _, _, *lines = [line for line in text.partition("\n\nMedians")[0].splitlines() if line.startswith("|")]
+    kinds = [{"int": int, "float": float, "str": str}[field.type.__name__] for field in fields(Row)]
+    return [
+        Row(*(kind(cell.strip()) for kind, cell in zip(kinds, line.split("|")[1:-1], strict=True))) for line in lines
+    ]
+
+
+def medians(run: Run) -> str:
+    """A Markdown table: each program's medians over the rounds, and its throughput against the floor's."""
+    lines = []
+    for program in run.programs():
+        server = next(row.server for row in run.rows if row.program == program)
+        ratio = (
+            f"{run.median(program, 'events_s') / run.median(FLOOR, 'events_s'):.2f}" if FLOOR in run.programs() else ""
+        )
+        lines.append([program, server, *(written(run.median(program, column)) for column in MEDIANS), ratio])
+    return table(["program", "server", *MEDIANS, "of the floor"], lines)
+
+
+def goals(run: Run) -> str:
+    """A Markdown table: what we want to reach, and what the medians of this run say. Empty without the programs."""
+    lines = []
+    for program, column, other, least, most in GOALS[run.question]:
+        if {program, other} <= set(run.programs()):
+            ratio = run.median(program, column) / run.median(other, column)
+            wanted = f"at least {least}" if least else f"at most {most}"
+            kept = ratio >= least if least else ratio <= most
+            lines.append([f"{column} of {program} / {other}", wanted, f"{ratio:.2f}", "yes" if kept else "no"])
+    return table(["goal", "wanted", "measured", "reached"], lines) if lines else ""
+
+
+# Of each question: the program, the column, the program that it is divided by, and the least or the most of the ratio.
+GOALS = {
+    "ingest": [
+        (OURS, "events_s", FLOOR, 0.85, 0),
+        (OURS, "events_s", "fastapi", 1.0, 0),
+        (OURS, "events_s", "flask", 40.0, 0),
+        (OURS, "events_s", "flask-own", 40.0, 0),
+        (OURS, "half_p90_ms", FLOOR, 0, 1.5),
+    ],
+    "cached": [
+        (OURS, "requests_s", FLOOR, 0.5, 0),
+        (OURS, "requests_s", "flask", 1.5, 0),
+        (OURS, "requests_s", "flask-granian", 1.5, 0),
+    ],
+    "player": [
+        (OURS, "requests_s", "flask", 1.0, 0),
+        (OURS, "requests_s", "flask-granian", 1.0, 0),
+    ],
+}
+
+
+def written(value: float | str) -> str:
+    """A cell: numbers with as many places as they are worth."""
+    if isinstance(value, float):
+        return f"{value:.0f}" if value >= 100 else f"{value:.2f}"
+    return str(value)
+
+
+def table(titles: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [titles, ["---"] * len(titles), *lines])
