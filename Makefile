@@ -4,12 +4,15 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# The benchmark's competitors are kept out of the service's own environment.
+BENCH_VENV := .venv-bench
+BENCH_READY := $(BENCH_VENV)/.ready
 STACK := $(BIN)/python -m embedded exec --
 # A dump to import: make import FILE=dump.jsonl.bz2
 FILE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check load import up down docs schema requirements clean
+.PHONY: help demo run test check bench load import up down docs schema requirements clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +37,9 @@ check: $(READY) ## lint, format, types, architecture, settings, schema
 load: $(READY) ## load-test a running service (make demo) with locust; fails when a p90 exceeds 500 ms
 	@$(BIN)/python -m locustfiles
 
+bench: $(READY) $(BENCH_READY) ## measure the service beside its floor, Flask and FastAPI (10 minutes; needs wrk)
+	@$(STACK) $(BIN)/python -m benchmarks --record
+
 import: $(READY) ## import FILE into the running stack
 	@test -n "$(FILE)" || { echo "Name the dump: make import FILE=dump.jsonl.bz2"; exit 1; }
 	@$(STACK) $(BIN)/python manage.py import_sessions $(FILE)
@@ -48,18 +54,24 @@ docs: $(READY) ## write the OpenAPI schema to docs/openapi.yaml
 	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
 requirements: $(READY) ## pin requirements/*.txt anew from requirements/*.in
-	@for name in base production dev; do \
+	@for name in base production dev bench; do \
 		$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \
 			--python-version 3.11 --custom-compile-command "make requirements" \
 			requirements/$$name.in --output-file requirements/$$name.txt || exit 1; \
 	done
 
-clean: ## remove the virtual environment; the data in .data/ stays
-	rm -rf $(VENV)
+clean: ## remove the virtual environments; the data in .data/ stays
+	rm -rf $(VENV) $(BENCH_VENV)
 
 $(READY): requirements/dev.txt
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: make PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || { echo "Creating $(VENV) ..."; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing what the project needs into $(VENV) (a minute) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(BENCH_READY): requirements/bench.txt
+	@test -x $(BENCH_VENV)/bin/python || $(PYTHON) -m venv $(BENCH_VENV)
+	@echo "Installing what the service is compared with into $(BENCH_VENV) ..."
+	@$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $@

@@ -1,7 +1,6 @@
 """``python -m benchmarks [ingest | cached | player ...]``: measure, print, and with --record write to RESULTS.md."""
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 
 from benchmarks import ingest, reads
@@ -50,4 +49,4 @@ def parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

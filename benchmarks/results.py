@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_type_hints
 
 import psutil
 
@@ -35,8 +36,8 @@ class Run:
             ["git", "describe", "--always", "--dirty"], cwd=PROJECT, capture_output=True, text=True, check=False
         ).stdout.strip()
         told = (
-            f"`python -m benchmarks {question}` at {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit or 'unknown'}, "
-            f"{psutil.cpu_count()} cores, Python {platform.python_version()}."
+            f"`python -m benchmarks {question}` at {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, "
+            f"commit {commit or 'unknown'}, {psutil.cpu_count()} cores, Python {platform.python_version()}."
         )
         return cls(question, told, rows)
 
@@ -77,10 +78,9 @@ def raw_rows(rows: Iterable[Row]) -> str:
 def rows_in(text: str) -> list[Row]:
     """The rows of the first table of ``text``."""
     _, _, *lines = [line for line in text.partition("\n\nMedians")[0].splitlines() if line.startswith("|")]
-    kinds = [{"int": int, "float": float, "str": str}[field.type.__name__] for field in fields(Row)]
-    return [
-        Row(*(kind(cell.strip()) for kind, cell in zip(kinds, line.split("|")[1:-1], strict=True))) for line in lines
-    ]
+    kinds = get_type_hints(Row).values()
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+    return [Row(*(kind(cell) for kind, cell in zip(kinds, row, strict=True))) for row in cells]
 
 
 def medians(run: Run) -> str:
@@ -88,10 +88,9 @@ def medians(run: Run) -> str:
     lines = []
     for program in run.programs():
         server = next(row.server for row in run.rows if row.program == program)
-        ratio = (
-            f"{run.median(program, 'events_s') / run.median(FLOOR, 'events_s'):.2f}" if FLOOR in run.programs() else ""
-        )
-        lines.append([program, server, *(written(run.median(program, column)) for column in MEDIANS), ratio])
+        ratio = run.median(program, "events_s") / run.median(FLOOR, "events_s") if FLOOR in run.programs() else 0.0
+        figures = [run.median(program, column) for column in MEDIANS]
+        lines.append([program, server, *(written(figure) for figure in [*figures, ratio])])
     return table(["program", "server", *MEDIANS, "of the floor"], lines)
 
 
@@ -137,4 +136,5 @@ def written(value: float | str) -> str:
 
 def table(titles: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [titles, ["---"] * len(titles), *lines])
+    rows: list[Sequence[str]] = [titles, ["---"] * len(titles), *lines]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
