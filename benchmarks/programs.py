@@ -92,8 +92,8 @@ class Listener:
     """The program that listens on a port of this machine: Cassandra, when it runs here."""
 
     def __init__(self, port: int) -> None:
-        listening = [one for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN and one.laddr]
-        found = [one.pid for one in listening if one.laddr[1] == port]
+        listening = [one for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
+        found = [one.pid for one in listening if tuple(one.laddr)[1] == port]
         self._process = psutil.Process(found[0]) if found and found[0] else None
 
     def cpu_seconds(self) -> float:

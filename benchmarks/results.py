@@ -136,5 +136,6 @@ def written(value: float | str) -> str:
 
 def table(titles: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
-    rows: list[Sequence[str]] = [titles, ["---"] * len(titles), *lines]
+    rows: list[Sequence[str]] = [titles, ["---"] * len(titles)]
+    rows += lines
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
