@@ -1,14 +1,17 @@
-"""``python -m benchmarks [ingest | cached | player ...]``: measure, print, and with --record write to RESULTS.md."""
+"""``python -m benchmarks [ingest | cached | player | load]``: measure, print, with --record write to RESULTS.md."""
 
 import argparse
 from collections.abc import Iterator, Sequence
 
 from benchmarks import ingest, reads
+from benchmarks.load import measure_load
 from benchmarks.measure import Durations, Row
-from benchmarks.results import Run, goals, medians, record
+from benchmarks.results import LOAD, Run, goals, medians, record, record_load
 from benchmarks.wrk import require_wrk
 
-QUESTIONS = ("ingest", *reads.QUESTIONS)
+QUESTIONS = ("ingest", *reads.QUESTIONS, LOAD)
+# What `make load` does when it is not told otherwise.
+LOAD_USERS, LOAD_SECONDS = 20, 60
 # Reads keep nothing and settle at once.
 INGEST_SECONDS, READ_SECONDS = Durations(warm_up=2, saturated=8, half=4), Durations(warm_up=1, saturated=5, half=3)
 
@@ -19,14 +22,29 @@ def main() -> None:
     require_wrk()
     for question in arguments.questions or QUESTIONS:
         print(f"\n{question}:", flush=True)
-        rows = []
-        for row in measure(question, arguments.programs, rounds=arguments.rounds):
-            print(row, flush=True)
-            rows.append(row)
-        run = Run.now(question, rows)
-        print("", medians(run), goals(run), sep="\n", flush=True)
-        if arguments.record:
-            record(run)
+        if question == LOAD:
+            load(recorded=arguments.record)
+        else:
+            compare(question, arguments.programs, rounds=arguments.rounds, recorded=arguments.record)
+
+
+def load(*, recorded: bool) -> None:
+    """The load test of the mission's mix, on the demo's store."""
+    lines = measure_load(users=LOAD_USERS, seconds=LOAD_SECONDS)
+    if recorded:
+        record_load(lines, users=LOAD_USERS, seconds=LOAD_SECONDS)
+
+
+def compare(question: str, programs: Sequence[str] | None, *, rounds: int, recorded: bool) -> None:
+    """All programs of one question, in turn; then the medians and what of the goals is reached."""
+    rows = []
+    for row in measure(question, programs, rounds=rounds):
+        print(row, flush=True)
+        rows.append(row)
+    run = Run.now(question, rows)
+    print("", medians(run), "", goals(run), sep="\n", flush=True)
+    if recorded:
+        record(run)
 
 
 def measure(question: str, programs: Sequence[str] | None, *, rounds: int) -> Iterator[Row]:

@@ -17,8 +17,29 @@ from benchmarks.programs import PROJECT
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 FLOOR, OURS = "floor", "ours"
+LOAD = "load"
+LOAD_TITLES = ("address", "requests", "p50_ms", "p90_ms", "p99_ms")
 # What a table of medians shows, beside the ratio to the floor.
 MEDIANS = ("requests_s", "events_s", "p50_ms", "p90_ms", "p99_ms", "half_p90_ms", "web_us", "jvm_us")
+# Of each question: the program, the column, the program that it is divided by, and the least or the most of the ratio.
+GOALS: dict[str, list[tuple[str, str, str, float, float]]] = {
+    "ingest": [
+        (OURS, "events_s", FLOOR, 0.85, 0),
+        (OURS, "events_s", "fastapi", 1.0, 0),
+        (OURS, "events_s", "flask", 40.0, 0),
+        (OURS, "events_s", "flask-own", 40.0, 0),
+        (OURS, "half_p90_ms", FLOOR, 0, 1.5),
+    ],
+    "cached": [
+        (OURS, "requests_s", FLOOR, 0.5, 0),
+        (OURS, "requests_s", "flask", 1.5, 0),
+        (OURS, "requests_s", "flask-granian", 1.5, 0),
+    ],
+    "player": [
+        (OURS, "requests_s", "flask", 1.0, 0),
+        (OURS, "requests_s", "flask-granian", 1.0, 0),
+    ],
+}
 
 
 @dataclass(frozen=True)
@@ -32,14 +53,7 @@ class Run:
     @classmethod
     def now(cls, question: str, rows: Sequence[Row]) -> "Run":
         """A run that has just ended on this machine."""
-        commit = subprocess.run(
-            ["git", "describe", "--always", "--dirty"], cwd=PROJECT, capture_output=True, text=True, check=False
-        ).stdout.strip()
-        told = (
-            f"`python -m benchmarks {question}` at {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, "
-            f"commit {commit or 'unknown'}, {psutil.cpu_count()} cores, Python {platform.python_version()}."
-        )
-        return cls(question, told, rows)
+        return cls(question, f"`python -m benchmarks {question}` {here_and_now()}", rows)
 
     def median(self, program: str, column: str) -> float:
         """Over the rounds of one program. Raises statistics.StatisticsError when there are none."""
@@ -50,10 +64,41 @@ class Run:
         return list(dict.fromkeys(row.program for row in self.rows))
 
 
+def here_and_now() -> str:
+    """When a run ended, of which commit, on what machine."""
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=PROJECT, capture_output=True, text=True, check=False
+    ).stdout.strip()
+    return (
+        f"at {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit or 'unknown'}, "
+        f"{psutil.cpu_count()} cores, Python {platform.python_version()}."
+    )
+
+
 def record(run: Run) -> None:
     """Add the run to RESULTS.md in place of the last one of the same question and programs."""
-    title = f"## {run.question}: {', '.join(run.programs())}"
-    section = "\n\n".join([title, run.told, raw_rows(run.rows), "Medians:", medians(run), *filter(None, [goals(run)])])
+    title = f"{run.question}: {', '.join(run.programs())}"
+    write_section(title, run.told, raw_rows(run.rows), "Medians:", medians(run), goals(run))
+
+
+def record_load(lines: Iterable[Sequence[str]], *, users: int, seconds: int) -> None:
+    """Keep the percentiles of a load test in RESULTS.md."""
+    what = f"The mix of `make load` with {users} users for {seconds} s on a store of 200,000 imported events"
+    write_section(LOAD, f"{what}, {here_and_now()}", table(LOAD_TITLES, lines))
+
+
+def loaded() -> tuple[str, list[list[str]]]:
+    """The last load test of RESULTS.md: its sentence and its lines. Raises LookupError."""
+    for section in re.split(r"^## ", RESULTS.read_text(), flags=re.MULTILINE):
+        if section.startswith(f"{LOAD}\n"):
+            return section.splitlines()[2], cells_in(section)
+    raise LookupError("RESULTS.md has no load test; 'python -m benchmarks load --record' adds one.")
+
+
+def write_section(title: str, *parts: str) -> None:
+    """Put a section at the end of RESULTS.md, in place of an earlier one of the same title."""
+    title = f"## {title}"
+    section = "\n\n".join([title, *filter(None, parts)])
     text = RESULTS.read_text()
     earlier = re.compile(rf"^{re.escape(title)}\n.*?(?=^## |\Z)", flags=re.DOTALL | re.MULTILINE)
     text = earlier.sub("", text).rstrip("\n")
@@ -77,10 +122,15 @@ def raw_rows(rows: Iterable[Row]) -> str:
 
 def rows_in(text: str) -> list[Row]:
     """The rows of the first table of ``text``."""
-    _, _, *lines = [line for line in text.partition("\n\nMedians")[0].splitlines() if line.startswith("|")]
     kinds = get_type_hints(Row).values()
-    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
-    return [Row(*(kind(cell) for kind, cell in zip(kinds, row, strict=True))) for row in cells]
+    lines = cells_in(text.partition("\n\nMedians")[0])
+    return [Row(*(kind(cell) for kind, cell in zip(kinds, line, strict=True))) for line in lines]
+
+
+def cells_in(text: str) -> list[list[str]]:
+    """The cells of a Markdown table, without its titles."""
+    _, _, *lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
 
 
 def medians(run: Run) -> str:
@@ -106,27 +156,6 @@ def goals(run: Run) -> str:
     return table(["goal", "wanted", "measured", "reached"], lines) if lines else ""
 
 
-# Of each question: the program, the column, the program that it is divided by, and the least or the most of the ratio.
-GOALS = {
-    "ingest": [
-        (OURS, "events_s", FLOOR, 0.85, 0),
-        (OURS, "events_s", "fastapi", 1.0, 0),
-        (OURS, "events_s", "flask", 40.0, 0),
-        (OURS, "events_s", "flask-own", 40.0, 0),
-        (OURS, "half_p90_ms", FLOOR, 0, 1.5),
-    ],
-    "cached": [
-        (OURS, "requests_s", FLOOR, 0.5, 0),
-        (OURS, "requests_s", "flask", 1.5, 0),
-        (OURS, "requests_s", "flask-granian", 1.5, 0),
-    ],
-    "player": [
-        (OURS, "requests_s", "flask", 1.0, 0),
-        (OURS, "requests_s", "flask-granian", 1.0, 0),
-    ],
-}
-
-
 def written(value: float | str) -> str:
     """A cell: numbers with as many places as they are worth."""
     if isinstance(value, float):
@@ -137,5 +166,5 @@ def written(value: float | str) -> str:
 def table(titles: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
     rows: list[Sequence[str]] = [titles, ["---"] * len(titles)]
-    rows += lines
+    rows.extend(lines)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)

@@ -1,21 +1,29 @@
-"""``python -m locustfiles``: latency.py without its page; HOST, PORT, LOAD_USERS and LOAD_SECONDS change it."""
+"""``python -m locustfiles``: latency.py without its page; HOST, PORT and the LOAD_ variables change it."""
 
 import os
 import sys
 from pathlib import Path
 
+# The share of the time over which the users come, one after the other: the plots show latency against load.
+RAMP = 0.5
+
 
 def main() -> None:
     """Become the locust process: its exit status is ours."""
     host, port = os.environ.get("HOST") or "127.0.0.1", os.environ.get("PORT") or "8000"
+    users = int(os.environ.get("LOAD_USERS") or "20")
+    seconds = int(os.environ.get("LOAD_SECONDS") or "60")
+    report = Path(os.environ.get("LOAD_REPORT") or ".data/load.html")
+    report.parent.mkdir(exist_ok=True)
     locust = Path(sys.executable).with_name("locust")
     command = [
         str(locust),
         f"--locustfile={Path(__file__).with_name('latency.py')}",
         f"--host=http://{host}:{port}",
-        f"--users={os.environ.get('LOAD_USERS') or '20'}",
-        "--spawn-rate=10",
-        f"--run-time={os.environ.get('LOAD_SECONDS') or '60'}s",
+        f"--users={users}",
+        f"--spawn-rate={users / (seconds * RAMP):.2f}",
+        f"--run-time={seconds}s",
+        f"--html={report}",
         "--headless",
         "--only-summary",
         "--loglevel=WARNING",

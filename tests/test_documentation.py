@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from django.urls import get_resolver
 
+from benchmarks.readme_table import with_speed
 from conftest import PROJECT, WebServer, manage
 
 README = (PROJECT / "README.md").read_text()
@@ -83,6 +84,10 @@ def test_every_option_of_the_import_is_in_the_readme() -> None:
     assert ours <= set(re.findall(r"--[a-z-]+", own))
     for option in ours:
         assert f"`{option}" in README, option
+
+
+def test_the_tables_of_speed_are_those_of_the_results() -> None:
+    assert with_speed(README) == README, "run: python -m benchmarks.readme_table"
 
 
 def test_every_file_that_is_linked_is_there() -> None:

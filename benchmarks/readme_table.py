@@ -1,0 +1,63 @@
+"""``python -m benchmarks.readme_table``: write the README's tables of speed from RESULTS.md; nobody types them."""
+
+import re
+
+from benchmarks.programs import PROJECT
+from benchmarks.results import Run, loaded, recorded, table, written
+
+README = PROJECT / "README.md"
+BEGIN, END = "<!-- speed: python -m benchmarks.readme_table -->", "<!-- end of speed -->"
+PROGRAMS = {
+    "floor": "bare WSGI function, nothing checked (the floor)",
+    "ours": "**this service**",
+    "fastapi": "FastAPI, uvicorn",
+    "flask": "Flask, gunicorn",
+    "flask-granian": "Flask on our server",
+}
+QUESTIONS = {
+    "ingest": "Ingest, events/s (Flask: one event a request and one insert after the other)",
+    "cached": "A cached report, requests/s (Flask: Flask-Caching)",
+    "player": "A player's report that is not cached, requests/s (Flask: one query where the report asks two)",
+}
+
+
+def main() -> None:
+    """Put the table between its two marks."""
+    README.write_text(with_speed(README.read_text()))
+
+
+def with_speed(readme: str) -> str:
+    """The README with the table as RESULTS.md has it now. Raises LookupError when RESULTS.md lacks a run."""
+    between = f"{BEGIN}\n{speed()}\n{END}"
+    return re.sub(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: between, readme, flags=re.DOTALL)
+
+
+def speed() -> str:
+    """Throughput and latency of each program, and what 9 of 10 replies take under the mix of `make load`."""
+    return "\n\n".join([*(compared(recorded(question)) for question in QUESTIONS), under_load()])
+
+
+def compared(run: Run) -> str:
+    """One question: the medians of each program."""
+    lines = [
+        [
+            PROGRAMS[program],
+            written(run.median(program, "events_s")),
+            f"{run.median(program, 'events_s') / run.median('floor', 'events_s'):.2f}",
+            written(run.median(program, "p90_ms")),
+            written(run.median(program, "half_p90_ms")),
+        ]
+        for program in run.programs()
+    ]
+    titles = [QUESTIONS[run.question], "per second", "of the floor", "p90 ms", "p90 ms at half of that"]
+    return table(titles, lines)
+
+
+def under_load() -> str:
+    """The mix of `make load` on a store of the demo's size."""
+    told, lines = loaded()
+    return f"{told}\n\n{table(['address', 'requests', 'p50 ms', 'p90 ms', 'p99 ms'], lines)}"
+
+
+if __name__ == "__main__":
+    main()
