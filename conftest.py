@@ -1,6 +1,7 @@
 """Fixtures of every test: a real Cassandra and Redis, fresh players and countries instead of emptied tables."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -21,6 +22,8 @@ from django.conf import settings
 from django.core.management import call_command
 from rest_framework.test import APIClient
 
+from embedded.cassandra import STORAGE_PORT_BELOW_CQL
+from embedded.process import port_is_taken
 from events.generating import COUNTRIES
 from sessions_project import cassandra
 
@@ -90,6 +93,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def free_cassandra_port() -> int:
+    """A CQL port whose storage port is free as well.
+
+    Below the ports that the system gives to outgoing connections: one of those could take it while the node is down.
+    """
+    while True:
+        port = random.randrange(12_000, 32_000)
+        if not any(port_is_taken(("127.0.0.1", one)) for one in (port, port - STORAGE_PORT_BELOW_CQL)):
+            return port
+
+
 def manage(*arguments: str, stdin: bytes | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run ``manage.py`` as a process of its own, as its users do."""
     command = [sys.executable, str(PROJECT / "manage.py"), *arguments]
@@ -98,7 +112,7 @@ def manage(*arguments: str, stdin: bytes | None = None, **options: Any) -> subpr
 
 
 class WebServer:
-    """The service as it is shipped, on a port of its own."""
+    """The service as it is shipped, on a port of its own; its log goes to the file ``log``, if any."""
 
     def __init__(self, *, log: Path = Path(os.devnull), **environment: str) -> None:
         self.url = f"http://127.0.0.1:{(port := free_port())}"

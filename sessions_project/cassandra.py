@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from operator import attrgetter
+from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from cassandra import (
@@ -40,6 +41,11 @@ REPORT_STATEMENTS_IN_A_ROW = 2
 # After a failed attempt to connect, requests fail at once for this long instead of queueing behind the next attempt.
 CONNECT_PAUSE_SECONDS = 1.0
 CONNECT_WAIT_SECONDS = 2.0
+# Before its rows, a logged batch goes to the log of two other nodes. In a ring of three those are the only two, and until
+# the ring has noticed that one is gone, 10 to 20 s, no logged batch comes through. A busy node answers sooner than this.
+LOG_SECONDS = 0.4
+# While the log is known to stall: enough for the batch to reach the log of the nodes that are there.
+STALLED_LOG_SECONDS = 0.05
 
 # How the wire wants the values of the hot columns; moments are milliseconds here. The driver's own binding examines
 # each value anew and takes three times as long for a row.
@@ -65,6 +71,8 @@ class _Prepared(NamedTuple):
 
 # With every thread waiting for a store that is paused, requests would queue for one timeout after another.
 _breaker = Breaker(pause_seconds=1.0)
+# Open while batches come through only without the log; one in a second waits for it, to see whether it is back.
+_log = Breaker(pause_seconds=1.0)
 
 _connecting = threading.Lock()
 _preparing = threading.Lock()
@@ -148,9 +156,43 @@ class WriteUnderWay:
 def execute_batch(statements: Sequence[Statement]) -> None:
     """Write all statements in one logged batch, whole or not at all; returns once they are durable at LOCAL_QUORUM.
 
+    When the log does not answer in time, the same rows are sent once more without it, and the first answer counts: the
+    nodes that are there have the batch in their log by then, and replay it should the second way break half-way.
     Raises StoreUnavailable.
     """
-    send_batch(statements, logged=True).wait()
+    patience = LOG_SECONDS if _log.allows() else STALLED_LOG_SECONDS
+    asked_at = time.monotonic()
+    answers: SimpleQueue[_Answer] = SimpleQueue()
+    _send_answering(statements, answers, logged=True)
+    try:
+        answer = answers.get(timeout=patience)
+    except Empty:
+        _send_answering(statements, answers, logged=False, after_seconds=patience)
+        answer = answers.get()
+        if answer.error:
+            answer = answers.get()
+    if answer.error:
+        raise _unavailable(answer.error) from answer.error
+    _breaker.succeeded()
+    if answer.logged:
+        _log.succeeded()
+    else:
+        _log.failed(asked_at=asked_at)
+
+
+class _Answer(NamedTuple):
+    logged: bool
+    error: BaseException | None
+
+
+def _send_answering(
+    statements: Sequence[Statement], answers: SimpleQueue[_Answer], *, logged: bool, after_seconds: float = 0.0
+) -> None:
+    """Send a batch whose answer comes to the queue, CASSANDRA_TIMEOUT_SECONDS after the request began at the latest."""
+    future = _sent(statements, logged=logged, timeout=settings.CASSANDRA_TIMEOUT_SECONDS - after_seconds)
+    future.add_callbacks(
+        lambda _: answers.put(_Answer(logged, None)), lambda error: answers.put(_Answer(logged, error))
+    )
 
 
 def send_batch(statements: Sequence[Statement], *, logged: bool) -> WriteUnderWay:
@@ -158,6 +200,10 @@ def send_batch(statements: Sequence[Statement], *, logged: bool) -> WriteUnderWa
 
     Raises StoreUnavailable when it cannot even be sent.
     """
+    return WriteUnderWay(_sent(statements, logged=logged, timeout=settings.CASSANDRA_TIMEOUT_SECONDS))
+
+
+def _sent(statements: Sequence[Statement], *, logged: bool, timeout: float) -> ResponseFuture:
     try:
         session = _connected()
         batch = BatchStatement(BatchType.LOGGED if logged else BatchType.UNLOGGED)
@@ -168,7 +214,7 @@ def send_batch(statements: Sequence[Statement], *, logged: bool) -> WriteUnderWa
             bound = of_kind.get(cql) or of_kind.setdefault(cql, BoundStatement(_prepared(session, cql).statement))
             bound.values = _packed(session, cql, values)
             batch.add(bound)
-        return WriteUnderWay(session.execute_async(batch, execution_profile=settings.CASSANDRA_PROFILE))
+        return session.execute_async(batch, timeout=timeout, execution_profile=settings.CASSANDRA_PROFILE)
     except _DRIVER_ERRORS as error:
         raise _unavailable(error) from error
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import pytest
 
-from conftest import PROJECT, WebServer, free_port
+from conftest import PROJECT, WebServer, free_cassandra_port
 from embedded.cassandra import READY_SECONDS, CassandraNode
 
 pytestmark = pytest.mark.own_node
@@ -39,19 +39,11 @@ class Node(NamedTuple):
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory) -> Iterator[CassandraNode]:
-    own = CassandraNode(folder=tmp_path_factory.mktemp("node"), port=free_port_above_storage())
+    own = CassandraNode(folder=tmp_path_factory.mktemp("node"), port=free_cassandra_port())
     own.start()
     own.wait_until_ready(seconds=READY_SECONDS)
     yield own
     own.stop()
-
-
-def free_port_above_storage() -> int:
-    """A CQL port whose storage port, 2042 below, is free as well."""
-    while True:
-        port = free_port()
-        if port > 12_000:
-            return port
 
 
 @pytest.fixture
