@@ -41,6 +41,8 @@ REPORT_STATEMENTS_IN_A_ROW = 2
 # After a failed attempt to connect, requests fail at once for this long instead of queueing behind the next attempt.
 CONNECT_PAUSE_SECONDS = 1.0
 CONNECT_WAIT_SECONDS = 2.0
+# A node that pauses while a worker prepares its statements; the next node is asked then.
+PREPARE_SECONDS = 1.0
 # Before its rows, a logged batch goes to the log of two other nodes. In a ring of three those are the only two, and until
 # the ring has noticed that one is gone, 10 to 20 s, no logged batch comes through. A busy node answers sooner than this.
 LOG_SECONDS = 0.4
@@ -294,6 +296,8 @@ def _connect() -> Session:
         raise _unavailable(error) from error
     # Every SELECT here is bounded by its partition or its LIMIT; a second page would be fetched outside the deadline.
     registered.session.default_fetch_size = None
+    # Of Session.prepare alone, which has no timeout of its own: every other request takes its profile's.
+    registered.session._default_timeout = PREPARE_SECONDS
     _session = registered.session
     log.info("Connected to Cassandra at %s", ",".join(settings.CASSANDRA_HOSTS))
     return _session
@@ -315,14 +319,25 @@ def _prepared(session: Session, cql: str) -> _Prepared:
 
 
 def _prepare(session: Session, cql: str) -> _Prepared:
-    with _preparing:
+    if not _preparing.acquire(timeout=CONNECT_WAIT_SECONDS):
+        raise StoreUnavailable("Preparing a statement takes long.")
+    try:
         if cql not in _statements:
-            statement = session.prepare(cql.replace("{keyspace}", settings.CASSANDRA_KEYSPACE))
+            statement = _prepared_by_some_node(session, cql.replace("{keyspace}", settings.CASSANDRA_KEYSPACE))
             statement.is_idempotent = True
             version = session.cluster.protocol_version
             packers = (_packer(column.type, version) for column in statement.column_metadata)
             _statements[cql] = _Prepared(statement, tuple(packers))
         return _statements[cql]
+    finally:
+        _preparing.release()
+
+
+def _prepared_by_some_node(session: Session, cql: str) -> PreparedStatement:
+    try:
+        return session.prepare(cql)
+    except OperationTimedOut:
+        return session.prepare(cql)  # the driver asks the next node
 
 
 def _packer(column_type: Any, version: int) -> Callable[[Any], bytes]:

@@ -111,8 +111,9 @@ _policies = {
     "load_balancing_policy": TokenAwarePolicy(DCAwareRoundRobinPolicy(local_dc=CASSANDRA_LOCAL_DATACENTER)),
     "consistency_level": ConsistencyLevel.LOCAL_QUORUM,
     "request_timeout": CASSANDRA_TIMEOUT_SECONDS,
-    # A replica that pauses costs this delay, not the whole timeout: every statement here is idempotent.
-    "speculative_execution_policy": ConstantSpeculativeExecutionPolicy(delay=0.5, max_attempts=1),
+    # A node that pauses costs this delay, not the whole timeout: every statement here is idempotent. Twice, because the
+    # second node may be waiting for the one that pauses as well.
+    "speculative_execution_policy": ConstantSpeculativeExecutionPolicy(delay=0.5, max_attempts=2),
 }
 # The hot path's profile: rows are plain tuples. cqlengine uses the default profile, for the schema only.
 CASSANDRA_PROFILE = "requests"
@@ -141,6 +142,11 @@ DATABASES = {
                     EXEC_PROFILE_DEFAULT: ExecutionProfile(**_policies | {"request_timeout": 30}),
                     CASSANDRA_PROFILE: ExecutionProfile(**_policies, row_factory=tuple_factory),
                 },
+                # A node prepares a statement when it first gets it; preparing everywhere would wait for a paused node.
+                "prepare_on_all_hosts": False,
+                # They repeat requests at the next node and, up to connect_timeout each, connect: with the default of
+                # 2, the requests of a lost node would wait for attempts to connect to it. Made when needed.
+                "executor_threads": 16,
                 "connect_timeout": 1.5,
                 "control_connection_timeout": 2.0,
                 # The driver's defaults (600 s back-off, 30 s + 30 s heartbeat) would miss a node's return for minutes.

@@ -1,0 +1,13 @@
+"""Python runs this at its start when the folder is on PYTHONPATH: the process's clock is then wrong by CLOCK_SKEW_SECONDS.
+
+For tests only. The service and its driver take the time from these two functions; Cassandra's clock is not touched.
+"""
+
+import os
+import time
+
+_SKEW_SECONDS = float(os.environ["CLOCK_SKEW_SECONDS"])
+_true_time, _true_time_ns = time.time, time.time_ns
+
+time.time = lambda: _true_time() + _SKEW_SECONDS
+time.time_ns = lambda: _true_time_ns() + int(_SKEW_SECONDS * 1_000_000_000)

