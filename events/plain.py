@@ -30,7 +30,7 @@ class PlainEvent(msgspec.Struct, gc=False):
 PlainBatch = Annotated[list[PlainEvent], msgspec.Meta(min_length=MIN_BATCH_SIZE, max_length=MAX_BATCH_SIZE)]
 
 _decode_event = msgspec.json.Decoder(PlainEvent).decode
-_decode_batch = msgspec.json.Decoder(PlainBatch).decode
+_decode_events = msgspec.json.Decoder(PlainEvent | PlainBatch).decode
 
 
 class PlainReader:
@@ -50,12 +50,14 @@ class PlainReader:
         except (ValueError, OverflowError, RecursionError):
             return None
 
-    def batch(self, text: bytes) -> list[Event] | None:
-        """The 1 to 10 events that ``text`` plainly is."""
+    def events(self, text: bytes) -> list[Event] | None:
+        """The 1 to 10 events that ``text``, an array or one object, plainly is."""
         if not text.isascii():
             return None
         try:
-            return [self._event(plain, uuid.uuid4) for plain in _decode_batch(text)]
+            plain = _decode_events(text)
+            batch = plain if isinstance(plain, list) else [plain]
+            return [self._event(one, uuid.uuid4) for one in batch]
         except (ValueError, OverflowError, RecursionError):
             return None
 

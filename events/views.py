@@ -17,8 +17,9 @@ from rest_framework.viewsets import ViewSet
 
 from events import schema
 from events.domain import Event
-from events.parsers import EventsParser, with_length
-from events.serializers import EventBatchSerializer, EventSerializer
+from events.parsers import EventsParser, parse_json, received_body, with_length
+from events.plain import PlainReader
+from events.serializers import EventBatchSerializer, EventSerializer, latest_moment
 from events.services import record_events
 from sessions_project.problems import InvalidFields, field_errors
 
@@ -56,7 +57,7 @@ class EventViewSet(ViewSet):
     def create(self, request: Request) -> Response:
         now_ms = time.time_ns() // 1_000_000
         lenient = LENIENT in request.headers.get("Prefer", "").lower().replace(" ", "")
-        judged = self.judge(request.data, now_ms=now_ms, lenient=lenient)
+        judged = self.judge(received_body(request), now_ms=now_ms, lenient=lenient)
         results = record(judged, now_ms=now_ms)
         invalid = sum(isinstance(verdict, ValidationError) for verdict in judged)
         receipt = {"stored": _number_of("stored", results), "discarded": _number_of("discarded", results)}
@@ -68,8 +69,13 @@ class EventViewSet(ViewSet):
             headers={"Preference-Applied": LENIENT} if lenient else None,
         )
 
-    def judge(self, body: Any, *, now_ms: int, lenient: bool = False) -> list[Event | ValidationError]:
+    def judge(self, body: bytes, *, now_ms: int, lenient: bool = False) -> list[Event | ValidationError]:
         """Each event of the body, or what is wrong with it; InvalidFields when the body must be refused whole."""
+        plain = PlainReader(now_ms=now_ms, latest_ms=latest_moment(now_ms)).events(body)
+        return [*plain] if plain else self.judge_thoroughly(parse_json(body), now_ms=now_ms, lenient=lenient)
+
+    def judge_thoroughly(self, body: Any, *, now_ms: int, lenient: bool) -> list[Event | ValidationError]:
+        """The same by the serializer."""
         single = isinstance(body, dict)
         batch = [body] if single else body
         if not isinstance(batch, list):
@@ -106,7 +112,7 @@ class EventHandlerViewSet(EventViewSet):
     )
     def create(self, request: Request) -> Response:
         now_ms = time.time_ns() // 1_000_000
-        record(self.judge(request.data, now_ms=now_ms), now_ms=now_ms)
+        record(self.judge(received_body(request), now_ms=now_ms), now_ms=now_ms)
         return Response(status=HTTPStatus.NO_CONTENT)
 
 

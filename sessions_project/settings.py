@@ -186,9 +186,10 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": [
-        "rest_framework.renderers.JSONRenderer",
+        "sessions_project.rendering.FastJSONRenderer",
         *([] if IN_PRODUCTION else ["sessions_project.browsable.BatchBrowsableAPIRenderer"]),
     ],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "sessions_project.rendering.QuickNegotiation",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "sessions_project.problems.problem_response",
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",

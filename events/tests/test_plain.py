@@ -95,6 +95,7 @@ def test_what_games_send_is_this_event() -> None:
 
 
 def test_a_batch_is_accepted_whole_or_left_to_the_serializer() -> None:
-    assert READER.batch(b"[" + GAME + b"," + GAME + b"]") == [check(GAME)] * 2
-    for other in (b"[]", b"[" + b",".join([GAME] * 11) + b"]", b"[" + GAME + b",{}]", GAME, b"null", b"[", b"\xff"):
-        assert READER.batch(other) is None
+    assert READER.events(b"[" + GAME + b"," + GAME + b"]") == [check(GAME)] * 2
+    assert READER.events(GAME) == [check(GAME)]
+    for other in (b"[]", b"[" + b",".join([GAME] * 11) + b"]", b"[" + GAME + b",{}]", b"null", b"[", b"\xff", b"{}"):
+        assert READER.events(other) is None
