@@ -97,7 +97,9 @@ class Browser:
 
     def complaints(self) -> list[dict]:
         """What the console has said since the last call: errors of scripts, refusals of the policy, failed requests."""
-        return [entry for entry in self.driver.get_log("browser") if entry["level"] in {"SEVERE", "WARNING"}]
+        said = [entry for entry in self.driver.get_log("browser") if entry["level"] in {"SEVERE", "WARNING"}]
+        # "rendering" is about these tests: they look at the plot's pixels.
+        return [entry for entry in said if entry["source"] != "rendering"]
 
 
 # The ring around what has the focus; that of a window's radio button is around the text beside it.
@@ -239,11 +241,11 @@ def test_each_country_in_sight_has_its_hours_in_small(browser, web):
 def test_another_window_is_shown_when_picked(browser, web, name, hours):
     browser.open(web.url)
     browser.wait_for_numbers()
+    day = browser.shown_as_of()
     next(one for one in browser.driver.find_elements(By.CSS_SELECTOR, ".segments span") if one.text == name).click()
-    # The page's own question, out of the same cache.
-    browser.wait(lambda: ask(web, "starts/", hours=hours, sessions=0)["to"] == browser.shown_as_of())
+    browser.wait(lambda: browser.shown_as_of() != day)
     browser.wait_for_numbers()
-    report = ask(web, "starts/", hours=hours, sessions=0, as_of=browser.shown_as_of())
+    report = ask(web, "starts/", hours=hours, as_of=browser.shown_as_of())
     assert number(browser.text("#total")) == report["total"]
     assert f"hours={hours}" in browser.driver.current_url
     browser.wait(lambda: all(browser.run(PIXELS_OF_LAYERS)))
@@ -312,7 +314,7 @@ def test_the_example_is_stored_and_told_per_event(browser, web):
     assert browser.texts("#ingest .fate") == ["stored", "stored", "discarded"]
     session = json.loads(browser.run("return document.getElementById('batch').value"))[0]["session_id"]
     assert browser.texts("#ingest .detail")[:2] == [session, session]
-    found = ask(web, "players/ada/sessions/")["results"]
+    found = ask(web, "players/grace/sessions/")["results"]
     assert session in [one["session_id"] for one in found]
     browser.wait_for_numbers()
 
@@ -380,7 +382,6 @@ def test_all_of_it_works_by_keyboard(browser, web, player, country, now_ms):
 def test_all_countries_can_be_shown_by_keyboard(browser, web, new_country, now_ms):
     for _ in range(4):
         record_events([Event("start", "page", uuid.uuid4(), now_ms - 1000, new_country())], now_ms=now_ms)
-    browser.open(web.url, hours="2", as_of=str(ask(web, "starts/", hours=2, sessions=1)["to"]))
     browser.open(web.url, hours="24", as_of=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
     browser.wait_for_numbers()
     countries = number(browser.text("#number-of-countries"))

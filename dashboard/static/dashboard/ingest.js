@@ -16,9 +16,9 @@ export function showExample() {
   const session = newSessionId();
   const minutesAgo = (minutes) => `${new Date(Date.now() - minutes * 60_000).toISOString().slice(0, 19)}Z`;
   const events = [
-    { event: "start", player_id: "ada", session_id: session, country: "FI", ts: minutesAgo(25) },
-    { event: "end", player_id: "ada", session_id: session, ts: minutesAgo(3) },
-    { event: "end", player_id: "ada", ts: "2016-12-02T12:48:05.520022" },
+    { event: "start", player_id: "grace", session_id: session, country: "FI", ts: minutesAgo(25) },
+    { event: "end", player_id: "grace", session_id: session, ts: minutesAgo(3) },
+    { event: "end", player_id: "grace", ts: "2016-12-02T12:48:05.520022" },
   ];
   batch.value = JSON.stringify(events, null, 1).replace(/\n {2}/g, " ").replace(/\n }/g, " }");
 }
