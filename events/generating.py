@@ -1,6 +1,7 @@
 """Made-up events of the shape of a real dump: skewed countries, returning players, open sessions, disorder."""
 
 import json
+import math
 import random
 import uuid
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ NEVER_ENDED = 0.04
 END_FIRST = 0.02
 SESSIONS_PER_PLAYER = 8
 MEDIAN_SESSION_SECONDS = 900.0
+# The busiest hour of the day (UTC), with three times the starts of the quietest: people play in the evening.
+BUSIEST_HOUR = 19
+SWING = 0.5
 
 
 def generated_lines(*, events: int, days: float, seed: int, now_ms: int) -> Iterator[str]:
@@ -38,7 +42,8 @@ def generated_lines(*, events: int, days: float, seed: int, now_ms: int) -> Iter
     written = 0
     for number in count():
         # The estimate of the number of sessions may be short: the last ones start at the very end.
-        started_ms = min(first_ms + int(step_ms * (number + chance.random())), now_ms)
+        even_ms = first_ms + step_ms * (number + chance.random())
+        started_ms = min(max(first_ms, towards_the_evening(even_ms)), now_ms)
         lines: list[str] = []
         while ends and ends[0][0] <= started_ms:
             lines.append(heappop(ends)[2])
@@ -58,6 +63,12 @@ def generated_lines(*, events: int, days: float, seed: int, now_ms: int) -> Iter
         written += len(lines)
         if written >= events:
             return
+
+
+def towards_the_evening(even_ms: float) -> int:
+    """Moves a moment so that moments spread evenly come to lie closest at BUSIEST_HOUR; their order stays."""
+    turns = 2 * math.pi / domain.DAY_MS
+    return int(even_ms - SWING / turns * math.sin(turns * even_ms - math.pi * BUSIEST_HOUR / 12))
 
 
 def country_weights() -> list[float]:

@@ -39,6 +39,14 @@ def test_it_has_what_real_dumps_have():
     assert sum(ends[session] < starts[session] for session in ends if session in starts) > 50
 
 
+def test_people_play_in_the_evening():
+    lines = [json.loads(line) for line in generated_lines(events=20_000, days=30, seed=3, now_ms=NOW_MS)]
+    starts = [line["ts"] for line in lines if line["event"] == "start"]
+    of_hour = Counter(ts[11:13] for ts in starts[: len(starts) * 9 // 10])
+    assert 2.2 < of_hour["19"] / of_hour["07"] < 4
+    assert starts == sorted(starts)
+
+
 def test_the_shares_add_up():
     assert abs(sum(country_weights()) - 1) < 1e-9
 
