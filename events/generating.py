@@ -22,6 +22,7 @@ NEVER_ENDED = 0.04
 END_FIRST = 0.02
 SESSIONS_PER_PLAYER = 8
 MEDIAN_SESSION_SECONDS = 900.0
+MEAN_SESSION_SECONDS = MEDIAN_SESSION_SECONDS * math.exp(0.5)  # of the log-normal distribution with sigma 1
 # The busiest hour of the day (UTC), with three times the starts of the quietest: people play in the evening.
 BUSIEST_HOUR = 19
 SWING = 0.5
@@ -35,7 +36,8 @@ def generated_lines(*, events: int, days: float, seed: int, now_ms: int) -> Iter
     chance = random.Random(seed)
     weights = country_weights()
     first_ms = now_ms - int(days * domain.DAY_MS)
-    sessions = max(1, round(events / (2 - NEVER_ENDED)))
+    still_open = min(1.0, MEAN_SESSION_SECONDS * domain.SECOND_MS / (now_ms - first_ms))
+    sessions = max(1, round(events / (2 - NEVER_ENDED - still_open)))
     players = max(1, sessions // SESSIONS_PER_PLAYER)
     step_ms = (now_ms - first_ms) / sessions
     ends: list[tuple[int, int, str]] = []
@@ -66,9 +68,13 @@ def generated_lines(*, events: int, days: float, seed: int, now_ms: int) -> Iter
 
 
 def towards_the_evening(even_ms: float) -> int:
-    """Moves a moment so that moments spread evenly come to lie closest at BUSIEST_HOUR; their order stays."""
+    """Moves a moment so that moments spread evenly come to swing by SWING around their mean; their order stays."""
     turns = 2 * math.pi / domain.DAY_MS
-    return int(even_ms - SWING / turns * math.sin(turns * even_ms - math.pi * BUSIEST_HOUR / 12))
+    moment_ms = even_ms
+    # The equation of Kepler, moment + SWING / turns * sin(...) = even: each step halves what it is wrong by.
+    for _ in range(5):
+        moment_ms = even_ms - SWING / turns * math.sin(turns * moment_ms - math.pi * BUSIEST_HOUR / 12)
+    return int(moment_ms)
 
 
 def country_weights() -> list[float]:
