@@ -77,6 +77,7 @@ function showAge(remark) {
   const age = document.getElementById("age");
   if (!report) {
     age.textContent = "No numbers yet.";
+    document.getElementById("plot").hidden = true;
     return;
   }
   const { as_of: end } = report.window;
