@@ -120,10 +120,11 @@ PIXELS_OF_LAYERS = """
 
 # What is wider than the room inside its section, but for what scrolls.
 STICKS_OUT = """
-    const room = (section) => section.getBoundingClientRect().right - parseFloat(getComputedStyle(section).paddingRight);
+    const right = (one) => one.getBoundingClientRect().right;
+    const room = (section) => right(section) - parseFloat(getComputedStyle(section).paddingRight);
     return [...document.querySelectorAll("main > section *, main > .columns > section *")]
         .filter((one) => one.offsetParent && !one.closest(".scroll, .canvas, .unseen"))
-        .filter((one) => one.getBoundingClientRect().right > room(one.closest("section")) + 1)
+        .filter((one) => right(one) > room(one.closest("section")) + 1)
         .map((one) => one.outerHTML.slice(0, 80));"""
 NOTE_WHEN_HIDDEN = """
     window.turns = [];
