@@ -17,7 +17,6 @@ from string import ascii_uppercase
 from typing import Any
 
 import pytest
-from cassandra.cqlengine import management
 from django.conf import settings
 from django.core.management import call_command
 from rest_framework.test import APIClient

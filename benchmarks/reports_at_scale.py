@@ -1,0 +1,250 @@
+"""How long the reports take over HTTP as the store grows.
+
+Fills a keyspace for each of the ``--sizes`` with made-up events of 30 days (one that is there already is used again),
+starts the service on it, asks it one question after another, prints a table and appends it to RESULTS.md. Wants the
+stack of ``make up``, or CASSANDRA_HOSTS and REDIS_URL.
+"""
+
+import http.client
+import json
+import os
+import random
+import shlex
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import quantiles
+from urllib.parse import urlencode
+
+PROJECT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT))
+
+from events.domain import DAY_MS, day_of, format_timestamp  # noqa: E402  # the path must be there first
+from events.generating import COUNTRIES  # noqa: E402
+
+RESULTS = PROJECT / "benchmarks" / "RESULTS.md"
+STARTS = "/api/v1/reports/starts/"
+WINDOWS = (1, 24, 168, 720)
+DAYS = 30
+# Windows end within the last day of the events, at any millisecond: a question nobody has asked is never cached.
+LAST_DAY_MS = DAY_MS
+# Different questions of one kind when cached replies are measured.
+CACHED_KEYS = 20
+FIRST_COUNTS = 5
+WARM_UP = 20
+
+
+class Service:
+    """The service as it is shipped, on one keyspace."""
+
+    def __init__(self, keyspace: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        # Longer than the run: what is asked again is answered from the cache.
+        environment = {"CASSANDRA_KEYSPACE": keyspace, "PORT": str(self.port), "REPORT_CACHE_SECONDS": "3600"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "sessions_project"],
+            env={**os.environ, **environment},
+            cwd=PROJECT,
+            stdout=subprocess.DEVNULL,
+        )
+        self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+
+    def wait_until_ready(self) -> None:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                self.get("/readyz")
+                return
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                self.connection.close()
+                time.sleep(0.2)
+
+    def get(self, path: str) -> tuple[float, dict]:
+        """Milliseconds until the last byte, and the reply."""
+        began = time.perf_counter()
+        self.connection.request("GET", path)
+        reply = self.connection.getresponse()
+        body = reply.read()
+        milliseconds = (time.perf_counter() - began) * 1000
+        if reply.status != 200:
+            raise SystemExit(f"{path}: {reply.status} {body[:300]!r}")
+        return milliseconds, json.loads(body)
+
+
+@contextmanager
+def service_on(keyspace: str) -> Iterator[Service]:
+    service = Service(keyspace)
+    try:
+        service.wait_until_ready()
+        yield service
+    finally:
+        service.process.terminate()
+        service.process.wait(20)
+
+
+class Questions:
+    """Random questions about one store."""
+
+    def __init__(self, service: Service, chance: random.Random) -> None:
+        self.chance = chance
+        _, timeline = service.get(f"{STARTS}timeline/?hours=8784")
+        newest = max(point["hour"] for point in timeline["points"] if point["starts"])
+        self.newest_ms = int(datetime.fromisoformat(newest).timestamp() * 1000)
+        pages = [service.get(self.country(720, "US", limit=1000))[1] for _ in range(3)]
+        self.players = [row["player_id"] for page in pages for row in page["results"]]
+
+    def as_of(self) -> str:
+        return format_timestamp(self.newest_ms - self.chance.randrange(LAST_DAY_MS))
+
+    def all_countries(self, hours: int) -> str:
+        return f"{STARTS}?{urlencode({'hours': hours, 'as_of': self.as_of()})}"
+
+    def country(self, hours: int, country: str = "", **query: object) -> str:
+        country = country or self.chance.choice(COUNTRIES)
+        return f"{STARTS}{country}/?{urlencode({'hours': hours, 'as_of': self.as_of(), **query})}"
+
+    def timeline(self, hours: int) -> str:
+        return f"{STARTS}timeline/?{urlencode({'hours': hours, 'as_of': self.as_of()})}"
+
+    def player(self, _: int) -> str:
+        # An unknown parameter changes nothing but the key of the cache.
+        nonce = self.chance.randrange(10**9)
+        return f"/api/v1/reports/players/{self.chance.choice(self.players)}/sessions/?nonce={nonce}"
+
+
+def main() -> None:
+    arguments = parsed_arguments()
+    rows: dict[tuple[str, int], dict[int, list[float]]] = {}
+    for size in arguments.sizes:
+        fill(size)
+    if arguments.fill_only:
+        return
+    for size in arguments.sizes:
+        with service_on(keyspace_of(size)) as service:
+            for key, measured in measure(service, requests=arguments.requests, size=size):
+                rows.setdefault(key, {})[size] = measured
+    table = "\n".join(table_lines(rows, arguments.sizes))
+    print(table)
+    command = f"python benchmarks/reports_at_scale.py {shlex.join(sys.argv[1:])}"
+    with RESULTS.open("a") as results:
+        today = datetime.now(UTC).date()
+        results.write(f"\n## {today} Reports as the store grows\n\n`{command}`\n\n{table}\n")
+
+
+def parsed_arguments() -> object:
+    def numbers(text: str) -> list[int]:
+        return [int(number) for number in text.split(",")]
+
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", type=numbers, default="100000,1000000,10000000", help="events of each store")
+    parser.add_argument("--requests", type=int, default=200, help="of each report and window (200)")
+    parser.add_argument("--fill-only", action="store_true", help="fill the stores and stop")
+    return parser.parse_args()
+
+
+def keyspace_of(size: int) -> str:
+    return f"scale_{size // 1000}k"
+
+
+def fill(size: int) -> None:
+    """Import ``size`` made-up events into their keyspace, unless it is there."""
+    environment = {**os.environ, "CASSANDRA_KEYSPACE": keyspace_of(size)}
+
+    def manage(*arguments: str) -> None:
+        subprocess.run([sys.executable, "manage.py", *arguments], cwd=PROJECT, env=environment, check=True)
+
+    if total_starts(keyspace_of(size)):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        dump = f"{folder}/dump.jsonl"
+        manage("sync_cassandra", "--verbosity=0")
+        manage("generate_sessions", f"--events={size}", f"--days={DAYS}", f"--output={dump}")
+        manage("import_sessions", dump, f"--checkpoint={folder}/checkpoint", "--json")
+
+
+def total_starts(keyspace: str) -> int:
+    """How many starts a keyspace holds; 0 also when it is not there."""
+    try:
+        with service_on(keyspace) as service:
+            return service.get(f"{STARTS}timeline/?hours=8784")[1]["total"]
+    except SystemExit:  # 503: no such tables
+        return 0
+
+
+def measure(service: Service, *, requests: int, size: int) -> Iterator[tuple[tuple[str, int], list[float]]]:
+    """For each report and window: p50, p90, p99 of questions never asked before, and p90 of cached ones."""
+    questions = Questions(service, random.Random(1))
+    kinds: dict[str, Callable[[int], str]] = {
+        "all countries": questions.all_countries,
+        "one country": questions.country,
+        "timeline": questions.timeline,
+        "player": questions.player,
+    }
+    yield ("first count", 24), [*percentiles([first_count(service, questions, size) for _ in range(FIRST_COUNTS)]), 0]
+    for kind, ask in kinds.items():
+        for hours in WINDOWS if kind != "player" else (0,):
+            for _ in range(WARM_UP):
+                service.get(ask(hours))
+            uncached = [service.get(ask(hours))[0] for _ in range(requests)]
+            keys = [ask(hours) for _ in range(CACHED_KEYS)]
+            for key in keys:
+                service.get(key)
+            cached = [service.get(questions.chance.choice(keys))[0] for _ in range(requests)]
+            yield (kind, hours), [*percentiles(uncached), percentiles(cached)[1]]
+
+
+def first_count(service: Service, questions: Questions, size: int) -> float:
+    """Milliseconds of a report over 24 hours none of which has been counted."""
+    forget_counts(keyspace_of(size), {day_of(questions.newest_ms - days * DAY_MS) for days in range(3)})
+    return service.get(questions.all_countries(24))[0]
+
+
+def forget_counts(keyspace: str, days: set[int]) -> None:
+    """Delete what the reports have counted for these days."""
+    script = (
+        "import django; django.setup()\n"
+        "from sessions_project import cassandra\n"
+        "K = '{keyspace}.country_hour'\n"
+        f"for day in {sorted(days)}:\n"
+        "    rows = cassandra.execute(f'SELECT toUnixTimestamp(hour), country FROM {K} WHERE day = ?', (day,))\n"
+        "    cassandra.execute(f'DELETE day_starts, day_counted FROM {K} WHERE day = ?', (day,))\n"
+        "    for hour, country in rows:\n"
+        "        if hour is not None:\n"
+        "            where = 'WHERE day = ? AND hour = ? AND country = ?'\n"
+        "            cassandra.execute(f'DELETE starts, counted FROM {K} {where}', (day, hour, country))\n"
+    )
+    environment = {"CASSANDRA_KEYSPACE": keyspace, "DJANGO_SETTINGS_MODULE": "sessions_project.settings"}
+    environment["LOG_LEVEL"] = "WARNING"
+    subprocess.run([sys.executable, "-c", script], cwd=PROJECT, env={**os.environ, **environment}, check=True)
+
+
+def percentiles(milliseconds: list[float]) -> list[float]:
+    """p50, p90, p99."""
+    cuts = quantiles(milliseconds, n=100, method="inclusive")
+    return [cuts[49], cuts[89], cuts[98]]
+
+
+def table_lines(rows: dict[tuple[str, int], dict[int, list[float]]], sizes: list[int]) -> Iterator[str]:
+    """A Markdown table: a line for each report and window, four columns for each size, and the ratio of the p90."""
+    heads = [f"{size:,}: {name}" for size in sizes for name in ("p50", "p90", "p99", "cached p90")]
+    yield f"| report | hours | {' | '.join(heads)} | p90 last / first |"
+    yield "|---|---|" + "---:|" * (len(heads) + 1)
+    for (kind, hours), of_size in rows.items():
+        numbers = [f"{number:.1f}" if number else "" for size in sizes for number in of_size[size]]
+        ratio = of_size[sizes[-1]][1] / of_size[sizes[0]][1]
+        yield f"| {kind} | {hours or ''} | {' | '.join(numbers)} | {ratio:.2f} |"
+
+
+if __name__ == "__main__":
+    main()
