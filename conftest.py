@@ -17,6 +17,7 @@ from string import ascii_uppercase
 from typing import Any
 
 import pytest
+from cassandra.cqlengine import management
 from django.conf import settings
 from django.core.management import call_command
 from rest_framework.test import APIClient

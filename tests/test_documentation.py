@@ -15,7 +15,7 @@ from benchmarks.readme_table import with_speed
 from conftest import PROJECT, WebServer, manage
 
 README = (PROJECT / "README.md").read_text()
-EXAMPLES = re.findall(r"```console\n\$ (curl .*?)\n((?:[{\[H].*?)?)```", README, flags=re.DOTALL)
+EXAMPLES = re.findall(r"```console\n\$ (curl .*?)\n((?:[{\[Hs].*?)?)```", README, flags=re.DOTALL)
 VARYING = {
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}": "UUID",
     r"\d{4}-\d\d-\d\dT\d\d(:|%3A)\d\d(:|%3A)\d\d(\.\d+)?Z": "MOMENT",
