@@ -10,16 +10,17 @@ from io import StringIO
 from pathlib import Path
 
 import django
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
+
+from sessions_project.admission import server_threads
 
 DEFAULTS = {
     "HOST": "127.0.0.1",
     "PORT": "8000",
     # One process for each core; each has its own driver session.
     "WEB_WORKERS": str(os.cpu_count() or 1),
-    # Requests wait for Cassandra most of their time; more threads only queue for the interpreter's lock.
-    "WEB_THREADS": "4",
 }
 
 
@@ -40,7 +41,7 @@ def main() -> None:
         f"--host={options['HOST']}",
         f"--port={options['PORT']}",
         f"--workers={options['WEB_WORKERS']}",
-        f"--blocking-threads={options['WEB_THREADS']}",
+        f"--blocking-threads={server_threads(working=settings.WEB_THREADS)}",
         "--respawn-failed-workers",
         "--workers-kill-timeout=10",
         "--no-ws",

@@ -1,7 +1,7 @@
-"""Beyond capacity, requests wait for a bounded time and are then refused: a queue that grows helps nobody.
+"""Beyond capacity, a request waits for a moment and is then refused, so that those accepted are answered in time.
 
-The server's own queue has no bound and does not say how long a request has waited. So it has more threads than may work
-at a time, and the waiting happens here.
+The server's own queue has no bound and does not tell how long a request has waited. So the server has more threads than
+may work at a time, and the waiting happens here.
 """
 
 import json
@@ -14,10 +14,12 @@ from sessions_project.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, problem
 
 Application = Callable[..., Iterable[bytes]]
 
-# Half of the 500 ms that 9 of 10 replies may take; the other half is for the work.
-MOST_WAIT_SECONDS = 0.25
-# What one process gets done in that time, with some to spare. Each is a thread that sleeps.
-MOST_WAITING = 60
+# A fifth of the 500 ms that 9 of 10 replies may take; the work of those who came before takes another two.
+MOST_WAIT_SECONDS = 0.1
+# What one process of two on two cores gets done in half of that time: whoever comes later would wait in vain.
+MOST_WAITING = 16
+# Threads that neither work nor wait: they refuse, so that nothing piles up in the server's queue.
+REFUSING = 2
 # Must answer whatever the load.
 NEVER_REFUSED = "/livez"
 
@@ -65,6 +67,11 @@ class Admission:
         finally:
             self._seats.put(None)
         return True
+
+
+def server_threads(*, working: int) -> int:
+    """How many threads a server needs that has no other queue than this one."""
+    return working + MOST_WAITING + REFUSING
 
 
 def tokens(number: int) -> SimpleQueue[None]:

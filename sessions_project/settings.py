@@ -94,6 +94,12 @@ COUNTRY_SHARDS = env.str("COUNTRY_SHARDS", default="1")
 # Ten events are 3 kB of JSON; the rest is room for fields that are ignored here.
 MAX_BODY_BYTES = _whole_number("MAX_BODY_BYTES", 262_144)
 
+# --- Serving ----------------------------------------------------------------------------------------------------------
+
+# Requests of one process that work at a time; they wait for Cassandra more than half of their time. Four did as well,
+# until a report with much to count took one of them; more queue for the interpreter's lock and make each other slow.
+WEB_THREADS = _whole_number("WEB_THREADS", 16)
+
 # --- Cassandra --------------------------------------------------------------------------------------------------------
 
 CASSANDRA_HOSTS = env.list("CASSANDRA_HOSTS", default=["127.0.0.1"])

@@ -6,9 +6,14 @@ import os
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sessions_project.settings")
-application = get_wsgi_application()
+django_application = get_wsgi_application()
 
-from sessions_project import cassandra  # noqa: E402  # settings must be there first
+from django.conf import settings  # noqa: E402  # it must be set up first
+
+from sessions_project import cassandra  # noqa: E402
+from sessions_project.admission import Admission  # noqa: E402
+
+application = Admission(django_application, working=settings.WEB_THREADS)
 
 try:
     cassandra.connect()
