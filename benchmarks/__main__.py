@@ -1,4 +1,4 @@
-"""``python -m benchmarks [ingest | cached | player | load]``: measure, print, with --record write to RESULTS.md."""
+"""``python -m benchmarks [ingest|cached|player|overload|load]``: measure, print, with --record write to RESULTS.md."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -6,10 +6,13 @@ from collections.abc import Iterator, Sequence
 from benchmarks import ingest, reads
 from benchmarks.load import measure_load
 from benchmarks.measure import Durations, Row
-from benchmarks.results import LOAD, Run, goals, medians, record, record_load
+from benchmarks.overload import measure_overload
+from benchmarks.results import LOAD, Run, goals, medians, record, record_load, record_overload
 from benchmarks.wrk import require_wrk
 
-QUESTIONS = ("ingest", *reads.QUESTIONS, LOAD)
+OVERLOAD = "overload"
+QUESTIONS = ("ingest", *reads.QUESTIONS, OVERLOAD, LOAD)
+OVERLOAD_CLIENTS, OVERLOAD_SECONDS = 200, 60
 # What `make load` does when it is not told otherwise.
 LOAD_USERS, LOAD_SECONDS = 20, 60
 # Reads keep nothing and settle at once.
@@ -24,8 +27,20 @@ def main() -> None:
         print(f"\n{question}:", flush=True)
         if question == LOAD:
             load(recorded=arguments.record)
+        elif question == OVERLOAD:
+            overloaded(recorded=arguments.record)
         else:
             compare(question, arguments.programs, rounds=arguments.rounds, recorded=arguments.record)
+
+
+def overloaded(*, recorded: bool) -> None:
+    """More clients than can be served, with and without a bound on the queue."""
+    lines = []
+    for line in measure_overload(clients=OVERLOAD_CLIENTS, seconds=OVERLOAD_SECONDS, rounds=1):
+        print(*line, flush=True)
+        lines.append(line)
+    if recorded:
+        record_overload(lines, seconds=OVERLOAD_SECONDS)
 
 
 def load(*, recorded: bool) -> None:

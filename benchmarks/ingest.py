@@ -19,7 +19,7 @@ PROGRAMS = [
 # The same service under another server and with other numbers of threads; Flask as a tutorial serves it.
 OTHER_SERVERS = [
     Program("ours-gthread", "gunicorn gthread", f"{GTHREAD} --threads={THREADS} {WSGI}", THEIRS),
-    *[Program(f"ours-{n}", f"granian, {n} threads", granian(WSGI, threads=n)) for n in (1, 2, 8, 16)],
+    *[Program(f"ours-{n}", f"granian, {n} threads", granian(WSGI, threads=n)) for n in (1, 4, 8)],
     Program("flask-own", "Flask's own server", f"flask --app {FLASK} run --port={{port}}", THEIRS),
 ]
 # Where events go; the service's address otherwise.

@@ -5,12 +5,33 @@ import json
 import statistics
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+from benchmarks.programs import OURS_SHIPPED, Program, granian, started
+from benchmarks.store import opened_store
+
 EVENTS = 10
+WARM_UP_SECONDS = 2
+# No more threads than may work: every request waits in the server's own queue, as long as it takes.
+WITHOUT_BOUND = Program("unbounded", "granian, 4 threads", granian("sessions_project.wsgi:application", threads=4))
+TITLES = (
+    *(
+        "program",
+        "clients",
+        "accepted_s",
+        "p50_ms",
+        "p90_ms",
+        "p99_ms",
+        "refused_s",
+        "refused_p50_ms",
+        "refused_p99_ms",
+    ),
+    *("others", "acknowledged", "found", "rss_mb"),
+)
 # Rather than the loader's own queueing: no reply of the service may take so long.
 REPLY_SECONDS = 30.0
 
@@ -24,6 +45,12 @@ class Seen:
     others: list[str] = field(default_factory=list)
     sessions: list[str] = field(default_factory=list)
 
+    def cells(self, seconds: float) -> list[str]:
+        """Of a table with the columns of TITLES behind the second."""
+        accepted = [f"{len(self.accepted) / seconds:.0f}", *(str(milliseconds(self.accepted, n)) for n in (50, 90, 99))]
+        refused = [f"{len(self.refused) / seconds:.0f}", *(str(milliseconds(self.refused, n)) for n in (50, 99))]
+        return [*accepted, *refused, str(len(self.others)), str(len(self.sessions))]
+
     def told(self, seconds: float) -> str:
         """One line."""
         return (
@@ -31,6 +58,29 @@ class Seen:
             f"p99 {milliseconds(self.accepted, 99)} ms; {len(self.refused) / seconds:.0f} refused/s, "
             f"p50 {milliseconds(self.refused, 50)} p99 {milliseconds(self.refused, 99)} ms; {len(self.others)} others"
         )
+
+
+def measure_overload(*, clients: int, seconds: int, rounds: int) -> Iterator[list[str]]:
+    """A line of a table with TITLES for the service as shipped and for one that queues without bound, in turn.
+
+    Raises RuntimeError when an acknowledged session is missing.
+    """
+    with ExitStack() as stack:
+        store = stack.enter_context(opened_store())
+        running = []
+        for program in (OURS_SHIPPED, WITHOUT_BOUND):
+            keyspace = f"bench_overload_{program.name}"
+            store.create(keyspace)
+            stack.callback(store.drop, keyspace)
+            running.append(stack.enter_context(started(program, keyspace=keyspace)))
+            overload(running[-1].url, clients=clients // 10, seconds=WARM_UP_SECONDS)
+        for one in running * rounds:
+            before = store.sessions_in(one.keyspace)
+            seen = overload(one.url, clients=clients, seconds=seconds)
+            found = store.sessions_in(one.keyspace) - before
+            if found < len(seen.sessions):
+                raise RuntimeError(f"{one.program.name} acknowledged {len(seen.sessions):,} and stores {found:,}.")
+            yield [one.program.name, str(clients), *seen.cells(seconds), str(found), f"{one.megabytes():.0f}"]
 
 
 def milliseconds(replies: Sequence[float], percent: int) -> int:

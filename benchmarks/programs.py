@@ -66,6 +66,11 @@ class RunningProgram:
         """User and system time of all its processes until now."""
         return sum(_cpu(process) for process in [self._process, *self._process.children(recursive=True)])
 
+    def megabytes(self) -> float:
+        """Resident memory of all its processes now."""
+        processes = [self._process, *self._process.children(recursive=True)]
+        return float(sum(process.memory_info().rss for process in processes)) / 1e6
+
     def stop(self) -> None:
         self._process.terminate()
         self._process.wait(START_SECONDS)

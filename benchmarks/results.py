@@ -13,6 +13,7 @@ from typing import get_type_hints
 import psutil
 
 from benchmarks.measure import Row
+from benchmarks.overload import TITLES as OVERLOAD_TITLES
 from benchmarks.programs import PROJECT
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -85,6 +86,12 @@ def record_load(lines: Iterable[Sequence[str]], *, users: int, seconds: int) -> 
     """Keep the percentiles of a load test in RESULTS.md."""
     what = f"The mix of `make load` with {users} users for {seconds} s on a store of 200,000 imported events"
     write_section(LOAD, f"{what}, {here_and_now()}", table(LOAD_TITLES, lines))
+
+
+def record_overload(lines: Iterable[Sequence[str]], *, seconds: int) -> None:
+    """Keep what more clients than can be served see in RESULTS.md."""
+    told = f"`python -m benchmarks overload`: clients that honour Retry-After, {seconds} s a line, {here_and_now()}"
+    write_section("overload", told, table(OVERLOAD_TITLES, lines))
 
 
 def loaded() -> tuple[str, list[list[str]]]:
