@@ -37,7 +37,7 @@ check: $(READY) ## lint, format, types, architecture, settings, schema
 load: $(READY) ## load-test a running service (make demo) with locust; fails when a p90 exceeds 500 ms
 	@$(BIN)/python -m locustfiles
 
-bench: $(READY) $(BENCH_READY) ## measure the service beside its floor, Flask and FastAPI (10 minutes; needs wrk)
+bench: $(READY) $(BENCH_READY) ## measure the service beside its floor, Flask and FastAPI (a quarter of an hour; needs wrk)
 	@$(STACK) $(BIN)/python -m benchmarks --record
 
 import: $(READY) ## import FILE into the running stack
