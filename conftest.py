@@ -116,11 +116,12 @@ class WebServer:
 
     def __init__(self, *, log: Path = Path(os.devnull), **environment: str) -> None:
         self.url = f"http://127.0.0.1:{(port := free_port())}"
-        settings_of_process = {"DJANGO_SETTINGS_MODULE": "sessions_project.settings", "PORT": str(port)}
+        # Not the tests' settings, and nothing that its users would not have set.
+        inherited = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
         with log.open("ab") as file:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "sessions_project"],
-                env={**os.environ, **settings_of_process, **environment},
+                env={**inherited, "PORT": str(port), **environment},
                 cwd=PROJECT,
                 stdout=subprocess.DEVNULL,
                 stderr=file,

@@ -14,8 +14,6 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
-from sessions_project.admission import server_threads
-
 DEFAULTS = {
     "HOST": "127.0.0.1",
     "PORT": "8000",
@@ -28,6 +26,8 @@ def main() -> None:
     """Judge the settings, then become the server process: signals reach it directly."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sessions_project.settings")
     django.setup()
+    from sessions_project.admission import server_threads  # its refusal is DRF's, which reads the settings
+
     try:
         call_command("check", stdout=StringIO())
     except SystemCheckError as complaints:
