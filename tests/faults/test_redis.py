@@ -99,7 +99,9 @@ def test_redis_in_trouble(
         for fault in FAULTS:
             with fault(redis_server):
                 until = time.monotonic() + seconds
-                took = [report_seconds(node_service.web.url, "RD") for _ in iter(lambda: time.monotonic() < until, False)]
+                took = [
+                    report_seconds(node_service.web.url, "RD") for _ in iter(lambda: time.monotonic() < until, False)
+                ]
             slow[fault.__name__] = sum(1 for one in took if one > undisturbed + 0.09)
             slowest = max(slowest, max(took) - undisturbed)
     back = read_back(load)

@@ -102,7 +102,9 @@ def test_a_rolling_restart(ring_service: Service, ledger: Ledger, figure: Figure
     print(back, load.told())
     assert back.exact(), back
     assert not load.failed(), load.told()
-    figure(f"{back.told()}; 0 of {len(load.replies):,} requests failed, the slowest took {load.slowest_seconds():.2f} s")
+    figure(
+        f"{back.told()}; 0 of {len(load.replies):,} requests failed, the slowest took {load.slowest_seconds():.2f} s"
+    )
 
 
 def test_two_of_three_gone(ring_service: Service, ledger: Ledger, figure: Figure, long_form: bool) -> None:

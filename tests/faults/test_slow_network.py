@@ -43,9 +43,7 @@ def proxied(node: CassandraNode, redis_server: RedisServer) -> Iterator[Proxied]
 
 
 @pytest.mark.parametrize("before", ["cassandra", "redis"])
-def test_a_bad_network(
-    proxied: Proxied, ledger: Ledger, figure: Figure, long_form: bool, before: str
-) -> None:
+def test_a_bad_network(proxied: Proxied, ledger: Ledger, figure: Figure, long_form: bool, before: str) -> None:
     """Whatever the network does, every request ends within 5 s, and nothing acknowledged is lost.
 
     A proxy before Cassandra, then before Redis: 0.3 s away, jitter, 20 kB/s, pieces of 7 bytes, silence, and resets;
@@ -71,7 +69,9 @@ def test_a_bad_network(
         assert not load.failed(), load.told()
     assert load.slowest_seconds() < MOST_SECONDS, load.told()
     statuses = Counter(reply.status for reply in load.replies)
-    figure(f"{before}: {back.told()}; slowest {load.slowest_seconds():.1f} s, {statuses[503]:,} of {len(load.replies):,} refused")
+    figure(
+        f"{before}: {back.told()}; slowest {load.slowest_seconds():.1f} s, {statuses[503]:,} of {len(load.replies):,} refused"
+    )
 
 
 def test_a_store_that_is_silent_from_the_start(node: CassandraNode, redis_server: RedisServer, figure: Figure) -> None:
@@ -106,4 +106,6 @@ def test_a_store_that_is_silent_from_the_start(node: CassandraNode, redis_server
     print(statuses, max(took), back_after)
     assert set(statuses) == {503}
     assert max(took) < MOST_SECONDS
-    figure(f"{statuses[503]:,} of {statuses[503]:,} with 503, the slowest after {max(took):.1f} s; served after {back_after:.1f} s")
+    figure(
+        f"{statuses[503]:,} of {statuses[503]:,} with 503, the slowest after {max(took):.1f} s; served after {back_after:.1f} s"
+    )
