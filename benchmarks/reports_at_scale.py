@@ -38,7 +38,7 @@ LAST_DAY_MS = DAY_MS
 # Different questions of one kind when cached replies are measured.
 CACHED_KEYS = 20
 FIRST_COUNTS = 5
-WARM_UP = 20
+WARM_UP = 5
 
 
 class Service:
@@ -134,6 +134,7 @@ def main() -> None:
         with service_on(keyspace_of(size)) as service:
             for key, measured in measure(service, requests=arguments.requests, size=size):
                 rows.setdefault(key, {})[size] = measured
+                print(f"{size:,} events, {key[0]}, {key[1]} h: {measured}", file=sys.stderr, flush=True)
     table = "\n".join(table_lines(rows, arguments.sizes))
     print(table)
     command = f"python benchmarks/reports_at_scale.py {shlex.join(sys.argv[1:])}"
