@@ -15,12 +15,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import quantiles
+from typing import Any
 from urllib.parse import urlencode
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -70,7 +71,7 @@ class Service:
                 self.connection.close()
                 time.sleep(0.2)
 
-    def get(self, path: str) -> tuple[float, dict]:
+    def get(self, path: str) -> tuple[float, dict[str, Any]]:
         """Milliseconds until the last byte, and the reply."""
         began = time.perf_counter()
         self.connection.request("GET", path)
@@ -143,7 +144,7 @@ def main() -> None:
         results.write(f"\n## {today} Reports as the store grows\n\n`{command}`\n\n{table}\n")
 
 
-def parsed_arguments() -> object:
+def parsed_arguments() -> Namespace:
     def numbers(text: str) -> list[int]:
         return [int(number) for number in text.split(",")]
 
