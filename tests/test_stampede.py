@@ -69,6 +69,7 @@ def service(own_redis: RedisServer, web_server: Callable[..., WebServer], tmp_pa
         REDIS_URL=f"redis://127.0.0.1:{own_redis.address[1]}/0",
         REPORT_CACHE_SECONDS="50",
         WEB_WORKERS="2",
+        WEB_THREADS=str(CLIENTS),  # all are let in at once
         LOG_LEVEL="DEBUG",
     )
     return Service(web, own_redis, log)
