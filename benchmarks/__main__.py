@@ -45,9 +45,11 @@ def overloaded(*, recorded: bool) -> None:
 
 def load(*, recorded: bool) -> None:
     """The load test of the mission's mix, on the demo's store."""
-    lines = measure_load(users=LOAD_USERS, seconds=LOAD_SECONDS)
+    lines, kept = measure_load(users=LOAD_USERS, seconds=LOAD_SECONDS)
     if recorded:
         record_load(lines, users=LOAD_USERS, seconds=LOAD_SECONDS)
+    if not kept:
+        raise SystemExit(1)
 
 
 def compare(question: str, programs: Sequence[str] | None, *, rounds: int, recorded: bool) -> None:

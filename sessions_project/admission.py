@@ -49,6 +49,9 @@ class Admission:
             self._places.put(None)
 
     def _may_begin(self) -> bool:
+        # Whoever comes while others wait goes behind them; overtaken again and again, they would be refused.
+        if self._seats.qsize() < MOST_WAITING:
+            return self._may_begin_later()
         try:
             self._places.get_nowait()
         except Empty:
