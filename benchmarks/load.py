@@ -17,7 +17,7 @@ COLUMNS = ("Request Count", "50%", "90%", "99%")
 
 
 def measure_load(*, users: int, seconds: int) -> tuple[list[list[str]], bool]:
-    """For each address: its name, requests, and p50, p90, p99 in ms; and whether locust says that the promise is kept."""
+    """For each address: its name, requests, p50, p90 and p99 in ms; and whether the promise is kept."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         store = stack.enter_context(opened_store())

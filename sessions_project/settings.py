@@ -96,8 +96,8 @@ MAX_BODY_BYTES = _whole_number("MAX_BODY_BYTES", 262_144)
 
 # --- Serving ----------------------------------------------------------------------------------------------------------
 
-# Requests of one process that work at a time. With 4, the mix of `make load` had 8 % refused while reports counted; 32 made
-# each other wait for the interpreter's lock.
+# Requests of one process that work at a time. With 4, the mix of `make load` had 8 % refused while reports counted; 32
+# make each other wait for the interpreter's lock.
 WEB_THREADS = _whole_number("WEB_THREADS", 16)
 
 # --- Cassandra --------------------------------------------------------------------------------------------------------
