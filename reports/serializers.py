@@ -65,6 +65,9 @@ class PlayerQuerySerializer(Shape):
         help_text="`completed` has an end, newest end first. `open` has a start and no end, newest start first. `all`: "
         "every session, newest start first; one whose start has not come stands where its end is.",
     )
+    overlaps = serializers.BooleanField(
+        default=False, help_text="Tell it of completed sessions too: all sessions of the player are read for it."
+    )
     limit = serializers.IntegerField(min_value=1, max_value=100, default=20, help_text="Sessions of one page.")
     cursor = serializers.CharField(required=False, help_text="From `next` of the page before.")
 
@@ -153,7 +156,7 @@ class PlayerSessionSerializer(CompletedSessionSerializer):
         allow_null=True,
         help_text="Whether it shares a moment with another session of the player, of whatever state. A session takes "
         "the moments from its start up to but not including its end; an open one, up to now; without a start, none. "
-        f"Null when the player has more than {selectors.MOST_SESSIONS} sessions.",
+        f"Null for completed ones without `overlaps=true`, and of a player with more than {selectors.MOST_SESSIONS}.",
     )
 
 

@@ -184,6 +184,7 @@ class PlayerSessionsViewSet(ViewSet):
             page, end = selectors.player_sessions(
                 player_id=player_id,
                 state=asked["state"],
+                overlaps=asked["overlaps"],
                 now_ms=_now_ms(),
                 limit=asked["limit"],
                 after=decode_cursor(asked["cursor"], report=report) if "cursor" in asked else None,
@@ -191,6 +192,8 @@ class PlayerSessionsViewSet(ViewSet):
         except selectors.TooManySessions:
             raise ValidationError({"state": [TOO_MANY_SESSIONS]}, code="too_many_sessions") from None
         here = reverse("player-sessions", kwargs={"player_id": player_id}, request=request)
+        if asked["overlaps"]:
+            here = replace_query_param(here, "overlaps", "true")
         body = {
             "player_id": player_id,
             "next": _next_url(replace_query_param(here, "state", asked["state"]), asked, end, report=report),

@@ -93,6 +93,7 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     elif isinstance(error, Http404):
         status, code, detail = HTTPStatus.NOT_FOUND, "not_found", "There is nothing at this address."
     else:
+        log.error("An error that nobody foresaw", exc_info=error)
         return None
     if isinstance(error, exceptions.APIException) and (wait := getattr(error, "wait", None)):
         headers["Retry-After"] = str(wait)

@@ -67,7 +67,8 @@ def test_overlaps_are_told_in_every_state_also_with_sessions_on_other_pages(api,
     def overlaps(**query: object) -> dict[str, bool]:
         return {row["session_id"]: row["overlaps"] for row in report(api, player, **query)["results"]}
 
-    assert overlaps() == {str(newest): True, str(apart): False}
+    assert overlaps() == {str(newest): None, str(apart): None}
+    assert overlaps(overlaps="true") == {str(newest): True, str(apart): False}
     assert overlaps(state="open") == {str(old): True}
     assert overlaps(state="all") == {str(newest): True, str(old): True, str(apart): False}
     assert overlaps(state="all", limit=1) == {str(newest): True}
@@ -126,9 +127,9 @@ def test_a_player_with_very_many_sessions_still_has_the_completed_ones(api, monk
     sessions = [uuid.uuid4() for _ in range(4)]
     record(player, *(("end", session, now_ms) for session in sessions), now_ms=now_ms)
     monkeypatch.setattr(selectors, "MOST_SESSIONS", 4)
-    assert {row["overlaps"] for row in report(api, player)["results"]} == {False}
+    assert {row["overlaps"] for row in report(api, player, overlaps="true")["results"]} == {False}
     monkeypatch.setattr(selectors, "MOST_SESSIONS", 3)
-    rows = report(api, player)["results"]
+    rows = report(api, player, overlaps="true")["results"]
     assert (len(rows), {row["overlaps"] for row in rows}) == (4, {None})
     for state in ("open", "all"):
         reply = api.get(f"/api/v1/reports/players/{player}/sessions/?state={state}")
