@@ -12,7 +12,7 @@ STACK := $(BIN)/python -m embedded exec --
 FILE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench load import up down docs schema requirements clean
+.PHONY: help demo run test test-faults check bench load import up down docs schema requirements clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,6 +25,9 @@ run: $(READY) ## start everything and serve on PORT (8000) until Ctrl-C
 
 test: $(READY) ## run the tests on a real Cassandra and Redis
 	@$(STACK) $(BIN)/pytest
+
+test-faults: $(READY) ## break nodes, Redis, network and clocks under load (6 minutes; FAULTS=long takes an hour)
+	@$(BIN)/pytest tests/faults
 
 check: $(READY) ## lint, format, types, architecture, settings, schema
 	@$(BIN)/ruff check .

@@ -56,12 +56,12 @@ def parse_json(body: bytes) -> Any:
 
 def read_body(stream: IO[bytes], *, encoding: str) -> bytes:
     """The inflated body."""
-    if encoding not in ("identity", "gzip", "x-gzip", ""):
+    if encoding not in ("identity", "gzip", "x-gzip"):
         raise UnsupportedContentEncoding
     body = stream.read(settings.MAX_BODY_BYTES + 1)
     if len(body) > settings.MAX_BODY_BYTES:
         raise PayloadTooLarge
-    return body if encoding in ("identity", "") else _inflated(body)
+    return body if encoding == "identity" else _inflated(body)
 
 
 def with_length(request: HttpRequest) -> HttpRequest:

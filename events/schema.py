@@ -5,6 +5,7 @@ from typing import Any
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, PolymorphicProxySerializer
 
+from events.domain import START
 from events.serializers import EventSerializer, ProblemSerializer, ReceiptSerializer
 from events.validators import MAX_BATCH_SIZE, MIN_BATCH_SIZE
 
@@ -77,9 +78,13 @@ PROBLEMS = {
 
 
 def bound_batches(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """A drf-spectacular hook: says how many events a batch may have, which it cannot find out by itself."""
-    _, batch = result["components"]["schemas"]["EventOrBatchRequest"]["oneOf"]
+    """A drf-spectacular hook: how many events a batch may have, and what a start and a request need."""
+    schemas = result["components"]["schemas"]
+    _, batch = schemas["EventOrBatchRequest"]["oneOf"]
     batch |= {"minItems": MIN_BATCH_SIZE, "maxItems": MAX_BATCH_SIZE}
+    schemas["EventRequest"] |= {"if": {"properties": {"event": {"const": START}}}, "then": {"required": ["country"]}}
+    for path in ("/api/v1/events/", "/event-handler"):
+        result["paths"][path]["post"]["requestBody"]["required"] = True
     return result
 
 

@@ -21,6 +21,7 @@ from reports import selectors
 from reports.cursors import decode_cursor, encode_cursor
 from reports.selectors import Position, Session, Start
 from reports.serializers import (
+    MOST_HOURS,
     CompletedSessionSerializer,
     CountryStartsQuerySerializer,
     CountryStartsReportSerializer,
@@ -212,7 +213,12 @@ class EarlierReportsViewSet(ViewSet):
         tags=["earlier addresses"],
         parameters=[
             COUNTRY,
-            OpenApiParameter("hours", int, OpenApiParameter.PATH, description="1 to 8784."),
+            OpenApiParameter(
+                "hours",
+                {"type": "integer", "minimum": 1, "maximum": MOST_HOURS},
+                OpenApiParameter.PATH,
+                description=f"1 to {MOST_HOURS}.",
+            ),
             LINK,
             *HEADERS,
         ],
@@ -246,7 +252,8 @@ def _now_ms() -> int:
 
 
 def _validated(serializer: type[Shape], values: Mapping[str, Any], **context: Any) -> dict[str, Any]:
-    asked = serializer(data=values, context=context)
+    # As a plain dict: in a QueryDict DRF takes an empty value, such as ?country=, for one that was left out.
+    asked = serializer(data=dict(values.items()), context=context)
     asked.is_valid(raise_exception=True)
     return dict(asked.validated_data)
 

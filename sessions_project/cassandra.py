@@ -43,8 +43,8 @@ CONNECT_PAUSE_SECONDS = 1.0
 CONNECT_WAIT_SECONDS = 2.0
 # A node that pauses while a worker prepares its statements; the next node is asked then.
 PREPARE_SECONDS = 1.0
-# Before its rows, a logged batch goes to the log of two other nodes. A ring of three has no more than those, and until
-# it has noticed that one is gone, 10 to 20 s, no logged batch comes through. A busy node answers sooner than this.
+# Before its rows, a logged batch goes to the log of two other nodes. In a ring of three those are the only two, and
+# until the ring has noticed that one is gone, 10 to 20 s, no logged batch comes through. A busy node answers sooner.
 LOG_SECONDS = 0.4
 # While the log is known to stall: enough for the batch to reach the log of the nodes that are there.
 STALLED_LOG_SECONDS = 0.05

@@ -2,7 +2,6 @@
 
 import inspect
 import os
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from conftest import PROJECT, WebServer, free_cassandra_port, free_port, manage
-from embedded.cassandra import READY_SECONDS, CassandraNode, ring, start_ring
+from embedded.cassandra import CassandraNode, ring, start_ring
 from embedded.redis import READY_SECONDS as REDIS_READY_SECONDS
 from embedded.redis import RedisServer
 from tests.faults import promises
@@ -108,8 +107,10 @@ def redis_environment(port: int) -> dict[str, str]:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path)
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    one = Ledger(tmp_path)
+    yield one
+    one.close()
 
 
 @pytest.fixture
@@ -134,7 +135,3 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     rows = session.config.stash.get(_rows, {})
     if rows and os.environ.get("WRITE_RELIABILITY"):
         promises.write_table(PROJECT / "docs" / "reliability.md", rows)
-
-
-def fresh(name: str) -> str:
-    return f"{name}_{uuid.uuid4().hex}"

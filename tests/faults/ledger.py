@@ -51,6 +51,9 @@ class Ledger:
             self._file.flush()
             os.fsync(self._file.fileno())
 
+    def close(self) -> None:
+        self._file.close()
+
     def events(self) -> list[Event]:
         return [json.loads(line) for line in self.path.read_text().splitlines()]
 
@@ -66,9 +69,10 @@ def ask(url: str, body: Any = None, *, headers: dict[str, str] | None = None) ->
             status, told = reply.status, json.load(reply)
     except urllib.error.HTTPError as error:
         status, retry_after = error.code, error.headers["Retry-After"]
-        error.read()
+        error.close()
     except (OSError, ValueError) as error:  # ValueError: the reply was cut off inside its JSON
-        assert not isinstance(error, TimeoutError), f"{url}: no reply in {CLIENT_SECONDS} s"
+        if isinstance(error, TimeoutError):
+            raise AssertionError(f"{url}: no reply in {CLIENT_SECONDS} s") from error
     return Reply(began, time.monotonic() - began, status, retry_after, request.get_method()), told
 
 

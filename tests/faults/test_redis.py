@@ -82,11 +82,19 @@ def report_seconds(url: str, country: str) -> float:
     return reply.seconds
 
 
+def report_seconds_during(seconds: float, url: str, country: str) -> list[float]:
+    until = time.monotonic() + seconds
+    took = []
+    while time.monotonic() < until:
+        took.append(report_seconds(url, country))
+    return took
+
+
 def test_redis_in_trouble(
     node_service: Service, redis_server: RedisServer, ledger: Ledger, figure: Figure, long_form: bool
 ) -> None:
-    """Whatever happens to Redis no request fails, every answer is right, and at most one request in 2 s and worker waits
-    for it, at most 0.5 s.
+    """Whatever happens to Redis no request fails, every answer is right, and at most one request in 2 s and worker
+    waits for it, at most 0.5 s.
 
     Redis killed, paused, asleep (`DEBUG SLEEP`), full, with garbage under our keys, with a password that the service
     does not know: each for 3 s, in the long form for 20 s, under load.
@@ -98,10 +106,7 @@ def test_redis_in_trouble(
     with Load(node_service.web.url, ledger, country="RD", clients=2, pause_seconds=0.1) as load:
         for fault in FAULTS:
             with fault(redis_server):
-                until = time.monotonic() + seconds
-                took = [
-                    report_seconds(node_service.web.url, "RD") for _ in iter(lambda: time.monotonic() < until, False)
-                ]
+                took = report_seconds_during(seconds, node_service.web.url, "RD")
             slow[fault.__name__] = sum(1 for one in took if one > undisturbed + 0.09)
             slowest = max(slowest, max(took) - undisturbed)
     back = read_back(load)
@@ -112,5 +117,6 @@ def test_redis_in_trouble(
     assert max(slow.values()) <= WORKERS * (seconds / TRY_SECONDS + 1), slow
     figure(
         f"{back.told()}; 0 of {len(load.replies):,} requests failed; "
-        f"at most {max(slow.values())} late replies in {seconds:.0f} s, the slowest {max(slowest, 0):.2f} s later than usual"
+        f"at most {max(slow.values())} late replies in {seconds:.0f} s, "
+        f"the slowest {max(slowest, 0):.2f} s later than usual"
     )

@@ -70,7 +70,8 @@ def test_a_bad_network(proxied: Proxied, ledger: Ledger, figure: Figure, long_fo
     assert load.slowest_seconds() < MOST_SECONDS, load.told()
     statuses = Counter(reply.status for reply in load.replies)
     figure(
-        f"{before}: {back.told()}; slowest {load.slowest_seconds():.1f} s, {statuses[503]:,} of {len(load.replies):,} refused"
+        f"{before}: {back.told()}; slowest {load.slowest_seconds():.1f} s, "
+        f"{statuses[503]:,} of {len(load.replies):,} refused"
     )
 
 
@@ -107,5 +108,6 @@ def test_a_store_that_is_silent_from_the_start(node: CassandraNode, redis_server
     assert set(statuses) == {503}
     assert max(took) < MOST_SECONDS
     figure(
-        f"{statuses[503]:,} of {statuses[503]:,} with 503, the slowest after {max(took):.1f} s; served after {back_after:.1f} s"
+        f"{statuses[503]:,} of {statuses[503]:,} with 503, the slowest after {max(took):.1f} s; "
+        f"served after {back_after:.1f} s"
     )

@@ -1,4 +1,4 @@
-"""Python runs this at its start when the folder is on PYTHONPATH: the process's clock is then wrong by CLOCK_SKEW_SECONDS.
+"""Python runs this at its start when the folder is on PYTHONPATH: the clock is then CLOCK_SKEW_SECONDS wrong.
 
 For tests only. The service and its driver take the time from these two functions; Cassandra's clock is not touched.
 """
