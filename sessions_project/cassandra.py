@@ -42,7 +42,9 @@ REPORT_STATEMENTS_IN_A_ROW = 2
 CONNECT_PAUSE_SECONDS = 1.0
 CONNECT_WAIT_SECONDS = 2.0
 # A node that pauses while a worker prepares its statements; the next node is asked then.
-PREPARE_SECONDS = 1.0
+PREPARE_SECONDS = 0.5
+# What a batch is given when preparing has taken all of its time: enough for a store that is well.
+LEAST_SECONDS = 0.1
 # Before its rows, a logged batch goes to the log of two other nodes. In a ring of three those are the only two, and
 # until the ring has noticed that one is gone, 10 to 20 s, no logged batch comes through. A busy node answers sooner.
 LOG_SECONDS = 0.4
@@ -125,6 +127,8 @@ def execute_many(statements: Iterable[Statement], *, deadline: float) -> list[li
         for cql, values in statements:
             if len(under_way) >= READS_IN_FLIGHT:
                 answers.append(_rows(under_way.popleft()))
+            if cql not in _statements:
+                _prepare(session, cql, until=deadline)
             left = deadline - time.monotonic()
             if left <= 0:
                 raise StoreUnavailable("Reading took too long.")
@@ -208,6 +212,9 @@ def send_batch(statements: Sequence[Statement], *, logged: bool) -> WriteUnderWa
 def _sent(statements: Sequence[Statement], *, logged: bool, timeout: float) -> ResponseFuture:
     try:
         session = _connected()
+        until = time.monotonic() + timeout
+        for cql in {cql for cql, _ in statements} - _statements.keys():
+            _prepare(session, cql, until=until)
         batch = BatchStatement(BatchType.LOGGED if logged else BatchType.UNLOGGED)
         batch.is_idempotent = True
         # The batch takes a statement's values and forgets the rest: one of each kind serves for all.
@@ -216,7 +223,8 @@ def _sent(statements: Sequence[Statement], *, logged: bool, timeout: float) -> R
             bound = of_kind.get(cql) or of_kind.setdefault(cql, BoundStatement(_prepared(session, cql).statement))
             bound.values = _packed(session, cql, values)
             batch.add(bound)
-        return session.execute_async(batch, timeout=timeout, execution_profile=settings.CASSANDRA_PROFILE)
+        left = max(until - time.monotonic(), LEAST_SECONDS)
+        return session.execute_async(batch, timeout=left, execution_profile=settings.CASSANDRA_PROFILE)
     except _DRIVER_ERRORS as error:
         raise _unavailable(error) from error
 
@@ -315,11 +323,13 @@ def _packed(session: Session, cql: str, values: Sequence[Any]) -> list[bytes]:
 
 
 def _prepared(session: Session, cql: str) -> _Prepared:
-    return _statements.get(cql) or _prepare(session, cql)
+    return _statements.get(cql) or _prepare(session, cql, until=time.monotonic() + CONNECT_WAIT_SECONDS)
 
 
-def _prepare(session: Session, cql: str) -> _Prepared:
-    if not _preparing.acquire(timeout=CONNECT_WAIT_SECONDS):
+def _prepare(session: Session, cql: str, *, until: float) -> _Prepared:
+    """Prepare before ``until``, or 2 * PREPARE_SECONDS later; the next request goes on with the next statement."""
+    left = until - time.monotonic()
+    if left <= 0 or not _preparing.acquire(timeout=left):
         raise StoreUnavailable("Preparing a statement takes long.")
     try:
         if cql not in _statements:

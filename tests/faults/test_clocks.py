@@ -84,7 +84,8 @@ def test_clocks_a_minute_apart(
     """With clocks 30 s wrong either way counts are exact and times to live right within these 30 s.
 
     Two services, one 30 s ahead and one 30 s behind, write while an hour ends, and the one ahead asks for the count,
-    which is kept 90 s after the hour: 15 s around that moment, in the long form from before the hour until both keep it.
+    which is kept 90 s after the hour: 15 s around that moment, in the long form from before the hour until both keep
+    it.
     """
     # Both move so that the clock ahead shows this much after an hour.
     middle = seconds_until_hour(-0.5 if long_form else 0.9)
