@@ -153,8 +153,9 @@ DATABASES = {
                 # They repeat requests at the next node and, up to connect_timeout each, connect: with the default of
                 # 2, the requests of a lost node would wait for attempts to connect to it. Made when needed.
                 "executor_threads": 16,
-                "connect_timeout": 1.5,
-                "control_connection_timeout": 2.0,
+                # A request that finds no connection waits for these, one after the other, and 5 s are its limit.
+                "connect_timeout": 1.0,
+                "control_connection_timeout": 1.0,
                 # The driver's defaults (600 s back-off, 30 s + 30 s heartbeat) would miss a node's return for minutes.
                 "reconnection_policy": ExponentialReconnectionPolicy(base_delay=0.5, max_delay=4, max_attempts=None),
                 "idle_heartbeat_interval": 5,

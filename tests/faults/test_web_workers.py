@@ -70,13 +70,16 @@ def test_a_stop_lets_requests_finish(
     """
     environment = {**environment_of([node]), "CASSANDRA_PORT": str(slow_store.port)}
     web = WebServer(**environment, **redis_environment(redis_server.address[1]), WEB_WORKERS="2")
-    slow_store.network = Network(delay_seconds=0.25)
     replies: list[Reply] = []
 
     def post() -> None:
         event = {"event": "end", "player_id": "stopping", "session_id": str(uuid.uuid4())}
         replies.append(ask(f"{web.url}/api/v1/events/", [event])[0])
 
+    for _ in range(20):  # both workers have prepared their statements then
+        post()
+    replies.clear()
+    slow_store.network = Network(delay_seconds=0.25)
     clients = [threading.Thread(target=post) for _ in range(8)]
     for client in clients:
         client.start()
