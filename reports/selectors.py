@@ -230,9 +230,10 @@ def player_sessions(
 ) -> tuple[list[Session], Position | None]:
     """One page of the player's sessions in this state, each with whether it overlaps another of any state.
 
-    Completed ones as ``completed_sessions``, and without ``overlaps`` as cheap; open and all newest start first, where a missing start is replaced by the
-    end: so an end that comes during a walk over the pages moves no session to another place. Of a player with more than
-    MOST_SESSIONS the overlaps are not known. Raises StoreUnavailable, and TooManySessions for open and all.
+    Completed ones as ``completed_sessions``, and without ``overlaps`` as cheap; open and all newest start first, where
+    a missing start is replaced by the end: so an end that comes during a walk over the pages moves no session to
+    another place. Of a player with more than MOST_SESSIONS the overlaps are not known. Raises StoreUnavailable, and
+    TooManySessions for open and all.
     """
     deadline = cassandra.deadline_from_now()
     if state == COMPLETED and not overlaps:

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -236,3 +237,28 @@ def test_an_interrupted_import_resumes_to_the_same_rows(tmp_path, keyspaces, how
     assert f"Going on behind line {line} of dump.jsonl.bz2." in log
     assert digest(undisturbed) == digest(disturbed)
     assert not checkpoint.exists()
+
+
+def test_an_import_that_is_killed_again_and_again_ends_with_the_same_rows(tmp_path, keyspaces):
+    kills = int(os.environ.get("IMPORT_KILLS", "3"))
+    manage("generate_sessions", "--events", "60000", "--output", "dump.jsonl.bz2", cwd=tmp_path)
+    undisturbed, disturbed = keyspaces
+    told, _ = start_import(undisturbed, tmp_path).communicate(timeout=120)
+    assert json.loads(told)["stored"] == 60_000
+    checkpoint = tmp_path / "dump.jsonl.bz2.checkpoint"
+    running = start_import(disturbed, tmp_path)
+    for _ in range(kills):
+        while not checkpoint.exists():
+            assert running.poll() is None, "too fast to be killed"
+            time.sleep(0.01)
+        time.sleep(random.uniform(0, 3))
+        if running.poll() is not None:  # it came to its end: once more from the beginning
+            running.communicate()
+            running = start_import(disturbed, tmp_path, "--workers", "1")
+            continue
+        os.killpg(running.pid, signal.SIGKILL)
+        running.communicate(timeout=30)
+        running = start_import(disturbed, tmp_path, "--resume")
+    told, _ = running.communicate(timeout=120)
+    assert (running.returncode, json.loads(told)["rejected"]) == (0, 0)
+    assert digest(undisturbed) == digest(disturbed)
