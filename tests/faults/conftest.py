@@ -120,8 +120,8 @@ def figure(request: pytest.FixtureRequest, long_form: bool) -> Callable[[str], N
     def tell(measured: str) -> None:
         print(f"\n{request.node.name}: {measured}")
         rows = request.config.stash.setdefault(_rows, {})
-        rows[request.node.originalname] = promises.row(
-            test=request.node.originalname,
+        rows[request.node.name] = promises.row(
+            test=request.node.name,
             docstring=inspect.getdoc(request.function) or "",
             figure=measured,
             form="long" if long_form else "short",

@@ -11,7 +11,7 @@ HEADER = "| promised | how it is tested | last measured |\n|---|---|---|\n"
 def write_table(page: Path, rows: dict[str, str]) -> None:
     """Put the rows, by name of their test, into the page's table; rows of promises that did not run stay."""
     before, table, after = re.split(f"{BEGIN}\n|{END}", page.read_text())
-    known = {found[1]: line for line in table.splitlines() if (found := re.search(r"`(test_\w+)`", line))}
+    known = {found[1]: line for line in table.splitlines() if (found := re.search(r"`(test_[\w\[\]]+)`", line))}
     lines = "\n".join({**known, **rows}.values())
     page.write_text(f"{before}{BEGIN}\n{HEADER}{lines}\n{END}{after}")
 
