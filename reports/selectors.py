@@ -1,7 +1,8 @@
 """One function per report: which partitions it reads, and which rows come of them."""
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal, NamedTuple
@@ -9,17 +10,17 @@ from typing import Literal, NamedTuple
 from django.conf import settings
 
 from events import domain
-from events.counts import StartCounts, count_starts
+from events.counts import PARTITIONS_PER_STATEMENT, StartCounts, count_starts
 from events.domain import Window
 from reports.overlaps import Interval, overlapping
 from sessions_project import cassandra
-from sessions_project.cassandra import Statement
+from sessions_project.cassandra import Row, Statement
 
 # PER PARTITION LIMIT: of each hour and shard its newest rows. The upper end is exclusive and a pair, so that the same
 # statement begins a walk at the window's end and continues it behind a row.
 SELECT_STARTS = """
-    SELECT toUnixTimestamp(ts), session_id, player_id FROM {keyspace}.session_by_country
-    WHERE country = ? AND hour IN ? AND shard IN ? AND (ts) > (?) AND (ts, session_id) < (?, ?)
+    SELECT country, toUnixTimestamp(ts), session_id, player_id FROM {keyspace}.session_by_country
+    WHERE country IN ? AND hour IN ? AND shard IN ? AND (ts) > (?) AND (ts, session_id) < (?, ?)
     PER PARTITION LIMIT ?"""
 SELECT_COMPLETED = """
     SELECT toUnixTimestamp(ended_at), session_id FROM {keyspace}.completed_session_by_player_id
@@ -125,24 +126,48 @@ def starts_by_country(*, window: Window, now_ms: int, newest: int) -> list[Count
     deadline = cassandra.deadline_from_now()
     counts = count_starts(window=window, now_ms=now_ms, deadline=deadline)
     starts = {country: number for country, row in counts.starts.items() if (number := sum(row))}
-    rows_of: dict[str, list[Start]] = {country: [] for country in starts}
-    if newest:
-        end = Position(window.to_ms + 1, NO_SESSION)
-        queries = [
-            _starts_query(
-                country,
-                list(counts.newest_hours(country, number=newest, until_ms=window.to_ms)),
-                shards=counts.shards[country],
-                window=window,
-                before=end,
-                limit=newest,
-            )
-            for country in starts
-        ]
-        answers = cassandra.execute_many(queries, deadline=deadline)
-        rows_of = {country: _newest(rows, newest) for country, rows in zip(starts, answers, strict=True)}
-    report = [CountryStarts(country, number, rows_of[country]) for country, number in starts.items()]
+    rows_of = _newest_of_countries(starts, counts, window=window, newest=newest, deadline=deadline) if newest else {}
+    report = [CountryStarts(country, number, rows_of.get(country, [])) for country, number in starts.items()]
     return sorted(report, key=lambda one: (-one.starts, one.country))
+
+
+def _newest_of_countries(
+    countries: Iterable[str], counts: StartCounts, *, window: Window, newest: int, deadline: float
+) -> dict[str, list[Start]]:
+    """The ``newest`` newest starts of each country, by few statements for many countries."""
+    hours_of = {
+        country: list(counts.newest_hours(country, number=newest, until_ms=window.to_ms)) for country in countries
+    }
+    end = Position(window.to_ms + 1, NO_SESSION)
+    queries = [
+        _starts_query(some, hours, shards=shards, window=window, before=end, limit=newest)
+        for some, hours, shards in _grids(hours_of, counts.shards)
+    ]
+    rows_of: dict[str, list[Row]] = defaultdict(list)
+    for rows in cassandra.execute_many(queries, deadline=deadline):
+        for row in rows:
+            rows_of[row[0]].append(row)
+    return {country: _newest(rows, newest) for country, rows in rows_of.items()}
+
+
+def _grids(
+    hours_of: Mapping[str, Sequence[int]], shards_of: Mapping[str, int]
+) -> Iterator[tuple[list[str], set[int], int]]:
+    """Countries that want much the same hours, all of these hours, and over how many shards they lie.
+
+    A grid has PARTITIONS_PER_STATEMENT at most, unless it is of one country.
+    """
+    grid: list[str] = []
+    hours: set[int] = set()
+    shards = 1
+    for country in sorted(hours_of, key=lambda country: (len(hours_of[country]), hours_of[country])):
+        wider, more = hours.union(hours_of[country]), max(shards, shards_of[country])
+        if grid and (len(grid) + 1) * len(wider) * more > PARTITIONS_PER_STATEMENT:
+            yield grid, hours, shards
+            grid, wider, more = [], set(hours_of[country]), shards_of[country]
+        grid, hours, shards = [*grid, country], wider, more
+    if grid:
+        yield grid, hours, shards
 
 
 def starts_of_country(
@@ -189,7 +214,7 @@ def _starts_before(
         if not hours:
             break
         query = _starts_query(
-            country, hours, shards=counts.shards[country], window=window, before=before, limit=limit + 1
+            [country], hours, shards=counts.shards[country], window=window, before=before, limit=limit + 1
         )
         page += _newest(cassandra.execute_many([query], deadline=deadline)[0], limit + 1)
         until_ms = hours[-1] - 1
@@ -300,12 +325,12 @@ def _oldest_ms(now_ms: int) -> int:
 
 
 def _starts_query(
-    country: str, hours: Sequence[int], *, shards: int, window: Window, before: Position, limit: int
+    countries: Sequence[str], hours: Collection[int], *, shards: int, window: Window, before: Position, limit: int
 ) -> Statement:
-    return SELECT_STARTS, (country, hours, range(shards), window.from_ms, *before, limit)
+    return SELECT_STARTS, (countries, hours, range(shards), window.from_ms, *before, limit)
 
 
-def _newest(rows: Iterable[Sequence[object]], number: int) -> list[Start]:
+def _newest(rows: Iterable[Row], number: int) -> list[Start]:
     """Rows of several hours and shards as one list, newest first."""
-    starts = [Start(*row) for row in rows]  # type: ignore[arg-type]  # the columns of SELECT_STARTS
+    starts = [Start(*row[1:]) for row in rows]
     return sorted(starts, key=lambda start: start.position.order(), reverse=True)[:number]

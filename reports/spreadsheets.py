@@ -19,7 +19,7 @@ from rest_framework.renderers import BaseRenderer
 from sessions_project.problems import TooManyDownloads
 
 MEDIA_TYPE = "text/csv"
-# A client that takes its file slowly holds a thread; the others of the process (4 by default) stay free.
+# A client that takes its file slowly holds a thread; the others of the process (WEB_THREADS) stay free.
 DOWNLOADS_AT_A_TIME = 2
 # Of the file in one piece of the reply.
 BYTES_AT_A_TIME = 65_536

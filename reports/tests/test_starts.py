@@ -226,3 +226,20 @@ def test_sessions_are_shown_from_far_back_when_few(country, now_ms):
     found = next(one for one in report if one.country == country)
     assert [start.ts_ms for start in found.newest] == moments[:10]
     assert found.starts == 12
+
+
+def test_the_newest_sessions_of_many_countries_are_each_countrys_own(settings, new_country, now_ms):
+    settings.COUNTRY_SHARDS = "2"
+    moments = {
+        new_country(): [now_ms - number * step * HOUR_MS - 60_000 for number in range(12)]
+        for step in (0, 0, 1, 2, 5, 9, 20, 30, 50)
+    }
+    for country, some in moments.items():
+        record_starts(country, *some, now_ms=now_ms)
+    window = report_window(hours=720, as_of_ms=now_ms, now_ms=now_ms)
+    for newest in (1, 5, 100):
+        report = {one.country: one for one in starts_by_country(window=window, now_ms=now_ms, newest=newest)}
+        for country, some in moments.items():
+            expected = sorted((ts for ts in some if ts > window.from_ms), reverse=True)
+            assert [start.ts_ms for start in report[country].newest] == expected[:newest]
+            assert report[country].starts == len(expected)
