@@ -24,6 +24,7 @@ from rest_framework.test import APIClient
 
 from embedded.cassandra import STORAGE_PORT_BELOW_CQL
 from embedded.process import port_is_taken
+from embedded.redis import READY_SECONDS, RedisServer
 from events.generating import COUNTRIES
 from sessions_project import cassandra
 
@@ -141,6 +142,16 @@ class WebServer:
         """As an operator would."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(20)
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis that the test may break."""
+    server = RedisServer(folder=tmp_path, port=free_port())
+    server.start()
+    server.wait_until_ready(seconds=READY_SECONDS)
+    yield server
+    server.stop()
 
 
 @pytest.fixture

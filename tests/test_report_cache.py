@@ -7,26 +7,17 @@ import signal
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import redis
 
-from conftest import WebServer, free_port
+from conftest import WebServer
 from embedded.redis import READY_SECONDS, RedisServer
 from events.domain import Event
 from events.services import record_events
 
 SHORT = 0.5
-
-
-@pytest.fixture
-def own_redis(tmp_path) -> Iterator[RedisServer]:
-    server = RedisServer(folder=tmp_path, port=free_port())
-    server.start()
-    server.wait_until_ready(seconds=READY_SECONDS)
-    yield server
-    server.stop()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -14,8 +14,8 @@ from typing import NamedTuple
 import pytest
 import redis
 
-from conftest import WebServer, free_port
-from embedded.redis import READY_SECONDS, RedisServer
+from conftest import WebServer
+from embedded.redis import RedisServer
 from reports.tests.test_starts import record_starts
 
 CLIENTS = 50
@@ -50,15 +50,6 @@ class Service(NamedTuple):
 
     def builds(self, path: str) -> int:
         return self.log.read_text().count(f"Building {path}\n")
-
-
-@pytest.fixture
-def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
-    server = RedisServer(folder=tmp_path, port=free_port())
-    server.start()
-    server.wait_until_ready(seconds=READY_SECONDS)
-    yield server
-    server.stop()
 
 
 @pytest.fixture
