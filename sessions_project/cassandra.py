@@ -5,12 +5,10 @@ marked idempotent, which all of this service's are: each names its own write tim
 """
 
 import logging
-import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from operator import attrgetter
+from collections.abc import Hashable, Iterable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
@@ -25,11 +23,11 @@ from cassandra import (
 from cassandra.cluster import NoHostAvailable, ResponseFuture, Session
 from cassandra.connection import ConnectionException
 from cassandra.cqlengine import connection as cqlengine
-from cassandra.cqltypes import DateType, Int32Type, LongType, UUIDType, VarcharType
 from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement
 from django.conf import settings
 
 from sessions_project.breaker import Breaker
+from sessions_project.wire import PackedRowsHandler, RowPacker, Rows
 
 log = logging.getLogger(__name__)
 
@@ -51,26 +49,16 @@ LOG_SECONDS = 0.4
 # While the log is known to stall: enough for the batch to reach the log of the nodes that are there.
 STALLED_LOG_SECONDS = 0.05
 
-# How the wire wants the values of the hot columns; moments are milliseconds here. The driver's own binding examines
-# each value anew and takes three times as long for a row.
-PACKERS: dict[Any, Callable[[Any], bytes]] = {
-    DateType: struct.Struct(">q").pack,
-    LongType: struct.Struct(">q").pack,
-    Int32Type: struct.Struct(">i").pack,
-    VarcharType: str.encode,
-    UUIDType: attrgetter("bytes"),
-}
-
 Row = tuple[Any, ...]
 # CQL and its values.
 Statement = tuple[str, Sequence[Any]]
 
 
 class _Prepared(NamedTuple):
-    """A statement that Cassandra knows, and how each of its values is packed."""
+    """A statement that Cassandra knows, and how its values are packed."""
 
     statement: PreparedStatement
-    packers: tuple[Callable[[Any], bytes], ...]
+    packer: RowPacker
 
 
 # With every thread waiting for a store that is paused, requests would queue for one timeout after another.
@@ -221,12 +209,12 @@ def _sent(statements: Sequence[Statement], *, logged: bool, timeout: float) -> R
             _prepare(session, cql, until=until)
         batch = BatchStatement(BatchType.LOGGED if logged else BatchType.UNLOGGED)
         batch.is_idempotent = True
-        # The batch takes a statement's values and forgets the rest: one of each kind serves for all.
-        of_kind: dict[str, BoundStatement] = {}
-        for cql, values in statements:
-            bound = of_kind.get(cql) or of_kind.setdefault(cql, BoundStatement(_prepared(session, cql).statement))
-            bound.values = _packed(session, cql, values)
-            batch.add(bound)
+        # The driver sees one statement, whose partition decides which node is asked; the wire gets all rows.
+        first = _bound(session, *statements[0])
+        batch.routing_key, batch.keyspace = first.routing_key, settings.CASSANDRA_KEYSPACE
+        rows = [_prepared(session, cql).packer.row(values) for cql, values in statements]
+        first.values = Rows(len(rows), b"".join(rows))
+        batch.add(first)
         left = max(until - time.monotonic(), LEAST_SECONDS)
         return session.execute_async(batch, timeout=left, execution_profile=settings.CASSANDRA_PROFILE)
     except _DRIVER_ERRORS as error:
@@ -310,6 +298,7 @@ def _connect() -> Session:
     registered.session.default_fetch_size = None
     # Of Session.prepare alone, which has no timeout of its own: every other request takes its profile's.
     registered.session._default_timeout = PREPARE_SECONDS
+    registered.session.client_protocol_handler = PackedRowsHandler
     _session = registered.session
     log.info("Connected to Cassandra at %s", ",".join(settings.CASSANDRA_HOSTS))
     return _session
@@ -317,13 +306,8 @@ def _connect() -> Session:
 
 def _bound(session: Session, cql: str, values: Sequence[Any]) -> BoundStatement:
     bound = BoundStatement(_prepared(session, cql).statement)
-    bound.values = _packed(session, cql, values)
+    bound.values = _prepared(session, cql).packer.values(values)
     return bound
-
-
-def _packed(session: Session, cql: str, values: Sequence[Any]) -> list[bytes]:
-    """The values as they go over the wire; each must be of its column's type."""
-    return [pack(value) for pack, value in zip(_prepared(session, cql).packers, values, strict=True)]
 
 
 def _prepared(session: Session, cql: str) -> _Prepared:
@@ -339,9 +323,8 @@ def _prepare(session: Session, cql: str, *, until: float) -> _Prepared:
         if cql not in _statements:
             statement = _prepared_by_some_node(session, cql.replace("{keyspace}", settings.CASSANDRA_KEYSPACE))
             statement.is_idempotent = True
-            version = session.cluster.protocol_version
-            packers = (_packer(column.type, version) for column in statement.column_metadata)
-            _statements[cql] = _Prepared(statement, tuple(packers))
+            packer = RowPacker(statement, protocol_version=session.cluster.protocol_version)
+            _statements[cql] = _Prepared(statement, packer)
         return _statements[cql]
     finally:
         _preparing.release()
@@ -352,10 +335,6 @@ def _prepared_by_some_node(session: Session, cql: str) -> PreparedStatement:
         return session.prepare(cql)
     except OperationTimedOut:
         return session.prepare(cql)  # the driver asks the next node
-
-
-def _packer(column_type: Any, version: int) -> Callable[[Any], bytes]:
-    return PACKERS.get(column_type) or (lambda value: column_type.serialize(value, version))
 
 
 def _unavailable(error: BaseException) -> StoreUnavailable:

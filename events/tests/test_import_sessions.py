@@ -5,12 +5,14 @@ import gzip
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,9 @@ OLD = (
     '{"event":"end","player_id":"0a2d12a1a7e145de8bae44c0c6e06629",'
     '"session_id":"4a0c43c9-c43a-42ff-ba55-67563dfa35d4","ts":"2016-12-02T13:00:00"}\n'
 )
+
+# Several seconds of an import, so that it can be interrupted behind its first checkpoint.
+INTERRUPTED_EVENTS = 100_000
 
 
 @pytest.fixture
@@ -189,11 +194,30 @@ def digest(keyspace: str) -> dict[str, list]:
     }
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Iterator[tuple[Path, object]]:
+    """A dump, and the digest of a store that imported it without interruption."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    manage("generate_sessions", "--events", str(INTERRUPTED_EVENTS), "--output", "dump.jsonl.bz2", cwd=folder)
+    with a_keyspace() as keyspace:
+        told, _ = start_import(keyspace, folder).communicate(timeout=120)
+        assert json.loads(told)["stored"] == INTERRUPTED_EVENTS
+        yield folder / "dump.jsonl.bz2", digest(keyspace)
+
+
 @pytest.fixture
-def keyspaces() -> list[str]:
-    names = [f"import_{uuid.uuid4().hex[:8]}" for _ in range(2)]
-    yield names
-    for name in names:
+def disturbed() -> Iterator[str]:
+    with a_keyspace() as keyspace:
+        yield keyspace
+
+
+@contextmanager
+def a_keyspace() -> Iterator[str]:
+    """The name of a new one, which goes afterwards."""
+    name = f"import_{uuid.uuid4().hex[:8]}"
+    try:
+        yield name
+    finally:
         cassandra.execute(f"DROP KEYSPACE IF EXISTS {name}", ())
 
 
@@ -214,11 +238,9 @@ def start_import(keyspace: str, folder: Path, *arguments: str) -> subprocess.Pop
 
 
 @pytest.mark.parametrize(("how", "status"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_import_resumes_to_the_same_rows(tmp_path, keyspaces, how, status):
-    manage("generate_sessions", "--events", "30000", "--output", "dump.jsonl.bz2", cwd=tmp_path)
-    undisturbed, disturbed = keyspaces
-    told, _ = start_import(undisturbed, tmp_path).communicate(timeout=120)
-    assert json.loads(told)["stored"] == 30_000
+def test_an_interrupted_import_resumes_to_the_same_rows(tmp_path, undisturbed, disturbed, how, status):
+    dump, expected = undisturbed
+    shutil.copy(dump, tmp_path)
     running = start_import(disturbed, tmp_path)
     checkpoint = tmp_path / "dump.jsonl.bz2.checkpoint"
     while not (checkpoint.exists() and json.loads(checkpoint.read_text())["line"] > 0):
@@ -230,21 +252,19 @@ def test_an_interrupted_import_resumes_to_the_same_rows(tmp_path, keyspaces, how
     if how != signal.SIGKILL:
         assert "run the same command with --resume" in log
     line = json.loads(checkpoint.read_text())["line"]
-    assert 0 < line < 30_000
+    assert 0 < line < INTERRUPTED_EVENTS
     again = start_import(disturbed, tmp_path, "--resume")
     told, log = again.communicate(timeout=120)
-    assert json.loads(told)["read"] == 30_000
+    assert json.loads(told)["read"] == INTERRUPTED_EVENTS
     assert f"Going on behind line {line} of dump.jsonl.bz2." in log
-    assert digest(undisturbed) == digest(disturbed)
+    assert digest(disturbed) == expected
     assert not checkpoint.exists()
 
 
-def test_an_import_that_is_killed_again_and_again_ends_with_the_same_rows(tmp_path, keyspaces):
+def test_an_import_that_is_killed_again_and_again_ends_with_the_same_rows(tmp_path, undisturbed, disturbed):
     kills = int(os.environ.get("IMPORT_KILLS", "3"))
-    manage("generate_sessions", "--events", "60000", "--output", "dump.jsonl.bz2", cwd=tmp_path)
-    undisturbed, disturbed = keyspaces
-    told, _ = start_import(undisturbed, tmp_path).communicate(timeout=120)
-    assert json.loads(told)["stored"] == 60_000
+    dump, expected = undisturbed
+    shutil.copy(dump, tmp_path)
     checkpoint = tmp_path / "dump.jsonl.bz2.checkpoint"
     running = start_import(disturbed, tmp_path)
     for _ in range(kills):
@@ -261,4 +281,4 @@ def test_an_import_that_is_killed_again_and_again_ends_with_the_same_rows(tmp_pa
         running = start_import(disturbed, tmp_path, "--resume")
     told, _ = running.communicate(timeout=120)
     assert (running.returncode, json.loads(told)["rejected"]) == (0, 0)
-    assert digest(undisturbed) == digest(disturbed)
+    assert digest(disturbed) == expected
