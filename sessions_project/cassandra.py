@@ -147,25 +147,25 @@ class WriteUnderWay:
             raise _unavailable(error) from error
 
 
-def execute_batch(statements: Sequence[Statement]) -> None:
+def execute_batch(statements: Sequence[Statement], *, seconds: float) -> None:
     """Write all statements in one logged batch, whole or not at all; returns once they are durable at LOCAL_QUORUM.
 
     When the log does not answer in time, the same rows are sent once more without it, and the first answer counts: the
     nodes that are there have the batch in their log by then, and replay it should the second way break half-way.
-    Raises StoreUnavailable.
+    Raises StoreUnavailable, after ``seconds`` at the latest.
     """
     if len(_connected().cluster.metadata.all_hosts()) == 1:
         # The log of a single node is its own; when it is slow, a second way only makes it slower.
-        send_batch(statements, logged=True).wait()
+        WriteUnderWay(_sent(statements, logged=True, timeout=seconds)).wait()
         return
     patience = LOG_SECONDS if _log.allows() else STALLED_LOG_SECONDS
     asked_at = time.monotonic()
     answers: SimpleQueue[_Answer] = SimpleQueue()
-    _send_answering(statements, answers, logged=True)
+    _send_answering(statements, answers, logged=True, seconds=seconds)
     try:
         answer = answers.get(timeout=patience)
     except Empty:
-        _send_answering(statements, answers, logged=False, after_seconds=patience)
+        _send_answering(statements, answers, logged=False, seconds=seconds - patience)
         answer = answers.get()
         if answer.error:
             answer = answers.get()
@@ -184,10 +184,10 @@ class _Answer(NamedTuple):
 
 
 def _send_answering(
-    statements: Sequence[Statement], answers: SimpleQueue[_Answer], *, logged: bool, after_seconds: float = 0.0
+    statements: Sequence[Statement], answers: SimpleQueue[_Answer], *, logged: bool, seconds: float
 ) -> None:
-    """Send a batch whose answer comes to the queue, CASSANDRA_TIMEOUT_SECONDS after the request began at the latest."""
-    future = _sent(statements, logged=logged, timeout=settings.CASSANDRA_TIMEOUT_SECONDS - after_seconds)
+    """Send a batch whose answer comes to the queue, after ``seconds`` at the latest."""
+    future = _sent(statements, logged=logged, timeout=seconds)
     future.add_callbacks(
         lambda _: answers.put(_Answer(logged, None)), lambda error: answers.put(_Answer(logged, error))
     )

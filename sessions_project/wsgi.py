@@ -1,9 +1,13 @@
 """The WSGI application. A server imports this module once in each worker, after any fork: here the worker connects."""
 
+import gc
 import logging
 import os
 
 from django.core.wsgi import get_wsgi_application
+
+# A request makes some hundreds that go without the collector; few of ours are in cycles.
+NEW_OBJECTS_PER_COLLECTION = 10_000
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sessions_project.settings")
 django_application = get_wsgi_application()
@@ -12,6 +16,10 @@ from django.conf import settings  # noqa: E402  # it must be set up first
 
 from sessions_project import cassandra  # noqa: E402
 from sessions_project.admission import Admission  # noqa: E402
+
+# What is there now stays: the collector need not look at it again, which takes milliseconds each time and 5 % in all.
+gc.freeze()
+gc.set_threshold(NEW_OBJECTS_PER_COLLECTION, *gc.get_threshold()[1:])
 
 application = Admission(django_application, working=settings.WEB_THREADS)
 

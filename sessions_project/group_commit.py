@@ -1,0 +1,81 @@
+"""Group commit: writes that would have to wait for each other go together, as one.
+
+While few writes are under way each goes at once and alone. Beyond that those who come gather until one of them has
+ended, and are then one write. So the busier the store is, the larger its batches, and the less a row costs both sides.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+
+from sessions_project.cassandra import Statement, StoreUnavailable
+
+
+class GroupCommit:
+    """Gives the statements of many threads to ``write``: ``at_a_time`` calls are under way, each of at most
+    ``most_statements`` unless one caller has more.
+
+    ``write(statements, seconds=...)`` stores all or none of them, or raises StoreUnavailable.
+    """
+
+    def __init__(self, write: Callable[..., None], *, at_a_time: int, most_statements: int) -> None:
+        self._write = write
+        self._most_statements = most_statements
+        self._gathering: _Group | None = None
+        self._lock = threading.Lock()
+        self._turns: SimpleQueue[None] = SimpleQueue()
+        for _ in range(at_a_time):
+            self._turns.put(None)
+
+    def write(self, statements: Sequence[Statement], *, seconds: float) -> None:
+        """Return once the statements are durable. Raises StoreUnavailable when they are not within ``seconds``.
+
+        Whoever begins a group waits for its turn, and writes for all who have joined until then.
+        """
+        until = time.monotonic() + seconds
+        with self._lock:
+            group = self._gathering
+            begins = group is None or len(group.statements) + len(statements) > self._most_statements
+            if group is None or begins:
+                group = self._gathering = _Group()
+            group.statements += statements
+        if begins:
+            self._write_group(group, until=until)
+        else:
+            group.ended.wait()
+        if not group.durable:
+            raise StoreUnavailable(group.reason)
+
+    def _write_group(self, group: "_Group", *, until: float) -> None:
+        try:
+            self._turns.get(timeout=until - time.monotonic())
+        except Empty:
+            self._close(group)
+            group.ended.set()
+            return
+        try:
+            self._close(group)
+            self._write(group.statements, seconds=until - time.monotonic())
+            group.durable = True
+        except StoreUnavailable as error:
+            group.reason = str(error)
+        finally:
+            self._turns.put(None)
+            group.ended.set()
+
+    def _close(self, group: "_Group") -> None:
+        """Nobody joins from now on."""
+        with self._lock:
+            if self._gathering is group:
+                self._gathering = None
+
+
+class _Group:
+    """Statements that become durable together, or not at all."""
+
+    def __init__(self) -> None:
+        self.statements: list[Statement] = []
+        self.ended = threading.Event()
+        self.durable = False
+        self.reason = "Writes take long."
