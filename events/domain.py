@@ -107,7 +107,7 @@ def parse_session_id(text: str) -> uuid.UUID:
 
 def format_timestamp(ts_ms: int) -> str:
     """ISO 8601 in UTC with milliseconds, such as ``2016-12-02T12:48:05.520Z``."""
-    return (_EPOCH + ts_ms * _MILLISECOND).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (_EPOCH_WITHOUT_ZONE + ts_ms * _MILLISECOND).isoformat(timespec="milliseconds") + "Z"
 
 
 def shard_of(session_id: uuid.UUID, shards: int) -> int:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal, NamedTuple
@@ -37,6 +37,8 @@ HOURS_PER_STATEMENT = 48
 # Which sessions are open, and which overlap, is found by reading all sessions of the player. A hundred a day for a year
 # are 36,525; DESIGN.md says what reading them costs.
 MOST_SESSIONS = 40_000
+# Of a player with so few, reading all of them is cheaper than the newest ends first and then their sessions.
+FEW_SESSIONS = 100
 # Of a report that is read to its end: 5,000 rows are 500 kB.
 STARTS_AT_A_TIME = 5_000
 # The smallest UUID in Cassandra's order.
@@ -236,11 +238,16 @@ def completed_sessions(
     Raises StoreUnavailable.
     """
     deadline = deadline or cassandra.deadline_from_now()
+    oldest_ms = _oldest_ms(now_ms)
     behind = after or Position(now_ms + settings.FUTURE_TOLERANCE_SECONDS * domain.SECOND_MS + 1, NO_SESSION)
+    few = _all_sessions(player_id, now_ms=now_ms, deadline=deadline, most=FEW_SESSIONS)
+    if few is not None:
+        completed = [session for session in few if session.ended_ms is not None and session.ended_ms > oldest_ms]
+        return _page(completed, order=lambda session: session.end_position, limit=limit, after=behind)
     page: list[Session] = []
     while len(page) <= limit:
         asked = limit + 1 - len(page)
-        query = (SELECT_COMPLETED, (player_id, _oldest_ms(now_ms), *behind, asked))
+        query = (SELECT_COMPLETED, (player_id, oldest_ms, *behind, asked))
         ends = [Position(*row) for row in cassandra.execute_many([query], deadline=deadline)[0]]
         page += _sessions_ending_at(ends, player_id=player_id, deadline=deadline)
         if len(ends) < asked:
@@ -263,38 +270,38 @@ def player_sessions(
     deadline = cassandra.deadline_from_now()
     if state == COMPLETED and not overlaps:
         return completed_sessions(player_id=player_id, now_ms=now_ms, limit=limit, after=after, deadline=deadline)
-    everything = _all_sessions(player_id, now_ms=now_ms, deadline=deadline)
+    everything = _all_sessions(player_id, now_ms=now_ms, deadline=deadline, most=MOST_SESSIONS)
     if state == COMPLETED:
         page, end = completed_sessions(player_id=player_id, now_ms=now_ms, limit=limit, after=after, deadline=deadline)
     elif everything is None:
         raise TooManySessions
     else:
         in_state = [session for session in everything if state == ALL or session.is_open]
-        page, end = _page_by_start(in_state, limit=limit, after=after)
+        page, end = _page(in_state, order=lambda session: session.start_position, limit=limit, after=after)
     if everything is None:
         return page, end
     shared = overlapping(_intervals(everything, now_ms=now_ms))
     return [session._replace(overlaps=session.session_id in shared) for session in page], end
 
 
-def _all_sessions(player_id: str, *, now_ms: int, deadline: float) -> list[Session] | None:
-    """Every session of the player that is younger than the retention; None: there are more than MOST_SESSIONS."""
-    rows = cassandra.execute_many([(SELECT_ALL_SESSIONS, (player_id, MOST_SESSIONS + 1))], deadline=deadline)[0]
-    if len(rows) > MOST_SESSIONS:
+def _all_sessions(player_id: str, *, now_ms: int, deadline: float, most: int) -> list[Session] | None:
+    """Every session of the player that is younger than the retention; None: there are more than ``most``."""
+    rows = cassandra.execute_many([(SELECT_ALL_SESSIONS, (player_id, most + 1))], deadline=deadline)[0]
+    if len(rows) > most:
         return None
     oldest_ms = _oldest_ms(now_ms)
     sessions = (Session(*row) for row in rows)
     return [session for session in sessions if max(session.started_ms or 0, session.ended_ms or 0) > oldest_ms]
 
 
-def _page_by_start(
-    sessions: Iterable[Session], *, limit: int, after: Position | None
+def _page(
+    sessions: Iterable[Session], *, order: Callable[[Session], Position], limit: int, after: Position | None
 ) -> tuple[list[Session], Position | None]:
     """The newest ``limit`` behind ``after``, and where the next page begins, if any."""
-    ordered = sorted(sessions, key=lambda session: session.start_position.order(), reverse=True)
+    ordered = sorted(sessions, key=lambda session: order(session).order(), reverse=True)
     if after is not None:
-        ordered = [session for session in ordered if session.start_position.order() < after.order()]
-    return ordered[:limit], ordered[limit - 1].start_position if len(ordered) > limit else None
+        ordered = [session for session in ordered if order(session).order() < after.order()]
+    return ordered[:limit], order(ordered[limit - 1]) if len(ordered) > limit else None
 
 
 def _intervals(sessions: Iterable[Session], *, now_ms: int) -> Iterator[Interval]:

@@ -12,17 +12,21 @@ from django.views.decorators.cache import cache_page
 from reports.spreadsheets import asks_for_csv
 from reports.views import EarlierReportsViewSet, PlayerSessionsViewSet, StartsViewSet
 from sessions_project.building import View, built_once
+from sessions_project.fresh_replies import MAY_BE_KEPT
 
 
-def cached(view: View) -> View:
-    """Keep the replies, and build one that is popular once."""
+def cached(view: View, *, cheap: bool = False) -> View:
+    """Keep the replies, and build one that is popular once; a cheap one once in each process."""
     page = cache_page(settings.REPORT_CACHE_SECONDS)
-    shared = built_once(view, cache_page=page)
+    shared = built_once(view, cache_page=page, costs_more_than_a_lock=not cheap)
 
     @wraps(view)
     def choose(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         # A file cannot be shared; whoever waited for another's would hold a thread for nothing.
-        return (page(view) if asks_for_csv(request) else shared)(request, *args, **kwargs)
+        if asks_for_csv(request):
+            return page(view)(request, *args, **kwargs)
+        request.META[MAY_BE_KEPT] = True
+        return shared(request, *args, **kwargs)
 
     return choose
 
@@ -41,7 +45,7 @@ urlpatterns = [
     ),
     path(
         "api/v1/reports/players/<str:player_id>/sessions/",
-        cached(PlayerSessionsViewSet.as_view({"get": "list"})),
+        cached(PlayerSessionsViewSet.as_view({"get": "list"}), cheap=True),
         name="player-sessions",
     ),
     path(
@@ -49,5 +53,9 @@ urlpatterns = [
         cached(EarlierReportsViewSet.as_view({"get": "by_country"})),
         name="by-country",
     ),
-    path("by-player/<str:player_id>", cached(EarlierReportsViewSet.as_view({"get": "by_player"})), name="by-player"),
+    path(
+        "by-player/<str:player_id>",
+        cached(EarlierReportsViewSet.as_view({"get": "by_player"}), cheap=True),
+        name="by-player",
+    ),
 ]

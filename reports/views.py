@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -192,12 +193,9 @@ class PlayerSessionsViewSet(ViewSet):
             )
         except selectors.TooManySessions:
             raise ValidationError({"state": [TOO_MANY_SESSIONS]}, code="too_many_sessions") from None
-        here = reverse("player-sessions", kwargs={"player_id": player_id}, request=request)
-        if asked["overlaps"]:
-            here = replace_query_param(here, "overlaps", "true")
         body = {
             "player_id": player_id,
-            "next": _next_url(replace_query_param(here, "state", asked["state"]), asked, end, report=report),
+            "next": end and _next_url(_player_url(request, player_id, asked), asked, end, report=report),
             "results": [{**_session(session), "overlaps": session.overlaps} for session in page],
         }
         return Response(body)
@@ -253,9 +251,14 @@ def _now_ms() -> int:
 
 def _validated(serializer: type[Shape], values: Mapping[str, Any], **context: Any) -> dict[str, Any]:
     # As a plain dict: in a QueryDict DRF takes an empty value, such as ?country=, for one that was left out.
-    asked = serializer(data=dict(values.items()), context=context)
-    asked.is_valid(raise_exception=True)
-    return dict(asked.validated_data)
+    asked = serializer(context=context) if context else _without_context(serializer)
+    return dict(asked.run_validation(dict(values.items())))
+
+
+@cache
+def _without_context(serializer: type[Shape]) -> Shape:
+    """One for all requests: DRF copies every field for each new serializer."""
+    return serializer()
 
 
 def _wants_csv(request: Request) -> bool:
@@ -298,6 +301,14 @@ def _country_url(request: Request, country: str, asked: Mapping[str, Any]) -> st
     for name, value in {"hours": asked["hours"], "as_of": format_timestamp(asked["as_of"])}.items():
         url = replace_query_param(url, name, value)
     return url
+
+
+def _player_url(request: Request, player_id: str, asked: Mapping[str, Any]) -> str:
+    """The report of the same sessions, from the first page on."""
+    url = reverse("player-sessions", kwargs={"player_id": player_id}, request=request)
+    if asked["overlaps"]:
+        url = replace_query_param(url, "overlaps", "true")
+    return replace_query_param(url, "state", asked["state"])
 
 
 def _next_url(url: str, asked: Mapping[str, Any], end: Position | None, *, report: str) -> str | None:

@@ -9,6 +9,7 @@ import pickle
 import threading
 import time
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from functools import wraps
 from hashlib import sha256
 from typing import Any
@@ -30,13 +31,16 @@ LOCK_SECONDS = 1
 POLL_SECONDS = 0.01
 
 
-def built_once(view: View, *, cache_page: Callable[[View], View]) -> View:
+def built_once(view: View, *, cache_page: Callable[[View], View], costs_more_than_a_lock: bool = True) -> View:
     """``view`` behind ``cache_page``; while it is not cached, one request builds it and the others get the same reply.
 
-    Replies must depend on nothing but the method, the address and the Accept header.
+    One in each process when it does not cost more than a lock. Replies must depend on nothing but the method, the
+    address and the Accept header.
     """
-    # Behind the lock the cache is asked again: another process may have filled it meanwhile.
-    return _shared_in_this_process(cache_page(_one_process_at_a_time(cache_page(_logged(view)))))
+    logged = _logged(view)
+    if costs_more_than_a_lock:
+        return _shared_in_this_process(_one_process_at_a_time(logged, cache_page=cache_page))
+    return _shared_in_this_process(cache_page(logged))
 
 
 class _Build:
@@ -84,29 +88,47 @@ def _shared_in_this_process(view: View) -> View:
     return shared
 
 
-def _one_process_at_a_time(view: View) -> View:
+def _one_process_at_a_time(view: View, *, cache_page: Callable[[View], View]) -> View:
+    """``view`` behind ``cache_page``, and where it is not cached, behind a lock that is held until it is."""
+    cached = cache_page(view)
+
     @wraps(view)
     def alone(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         lock = f"building.{sha256(repr(_name(request)).encode()).hexdigest()}"
-        taken = _take(lock)
+        hold = _Hold()
+
+        @wraps(view)
+        def build(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            hold.take(lock)
+            # Whoever has waited asks the cache again: another process may have filled it meanwhile.
+            return (cached if hold.has_waited else view)(request, *args, **kwargs)
+
         try:
-            return _rendered(view(request, *args, **kwargs))
+            return _rendered(cache_page(build)(request, *args, **kwargs))
         finally:
-            if taken:
+            if hold.is_ours:
                 caches["default"].delete(lock)
 
     return alone
 
 
-def _take(lock: str) -> bool:
-    """Wait until the lock is ours (True), or free, too old, or Redis away (False): then go on without it."""
-    redis = caches["default"]
-    give_up_at = time.monotonic() + LOCK_SECONDS
-    while not redis.add(lock, True, timeout=LOCK_SECONDS):
-        if redis.get(lock) is None or time.monotonic() > give_up_at:
-            return False
-        time.sleep(POLL_SECONDS)
-    return True
+@dataclass(slots=True)
+class _Hold:
+    """What became of an attempt to take a lock."""
+
+    is_ours: bool = False
+    has_waited: bool = False
+
+    def take(self, lock: str) -> None:
+        """Wait until the lock is ours, or free, too old, or Redis away: then go on without it."""
+        redis = caches["default"]
+        give_up_at = time.monotonic() + LOCK_SECONDS
+        while not redis.add(lock, True, timeout=LOCK_SECONDS):
+            self.has_waited = True
+            if redis.get(lock) is None or time.monotonic() > give_up_at:
+                return
+            time.sleep(POLL_SECONDS)
+        self.is_ours = True
 
 
 def _logged(view: View) -> View:

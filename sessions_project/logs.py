@@ -4,7 +4,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 
 from django.http import HttpRequest, HttpResponse
@@ -15,6 +15,12 @@ ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
 log = logging.getLogger(__name__)
+
+
+def chosen_request_id(environ: Mapping[str, str]) -> str:
+    """What the client or its proxy has sent, if it can be logged; otherwise a new one."""
+    sent = environ.get("HTTP_X_REQUEST_ID", "")
+    return sent if ACCEPTABLE.match(sent) else uuid.uuid4().hex
 
 
 class RequestIdFilter(logging.Filter):
@@ -32,8 +38,7 @@ class RequestLogMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        sent = request.META.get("HTTP_X_REQUEST_ID", "")
-        name = sent if ACCEPTABLE.match(sent) else uuid.uuid4().hex
+        name = chosen_request_id(request.META)
         token = request_id.set(name)
         began = time.perf_counter()
         try:

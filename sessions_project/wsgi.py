@@ -16,12 +16,15 @@ from django.conf import settings  # noqa: E402  # it must be set up first
 
 from sessions_project import cassandra  # noqa: E402
 from sessions_project.admission import Admission  # noqa: E402
+from sessions_project.fresh_replies import FreshReplies  # noqa: E402
 
 # What is there now stays: the collector need not look at it again, which takes milliseconds each time and 5 % in all.
 gc.freeze()
 gc.set_threshold(NEW_OBJECTS_PER_COLLECTION, *gc.get_threshold()[1:])
 
-application = Admission(django_application, working=settings.WEB_THREADS)
+application = FreshReplies(
+    Admission(django_application, working=settings.WEB_THREADS), lifetime_seconds=settings.REPORT_CACHE_SECONDS
+)
 
 try:
     cassandra.connect()

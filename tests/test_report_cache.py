@@ -1,4 +1,7 @@
-"""Reports are cached for 50 s in a real Redis; Redis gone, stalled, full of garbage: nobody notices."""
+"""Reports are cached for 50 s in a real Redis; Redis gone, stalled, full of garbage: nobody notices.
+
+What a process has sent it sends again by itself: a question that shall reach Redis is a new one, or that of another process.
+"""
 
 import json
 import os
@@ -21,15 +24,21 @@ SHORT = 0.5
 
 
 @pytest.fixture
-def web(own_redis: RedisServer, web_server: Callable[..., WebServer]) -> WebServer:
-    return web_server(
-        REDIS_URL=f"redis://127.0.0.1:{own_redis.address[1]}/0", REPORT_CACHE_SECONDS="50", WEB_WORKERS="1"
-    )
+def new_process(own_redis: RedisServer, web_server: Callable[..., WebServer]) -> Callable[[], WebServer]:
+    address = f"redis://127.0.0.1:{own_redis.address[1]}/0"
+    return lambda: web_server(REDIS_URL=address, REPORT_CACHE_SECONDS="50", WEB_WORKERS="1")
 
 
-def starts(web: WebServer, country: str, query: str = "hours=1") -> tuple[int, float, str | None]:
+@pytest.fixture
+def web(new_process: Callable[[], WebServer]) -> WebServer:
+    return new_process()
+
+
+def starts(web: WebServer, country: str, query: str = "hours=1", *, host: str = "") -> tuple[int, float, str | None]:
     began = time.monotonic()
-    with urllib.request.urlopen(f"{web.url}/api/v1/reports/starts/{country}/?{query}", timeout=5) as reply:
+    url = f"{web.url}/api/v1/reports/starts/{country}/?{query}"
+    question = urllib.request.Request(url, headers={"Host": host} if host else {})
+    with urllib.request.urlopen(question, timeout=5) as reply:
         number = json.load(reply)["starts"]
         return number, time.monotonic() - began, reply.headers["Cache-Control"]
 
@@ -58,7 +67,7 @@ def test_redis_gone_costs_nothing_but_the_cache(web, own_redis, country, now_ms)
     record_start(country, now_ms)
     own_redis.stop()
     for expected in (1, 2, 3):
-        number, seconds, _ = starts(web, country)
+        number, seconds, _ = starts(web, country, f"hours={expected}")
         assert number == expected
         assert seconds < SHORT
         record_start(country, now_ms)
@@ -70,7 +79,7 @@ def test_redis_that_comes_back_is_used_again(web, own_redis, country, now_ms):
     own_redis.start()
     own_redis.wait_until_ready(seconds=READY_SECONDS)
     time.sleep(2.1)
-    starts(web, country)
+    starts(web, country, "hours=2")
     assert redis.Redis(port=own_redis.address[1]).dbsize() > 0
 
 
@@ -78,7 +87,7 @@ def test_redis_paused_costs_a_blink_and_then_nothing(web, own_redis, country, no
     record_start(country, now_ms)
     os.kill(own_redis.process().pid, signal.SIGSTOP)
     try:
-        took = [starts(web, country) for _ in range(5)]
+        took = [starts(web, country, f"hours={hours}") for hours in range(1, 6)]
     finally:
         os.kill(own_redis.process().pid, signal.SIGCONT)
     assert {number for number, _, _ in took} == {1}
@@ -86,13 +95,21 @@ def test_redis_paused_costs_a_blink_and_then_nothing(web, own_redis, country, no
     assert max(seconds for _, seconds, _ in took[1:]) < 0.1
 
 
-def test_garbage_in_redis_is_a_miss(web, own_redis, country, now_ms):
+def test_what_one_process_has_built_the_others_find(web, new_process, country, now_ms):
+    record_start(country, now_ms)
+    host = web.url.removeprefix("http://")
+    assert starts(web, country)[0] == 1
+    record_start(country, now_ms)
+    assert starts(new_process(), country, host=host)[0] == 1
+
+
+def test_garbage_in_redis_is_a_miss(web, new_process, own_redis, country, now_ms):
     record_start(country, now_ms)
     starts(web, country)
     client = redis.Redis(port=own_redis.address[1])
     for key in client.scan_iter():
         client.set(key, b"\x80garbage" if client.strlen(key) % 2 else pickle.dumps({"not": "a response"}))
-    assert starts(web, country)[0] == 1
+    assert starts(new_process(), country, host=web.url.removeprefix("http://"))[0] == 1
 
 
 def test_a_wrong_password_is_a_cache_that_is_not_there(web, own_redis, country, now_ms):

@@ -1,0 +1,109 @@
+"""A report that this process has sent is sent again while it is fresh: without the framework and without Redis.
+
+What may be kept is decided in reports/urls.py, which marks the requests; for how long, by the Expires of cache_page. So
+no report gets older than in Redis.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.http import parse_http_date
+
+from sessions_project.logs import HEADER as REQUEST_ID
+from sessions_project.logs import chosen_request_id
+
+Application = Callable[..., Iterable[bytes]]
+Headers = list[tuple[str, str]]
+
+# In the environment of a request: its reply may be kept.
+MAY_BE_KEPT = "player_sessions.may_be_kept"
+# Some 2,000 reports of 12 kB.
+MOST_BYTES = 24_000_000
+# A larger one would drive out too many others.
+LARGEST_BYTES = MOST_BYTES // 24
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """``expires_at`` is in seconds of ``time.time()``, ``lifetime`` is what it was at the beginning."""
+
+    status: str
+    headers: Headers
+    body: bytes
+    expires_at: float
+    lifetime: float
+
+    def age(self) -> tuple[str, str]:
+        return "Age", str(max(0, int(self.lifetime - (self.expires_at - time.time()))))
+
+
+class FreshReplies:
+    """A WSGI application: the replies of ``application``, again and again while they are fresh.
+
+    They are told apart by what the reports depend on: method, address, and the Accept header.
+    """
+
+    def __init__(self, application: Application, *, lifetime_seconds: float) -> None:
+        self._application = application
+        self._lifetime = lifetime_seconds
+        self._replies: dict[Hashable, _Reply] = {}
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        name = _name(environ)
+        reply = self._replies.get(name)
+        if reply is None or reply.expires_at <= time.time():
+            return self._new_reply(environ, start_response, name)
+        start_response(reply.status, [*reply.headers, reply.age(), (REQUEST_ID, chosen_request_id(environ))])
+        return [reply.body]
+
+    def _new_reply(
+        self, environ: dict[str, Any], start_response: Callable[..., Any], name: Hashable
+    ) -> Iterable[bytes]:
+        head: list[tuple[str, Headers]] = []
+
+        def begin(status: str, headers: Headers, *error: Any) -> Any:
+            head.append((status, headers))
+            return start_response(status, headers, *error)
+
+        response = self._application(environ, begin)
+        if MAY_BE_KEPT not in environ:
+            return response
+        body = b"".join(response)
+        response.close()  # type: ignore[attr-defined]  # Django's
+        self._keep(name, *head[-1], body)
+        return [body]
+
+    def _keep(self, name: Hashable, status: str, headers: Headers, body: bytes) -> None:
+        told = dict(headers)
+        if "Expires" not in told or len(body) > LARGEST_BYTES:
+            return
+        lasting = [header for header in headers if header[0] != REQUEST_ID]
+        reply = _Reply(status, lasting, body, parse_http_date(told["Expires"]), self._lifetime)
+        with self._lock:
+            self._forget(name)
+            # The oldest is the first: all live equally long.
+            while self._bytes + len(body) > MOST_BYTES:
+                self._forget(next(iter(self._replies)))
+            self._replies[name] = reply
+            self._bytes += len(body)
+
+    def _forget(self, name: Hashable) -> None:
+        reply = self._replies.pop(name, None)
+        if reply is not None:
+            self._bytes -= len(reply.body)
+
+
+def _name(environ: dict[str, Any]) -> Hashable:
+    return (
+        environ["REQUEST_METHOD"],
+        environ["wsgi.url_scheme"],
+        environ.get("HTTP_HOST"),
+        environ["PATH_INFO"],
+        environ["QUERY_STRING"],
+        environ.get("HTTP_ACCEPT"),
+    )

@@ -1,0 +1,103 @@
+"""What a process has sent it sends again while it is fresh; nothing else, nothing longer, nothing without bound."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from django.utils.http import http_date
+
+from sessions_project import fresh_replies
+from sessions_project.fresh_replies import MAY_BE_KEPT, FreshReplies
+
+LIFETIME = 50
+
+
+class Reply(list[bytes]):
+    """Of an application; Django's can be closed."""
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def asked() -> list[str]:
+    """The paths that reached the application."""
+    return []
+
+
+@pytest.fixture
+def replies(asked: list[str]) -> FreshReplies:
+    """Before an application that tells how often it was asked, and marks what it is told to by the path."""
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        asked.append(environ["PATH_INFO"])
+        seconds = 1 if "brief" in environ["PATH_INFO"] else LIFETIME
+        headers = [("X-Request-ID", "of-the-first")]
+        if "error" not in environ["PATH_INFO"]:
+            headers.append(("Expires", http_date(time.time() + seconds)))
+        if "unmarked" not in environ["PATH_INFO"]:
+            environ[MAY_BE_KEPT] = True
+        start_response("200 OK", headers)
+        return Reply([b"%d" % len(asked), b"x" * 100])
+
+    return FreshReplies(application, lifetime_seconds=LIFETIME)
+
+
+def ask(replies: FreshReplies, path: str, **environ: str) -> tuple[bytes, dict[str, str]]:
+    common = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": "http", "HTTP_HOST": "here", "QUERY_STRING": ""}
+    told: dict[str, str] = {}
+    body = replies({**common, "PATH_INFO": path, **environ}, lambda status, headers: told.update(headers))
+    return b"".join(body).rstrip(b"x"), told
+
+
+def test_it_works(replies: FreshReplies) -> None:
+    assert ask(replies, "/report")[0] == b"1"
+    body, headers = ask(replies, "/report", HTTP_X_REQUEST_ID="mine")
+    assert (body, headers["X-Request-ID"]) == (b"1", "mine")
+    assert 0 <= int(headers["Age"]) <= 2
+    assert ask(replies, "/report")[1]["X-Request-ID"] not in ("of-the-first", "mine")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"QUERY_STRING": "hours=1"},
+        {"HTTP_ACCEPT": "text/csv"},
+        {"HTTP_HOST": "there"},
+        {"wsgi.url_scheme": "https"},
+        {"REQUEST_METHOD": "HEAD"},
+    ],
+)
+def test_another_question_has_another_reply(replies: FreshReplies, other: dict[str, str]) -> None:
+    assert ask(replies, "/report")[0] == b"1"
+    assert ask(replies, "/report", **other)[0] == b"2"
+
+
+@pytest.mark.parametrize("path", ["/unmarked", "/error"])
+def test_what_is_not_to_be_kept_is_asked_for_again(replies: FreshReplies, path: str) -> None:
+    assert [ask(replies, path)[0] for _ in range(2)] == [b"1", b"2"]
+
+
+def test_it_ends_when_it_expires(replies: FreshReplies) -> None:
+    began = time.monotonic()
+    while ask(replies, "/brief")[0] == b"1":
+        assert time.monotonic() - began < 1.5
+        time.sleep(0.01)
+
+
+def test_the_oldest_make_room(replies: FreshReplies, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fresh_replies, "MOST_BYTES", 1_000)
+    for number in range(20):
+        ask(replies, f"/{number}")
+    asked.clear()
+    for number in reversed(range(20)):
+        ask(replies, f"/{number}")
+    assert 8 <= 20 - len(asked) <= 10
+    assert "/19" not in asked
+    assert sum(len(reply.body) for reply in replies._replies.values()) == replies._bytes <= 1_000
+
+
+def test_a_large_one_drives_out_no_others(replies: FreshReplies, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fresh_replies, "LARGEST_BYTES", 50)
+    assert [ask(replies, "/report")[0] for _ in range(2)] == [b"1", b"2"]
