@@ -1,4 +1,4 @@
-"""``python -m benchmarks [ingest|cached|player|overload|load]``: measure, print, with --record write to RESULTS.md."""
+"""``python -m benchmarks [QUESTION ...]``: measure, print, with --record write to RESULTS.md."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -7,11 +7,11 @@ from benchmarks import ingest, reads
 from benchmarks.load import measure_load
 from benchmarks.measure import Durations, Row
 from benchmarks.overload import measure_overload
-from benchmarks.results import LOAD, Run, goals, medians, record, record_load, record_overload
+from benchmarks.results import LOAD, LOAD_IMPORTING, Run, goals, medians, record, record_load, record_overload
 from benchmarks.wrk import require_wrk
 
 OVERLOAD = "overload"
-QUESTIONS = ("ingest", *reads.QUESTIONS, OVERLOAD, LOAD)
+QUESTIONS = ("ingest", *reads.QUESTIONS, OVERLOAD, LOAD, LOAD_IMPORTING)
 OVERLOAD_CLIENTS, OVERLOAD_SECONDS = 200, 60
 # What `make load` does when it is not told otherwise.
 LOAD_USERS, LOAD_SECONDS = 20, 60
@@ -25,8 +25,8 @@ def main() -> None:
     require_wrk()
     for question in arguments.questions or QUESTIONS:
         print(f"\n{question}:", flush=True)
-        if question == LOAD:
-            load(recorded=arguments.record)
+        if question in (LOAD, LOAD_IMPORTING):
+            load(importing=question == LOAD_IMPORTING, recorded=arguments.record)
         elif question == OVERLOAD:
             overloaded(recorded=arguments.record)
         else:
@@ -43,11 +43,11 @@ def overloaded(*, recorded: bool) -> None:
         record_overload(lines, seconds=OVERLOAD_SECONDS)
 
 
-def load(*, recorded: bool) -> None:
-    """The load test of the mission's mix, on the demo's store."""
-    lines, kept = measure_load(users=LOAD_USERS, seconds=LOAD_SECONDS)
+def load(*, importing: bool, recorded: bool) -> None:
+    """The load test of the mission's mix, on the demo's store, with an import under way or without."""
+    lines, kept = measure_load(users=LOAD_USERS, seconds=LOAD_SECONDS, importing=importing)
     if recorded:
-        record_load(lines, users=LOAD_USERS, seconds=LOAD_SECONDS)
+        record_load(lines, users=LOAD_USERS, seconds=LOAD_SECONDS, importing=importing)
     if not kept:
         raise SystemExit(1)
 

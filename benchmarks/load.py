@@ -1,10 +1,14 @@
-"""The mix of ``make load`` on a store of the demo's size, kept in RESULTS.md with the percentiles of each address."""
+"""The mix of ``make load`` on a store of the demo's size, kept in RESULTS.md with the percentiles of each address.
+
+On its own, and while a dump is being imported into the same store at full speed.
+"""
 
 import csv
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,11 +17,16 @@ from benchmarks.store import opened_store
 from events.management.commands.demo import DAYS, EVENTS
 
 KEYSPACE = "bench_load"
+# More than can be imported during the load.
+IMPORTED = 4_000_000
 COLUMNS = ("Request Count", "50%", "90%", "99%")
 
 
-def measure_load(*, users: int, seconds: int) -> tuple[list[list[str]], bool]:
-    """For each address: its name, requests, p50, p90 and p99 in ms; and whether the promise is kept."""
+def measure_load(*, users: int, seconds: int, importing: bool = False) -> tuple[list[list[str]], bool]:
+    """For each address: its name, requests, p50, p90 and p99 in ms; and whether the promise is kept.
+
+    Raises RuntimeError when the import has ended before the load.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         store = stack.enter_context(opened_store())
@@ -25,7 +34,8 @@ def measure_load(*, users: int, seconds: int) -> tuple[list[list[str]], bool]:
         store.create(KEYSPACE)
         import_demo(folder)
         service = stack.enter_context(started(OURS_SHIPPED, keyspace=KEYSPACE))
-        kept = run_locust(service.url, folder, users=users, seconds=seconds)
+        with import_under_way(folder) if importing else nullcontext():
+            kept = run_locust(service.url, folder, users=users, seconds=seconds)
         with open(folder / "load_stats.csv", newline="") as rows:
             lines = [[row["Name"], *(row[column] for column in COLUMNS)] for row in csv.DictReader(rows)]
         return [line for line in lines if line[0] != "Aggregated"], kept
@@ -40,6 +50,23 @@ def import_demo(folder: Path) -> None:
         ["import_sessions", "demo.jsonl", "--json"],
     ):
         subprocess.run([*manage, *command], cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
+@contextmanager
+def import_under_way(folder: Path) -> Iterator[None]:
+    """An import that began before, and must go on until the end."""
+    manage = [sys.executable, str(PROJECT / "manage.py")]
+    environment = environment_with(CASSANDRA_KEYSPACE=KEYSPACE)
+    generate = [*manage, "generate_sessions", "--events", str(IMPORTED), "--days", str(DAYS), "--output", "more.jsonl"]
+    subprocess.run(generate, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+    command = [*manage, "import_sessions", "more.jsonl", "--json"]
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL) as process:
+        try:
+            yield
+            if process.poll() is not None:
+                raise RuntimeError("The import ended too early; raise IMPORTED.")
+        finally:
+            process.terminate()
 
 
 def run_locust(url: str, folder: Path, *, users: int, seconds: int) -> bool:

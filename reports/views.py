@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import cache
 from itertools import chain
 from typing import Any
+from urllib.parse import urlencode
 
 from drf_spectacular.helpers import forced_singular_serializer
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -12,7 +13,6 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
-from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
@@ -136,7 +136,7 @@ class StartsViewSet(ViewSet):
             "country": country,
             **_window(asked),
             "starts": starts,
-            "next": _next_url(_country_url(request, country, asked), asked, end, report=STARTS),
+            "next": end and _country_url(request, country, asked, **_behind(end, limit=asked["limit"], report=STARTS)),
             "results": [_start(start) for start in page],
         }
         return Response(body)
@@ -195,7 +195,7 @@ class PlayerSessionsViewSet(ViewSet):
             raise ValidationError({"state": [TOO_MANY_SESSIONS]}, code="too_many_sessions") from None
         body = {
             "player_id": player_id,
-            "next": end and _next_url(_player_url(request, player_id, asked), asked, end, report=report),
+            "next": end and _player_url(request, player_id, asked, **_behind(end, limit=asked["limit"], report=report)),
             "results": [{**_session(session), "overlaps": session.overlaps} for session in page],
         }
         return Response(body)
@@ -228,7 +228,7 @@ class EarlierReportsViewSet(ViewSet):
         asked = _validated(WindowQuerySerializer, {"hours": hours}, now_ms=now_ms)
         window = selectors.report_window(hours=asked["hours"], as_of_ms=now_ms, now_ms=now_ms)
         _, page, end = selectors.starts_of_country(country=country, window=window, now_ms=now_ms, limit=EARLIER_LIMIT)
-        rest = _next_url(_country_url(request, country, asked), {"limit": EARLIER_LIMIT}, end, report=STARTS)
+        rest = end and _country_url(request, country, asked, **_behind(end, limit=EARLIER_LIMIT, report=STARTS))
         starts = [{"event": "start", "country": country, **_start(start)} for start in page]
         return Response(starts, headers={"Link": f'<{rest}>; rel="next"'} if rest else None)
 
@@ -295,25 +295,22 @@ def _session(session: Session) -> dict[str, Any]:
     }
 
 
-def _country_url(request: Request, country: str, asked: Mapping[str, Any]) -> str:
+def _country_url(request: Request, country: str, asked: Mapping[str, Any], **more: Any) -> str:
     """The country's own report over the same window."""
-    url = reverse("starts-of-country", kwargs={"country": country}, request=request)
-    for name, value in {"hours": asked["hours"], "as_of": format_timestamp(asked["as_of"])}.items():
-        url = replace_query_param(url, name, value)
-    return url
+    query = {"hours": asked["hours"], "as_of": format_timestamp(asked["as_of"]), **more}
+    return _url(request, "starts-of-country", query, country=country)
 
 
-def _player_url(request: Request, player_id: str, asked: Mapping[str, Any]) -> str:
-    """The report of the same sessions, from the first page on."""
-    url = reverse("player-sessions", kwargs={"player_id": player_id}, request=request)
-    if asked["overlaps"]:
-        url = replace_query_param(url, "overlaps", "true")
-    return replace_query_param(url, "state", asked["state"])
+def _player_url(request: Request, player_id: str, asked: Mapping[str, Any], **more: Any) -> str:
+    """The report of the same sessions of the player."""
+    overlaps = {"overlaps": "true"} if asked["overlaps"] else {}
+    return _url(request, "player-sessions", {"state": asked["state"], **overlaps, **more}, player_id=player_id)
 
 
-def _next_url(url: str, asked: Mapping[str, Any], end: Position | None, *, report: str) -> str | None:
-    if end is None:
-        return None
-    return replace_query_param(
-        replace_query_param(url, "limit", asked["limit"]), "cursor", encode_cursor(end, report=report)
-    )
+def _url(request: Request, name: str, query: Mapping[str, Any], **kwargs: str) -> str:
+    return f"{reverse(name, kwargs=kwargs, request=request)}?{urlencode(sorted(query.items()))}"
+
+
+def _behind(end: Position, *, limit: int, report: str) -> dict[str, Any]:
+    """What asks for the page behind ``end``."""
+    return {"limit": limit, "cursor": encode_cursor(end, report=report)}

@@ -1,6 +1,6 @@
 """Reports are cached for 50 s in a real Redis; Redis gone, stalled, full of garbage: nobody notices.
 
-What a process has sent it sends again by itself: a question that shall reach Redis is a new one, or that of another process.
+What a process has sent it sends again by itself: a question that shall reach Redis is a new one, or another process's.
 """
 
 import json

@@ -1,0 +1,103 @@
+"""Two imports and live events at the same time, into hours that are being counted: the counts are exact."""
+
+import json
+import random
+import subprocess
+import sys
+import time
+import uuid
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from conftest import PROJECT
+from events.counts import MARGIN_MS
+from events.domain import HOUR_MS, Event, format_timestamp, hour_of
+from events.services import record_events
+from reports.selectors import report_window, starts_by_country, starts_by_hour, starts_of_country
+
+HOURS = 50
+STARTS_OF_EACH = 10_000
+
+
+class Game:
+    """The starts of one country, dealt to three writers."""
+
+    def __init__(self, country: str, now_ms: int) -> None:
+        self.country, self.now_ms = country, now_ms
+        self.expected: Counter[int] = Counter()
+
+    def new_moments(self, number: int) -> list[int]:
+        """Of starts in every hour of the window; they are expected to be counted in the end."""
+        moments = [self.now_ms - random.randrange((HOURS - 1) * HOUR_MS) for _ in range(number)]
+        self.expected.update(map(hour_of, moments))
+        return moments
+
+    def counted(self, now_ms: int) -> Counter[int]:
+        window = report_window(hours=HOURS, as_of_ms=self.now_ms, now_ms=now_ms)
+        return +Counter(dict(starts_by_hour(window=window, now_ms=now_ms, country=self.country)))
+
+
+def start_import(game: Game, folder: Path, name: str) -> subprocess.Popen:
+    moments = game.new_moments(STARTS_OF_EACH)
+    lines = [
+        {"event": "start", "country": game.country, "player_id": f"{name}-{number % 100}", "ts": format_timestamp(ts)}
+        for number, ts in enumerate(moments)
+    ]
+    (folder / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    command = [sys.executable, str(PROJECT / "manage.py"), "import_sessions", name, "--json"]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE)
+
+
+def record_live(game: Game, moments: list[int], imports: list[subprocess.Popen]) -> bool:
+    """Record ten at a time; whether an import was still under way when half of them were recorded."""
+    overlapped = False
+    for first in range(0, len(moments), 10):
+        some = moments[first : first + 10]
+        events = [Event("start", "live", uuid.uuid4(), ts, game.country) for ts in some]
+        record_events(events, now_ms=time.time_ns() // 1_000_000)
+        if first == len(moments) // 20 * 10:
+            overlapped = any(one.poll() is None for one in imports)
+    return overlapped
+
+
+def test_it_works(country: str, now_ms: int, tmp_path: Path) -> None:
+    game = Game(country, now_ms)
+    # Every hour has been counted, and its count is kept, before the imports begin.
+    early_ms = now_ms - 2 * MARGIN_MS
+    first = [Event("start", "early", uuid.uuid4(), ts, country) for ts in game.new_moments(200)]
+    for number in range(0, len(first), 10):
+        record_events(first[number : number + 10], now_ms=early_ms)
+    assert game.counted(now_ms + MARGIN_MS) == game.expected
+    known = game.expected.copy()
+    live = game.new_moments(2_000)
+    imports = [start_import(game, tmp_path, name) for name in ("one", "two")]
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(record_live, game, live, imports)
+        while not writer.done() or any(one.poll() is None for one in imports):
+            shown = game.counted(time.time_ns() // 1_000_000)
+            assert known <= shown <= game.expected
+            known = shown
+    assert writer.result(), "the imports ended too early to meet the live events"
+    for one in imports:
+        assert json.loads(one.communicate()[0])["stored"] == STARTS_OF_EACH
+    for now in (time.time_ns() // 1_000_000, time.time_ns() // 1_000_000 + 2 * MARGIN_MS):
+        for _ in range(2):  # the second time from kept counts
+            assert game.counted(now) == game.expected
+        window = report_window(hours=HOURS, as_of_ms=now_ms, now_ms=now)
+        [of_all] = [one for one in starts_by_country(window=window, now_ms=now, newest=0) if one.country == country]
+        assert of_all.starts == game.expected.total()
+    rows = recounted(country, now_ms)
+    assert rows == game.expected
+
+
+def recounted(country: str, now_ms: int) -> Counter[int]:
+    """Every row, read page by page."""
+    window = report_window(hours=HOURS, as_of_ms=now_ms, now_ms=now_ms)
+    rows: Counter[int] = Counter()
+    after = None
+    while True:
+        _, page, after = starts_of_country(country=country, window=window, now_ms=now_ms, limit=1_000, after=after)
+        rows.update(hour_of(start.ts_ms) for start in page)
+        if after is None:
+            return rows
