@@ -27,7 +27,7 @@ from urllib.parse import urlencode
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
-from events.domain import DAY_MS, day_of, format_timestamp  # noqa: E402  # the path must be there first
+from events.domain import DAY_MS, HOUR_MS, day_of, format_timestamp  # noqa: E402  # the path must be there first
 from events.generating import COUNTRIES  # noqa: E402
 
 RESULTS = PROJECT / "benchmarks" / "RESULTS.md"
@@ -194,6 +194,7 @@ def measure(service: Service, *, requests: int, size: int) -> Iterator[tuple[tup
         "player": questions.player,
     }
     yield ("first count", 24), [*percentiles([first_count(service, questions, size) for _ in range(FIRST_COUNTS)]), 0]
+    count_every_hour(service, questions)
     for kind, ask in kinds.items():
         for hours in WINDOWS if kind != "player" else (0,):
             for _ in range(WARM_UP):
@@ -204,6 +205,14 @@ def measure(service: Service, *, requests: int, size: int) -> Iterator[tuple[tup
                 service.get(key)
             cached = [service.get(questions.chance.choice(keys))[0] for _ in range(requests)]
             yield (kind, hours), [*percentiles(uncached), percentiles(cached)[1]]
+
+
+def count_every_hour(service: Service, questions: Questions) -> None:
+    """Ask once for each hour that a window can begin or end in, as the first who ask do in a day."""
+    for hours in WINDOWS:
+        for age_ms in range(0, LAST_DAY_MS + HOUR_MS, HOUR_MS):
+            as_of = format_timestamp(questions.newest_ms - age_ms)
+            service.get(f"{STARTS}timeline/?{urlencode({'hours': hours, 'as_of': as_of})}")
 
 
 def first_count(service: Service, questions: Questions, size: int) -> float:

@@ -1,39 +1,28 @@
 """Exact numbers of starts for each country and hour, without counters: what is over is counted once and kept.
 
-Every write into an hour that is over leaves its writer's name and a rising version in the ``touched`` map of the hour
-and of its day, in the same batch. A count remembers the map as it stood before counting, and is believed as long as the
-map is the same: any later write changes it, whatever the clocks say. What clocks decide is only when a count may be
-kept: MARGIN_MS after the hour's end and after the last touch, when no write that it could have missed is under way.
-
-A day that is over keeps all its hours in one static text, so a window of months reads a few rows.
+When a count may be kept and is believed, keeping.py decides; hours that a window cuts are left to minutes.py. A day
+that is over keeps all its hours in one static text, so a window of months reads a few rows.
 """
 
-import hashlib
 import json
-import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from django.conf import settings
 
 from events import domain
 from events.domain import DAY_MS, HOUR_MS, Window
+from events.keeping import Keeping, Touched, fingerprint, store, ttl_seconds
+from events.minutes import COUNT_STARTS, PARTITIONS_PER_STATEMENT, count_cut_hours
 from sessions_project import cassandra
-from sessions_project.cassandra import Statement, StoreUnavailable
+from sessions_project.cassandra import Statement
 
-log = logging.getLogger(__name__)
-
-# 60 s between the fastest and the slowest clock, and 30 s for writes that are under way.
-MARGIN_MS = 90 * domain.SECOND_MS
 HOURS_PER_DAY = 24
 # Days read by one statement: a month of settled days takes one.
 DAYS_PER_STATEMENT = 32
-# Partitions of one counting statement: measured ten times faster than one statement each, flat from 72 on.
-PARTITIONS_PER_STATEMENT = 72
 # Counts are stored after this many statements, so that a request that runs out of time leaves less for the next.
 STATEMENTS_PER_ROUND = 32
-ROWS_PER_BATCH = 100
 
 SELECT_DAYS = """
     SELECT DISTINCT toUnixTimestamp(day), day_touched, day_counted, day_starts
@@ -44,19 +33,12 @@ SELECT_HOURS = """
 SELECT_HOURS_OF_COUNTRY = """
     SELECT toUnixTimestamp(hour), country, shards, touched, counted, starts
     FROM {keyspace}.country_hour WHERE day = ? AND hour IN ? AND country = ?"""
-COUNT_STARTS = """
-    SELECT country, toUnixTimestamp(hour), COUNT(*) FROM {keyspace}.session_by_country
-    WHERE country IN ? AND hour IN ? AND shard IN ? AND ts > ? AND ts <= ?
-    GROUP BY country, hour, shard"""
 UPDATE_HOUR = """
     UPDATE {keyspace}.country_hour USING TIMESTAMP ? AND TTL ? SET starts = ?, counted = ?
     WHERE day = ? AND hour = ? AND country = ?"""
 UPDATE_DAY = """
     UPDATE {keyspace}.country_hour USING TIMESTAMP ? AND TTL ? SET day_starts = ?, day_counted = ?
     WHERE day = ?"""
-
-# The version of each writer's last touch.
-Touched = Mapping[str, int] | None
 
 
 @dataclass(slots=True)
@@ -93,7 +75,7 @@ class StartCounts:
 
 @dataclass(frozen=True, slots=True)
 class _Uncounted:
-    """An hour to count. ``counted`` names the touches that the count will have seen; None: it is not to be kept."""
+    """A whole hour to count. ``counted`` names the touches that the count will have seen; None: it is not kept."""
 
     country: str
     hour_ms: int
@@ -120,12 +102,14 @@ def count_starts(
     """
     counts = StartCounts(window.hours())
     oldest_ms = now_ms - settings.RETENTION_SECONDS * domain.SECOND_MS
-    keeping = _Keeping(now_ms, oldest_ms, own_writers)
+    keeping = Keeping(now_ms, oldest_ms, own_writers)
     uncounted: list[_Uncounted] = []
+    cut_hours: dict[int, dict[str, int]] = defaultdict(dict)
     unsettled: list[_Day] = []
     for day in _days(counts.hours, deadline=deadline):
-        if day.starts and day.counted == _fingerprint(day.touched) and day.day_ms > oldest_ms:
-            uncounted += _take_settled(day, counts, window=window, country=country)
+        if day.starts and day.counted == fingerprint(day.touched) and day.day_ms > oldest_ms:
+            for hour, its_country, shards in _take_settled(day, counts, window=window, country=country):
+                cut_hours[hour][its_country] = shards
         else:
             unsettled.append(day)
     queries = [_hours_query(day.day_ms, counts.hours, country) for day in unsettled]
@@ -133,15 +117,19 @@ def count_starts(
         for hour, its_country, shards, touched, counted, starts in rows:
             if shards is None:
                 continue
-            fingerprint = _fingerprint(touched)
+            seen = fingerprint(touched)
             if not window.covers_hour(hour) or hour <= oldest_ms:
-                uncounted.append(_Uncounted(its_country, hour, shards, None))
-            elif counted == fingerprint and starts is not None:
+                cut_hours[hour][its_country] = shards
+            elif counted == seen and starts is not None:
                 counts.add(its_country, hour, [starts], shards)
             else:
-                kept = fingerprint if keeping.allows(hour + HOUR_MS, touched) else None
+                kept = seen if keeping.allows(hour + HOUR_MS, touched) else None
                 uncounted.append(_Uncounted(its_country, hour, shards, kept))
     _count(uncounted, counts, window=window, now_ms=now_ms, deadline=deadline)
+    of_cut_hours = count_cut_hours(cut_hours, window=window, keeping=keeping, deadline=deadline)
+    for hour, shards_of in cut_hours.items():
+        for its_country, shards in shards_of.items():
+            counts.add(its_country, hour, [of_cut_hours[its_country, hour]], shards)
     if country is None:
         _store_days(
             [day for day in unsettled if keeping.allows(day.day_ms + DAY_MS, day.touched)], counts, window, keeping
@@ -160,27 +148,6 @@ def settle_days(days: Iterable[int], *, now_ms: int, own_writers: Collection[str
         count_starts(window=window, now_ms=now_ms, deadline=deadline, own_writers=own_writers)
 
 
-@dataclass(frozen=True, slots=True)
-class _Keeping:
-    """Decides whether a count may be stored."""
-
-    now_ms: int
-    oldest_ms: int
-    own_writers: Collection[str]
-
-    def allows(self, over_at_ms: int, touched: Touched) -> bool:
-        """Whether no write that a count begun now would miss can be under way."""
-        touches = (version for writer, version in (touched or {}).items() if writer not in self.own_writers)
-        return self.now_ms > max(over_at_ms, max(touches, default=0)) + MARGIN_MS
-
-
-def _fingerprint(touched: Touched) -> str:
-    """The same for equal maps only."""
-    if not touched:
-        return "untouched"
-    return hashlib.sha256(json.dumps(sorted(touched.items())).encode()).hexdigest()[:32]
-
-
 def _days(hours: range, *, deadline: float) -> Iterator[_Day]:
     """Every day of the window that has a partition, oldest first."""
     days = range(domain.day_of(hours[0]), hours[-1] + 1, DAY_MS)
@@ -192,15 +159,17 @@ def _days(hours: range, *, deadline: float) -> Iterator[_Day]:
             yield _Day(*row)
 
 
-def _take_settled(day: _Day, counts: StartCounts, *, window: Window, country: str | None) -> Iterator[_Uncounted]:
-    """Note the hours of a day whose counts are kept; what the window's edges cut is left to be counted."""
+def _take_settled(
+    day: _Day, counts: StartCounts, *, window: Window, country: str | None
+) -> Iterator[tuple[int, str, int]]:
+    """Note the hours of a day whose counts are kept; gives those that the window cuts, with country and shards."""
     hours = range(day.day_ms, day.day_ms + DAY_MS, HOUR_MS)
     for its_country, (shards, *starts) in json.loads(day.starts or "{}").items():
         if country is None or country == its_country:
             counts.add(its_country, day.day_ms, starts, shards)
             for edge in {domain.hour_of(window.from_ms), domain.hour_of(window.to_ms)}:
                 if edge in hours and starts[(edge - day.day_ms) // HOUR_MS] and not window.covers_hour(edge):
-                    yield _Uncounted(its_country, edge, shards, None)
+                    yield edge, its_country, shards
 
 
 def _hours_query(day_ms: int, hours: range, country: str | None) -> Statement:
@@ -224,11 +193,11 @@ def _count(
         members = [member for group in some for member in group]
         for member in members:
             counts.add(member.country, member.hour_ms, [starts[member.country, member.hour_ms]], member.shards)
-        _store(
+        store(
             (UPDATE_HOUR, (now_ms * 1000, ttl, starts[member.country, hour], member.counted, day, hour, member.country))
             for member in members
             for hour, day in ((member.hour_ms, domain.day_of(member.hour_ms)),)
-            if member.counted and (ttl := _ttl_seconds(hour + HOUR_MS, now_ms)) > 0
+            if member.counted and (ttl := ttl_seconds(hour + HOUR_MS, now_ms)) > 0
         )
 
 
@@ -253,7 +222,7 @@ def _count_query(group: Sequence[_Uncounted], window: Window) -> Statement:
     return COUNT_STARTS, (countries, hours, shards, window.from_ms, window.to_ms)
 
 
-def _store_days(days: Iterable[_Day], counts: StartCounts, window: Window, keeping: _Keeping) -> None:
+def _store_days(days: Iterable[_Day], counts: StartCounts, window: Window, keeping: Keeping) -> None:
     """Keep the days that are wholly inside the window, each as ``{country: [shards, starts of hour 0, ...]}``."""
     whole = [
         day
@@ -270,24 +239,6 @@ def _store_days(days: Iterable[_Day], counts: StartCounts, window: Window, keepi
             for country, row in counts.starts.items()
             if any(of_hours := row[first : first + HOURS_PER_DAY])
         }
-        when = (keeping.now_ms * 1000, _ttl_seconds(day.day_ms + DAY_MS, keeping.now_ms))
-        rows.append((UPDATE_DAY, (*when, json.dumps(starts), _fingerprint(day.touched), day.day_ms)))
-    _store(rows)
-
-
-def _store(rows: Iterable[Statement]) -> None:
-    """Keep counts for the next reader; one that could not be stored is taken again."""
-    statements = list(rows)
-    try:
-        writes = [
-            cassandra.send_batch(statements[first : first + ROWS_PER_BATCH], logged=False)
-            for first in range(0, len(statements), ROWS_PER_BATCH)
-        ]
-        for write in writes:
-            write.wait()
-    except StoreUnavailable as error:
-        log.info("Counts were not stored: %s", error)
-
-
-def _ttl_seconds(until_ms: int, now_ms: int) -> int:
-    return domain.remaining_seconds(ts_ms=until_ms, now_ms=now_ms, retention_seconds=settings.RETENTION_SECONDS)
+        when = (keeping.now_ms * 1000, ttl_seconds(day.day_ms + DAY_MS, keeping.now_ms))
+        rows.append((UPDATE_DAY, (*when, json.dumps(starts), fingerprint(day.touched), day.day_ms)))
+    store(rows)

@@ -15,7 +15,8 @@ END: Literal["end"] = "end"
 Kind = Literal["start", "end"]
 
 SECOND_MS = 1_000
-HOUR_MS = 3_600 * SECOND_MS
+MINUTE_MS = 60 * SECOND_MS
+HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
 PLAYER_ID = re.compile(r"\A[A-Za-z0-9_.:@-]{1,64}\Z")

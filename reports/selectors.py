@@ -10,8 +10,9 @@ from typing import Literal, NamedTuple
 from django.conf import settings
 
 from events import domain
-from events.counts import PARTITIONS_PER_STATEMENT, StartCounts, count_starts
+from events.counts import StartCounts, count_starts
 from events.domain import Window
+from events.minutes import PARTITIONS_PER_STATEMENT
 from reports.overlaps import Interval, overlapping
 from sessions_project import cassandra
 from sessions_project.cassandra import Row, Statement

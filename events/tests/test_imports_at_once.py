@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from conftest import PROJECT
-from events.counts import MARGIN_MS
 from events.domain import HOUR_MS, Event, format_timestamp, hour_of
+from events.keeping import MARGIN_MS
 from events.services import record_events
 from reports.selectors import report_window, starts_by_country, starts_by_hour, starts_of_country
 

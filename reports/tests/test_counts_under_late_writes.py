@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events.counts import MARGIN_MS
 from events.domain import HOUR_MS, Event, hour_of
+from events.keeping import MARGIN_MS
 from events.services import record_events
 from reports.selectors import report_window, starts_by_country, starts_by_hour, starts_of_country
 

@@ -1,0 +1,68 @@
+"""When a number of starts may be kept, and until when it is believed.
+
+Every write into an hour that is over leaves its writer's name and a rising version in the ``touched`` map of the hour
+and of its day, in the same batch. A count remembers the map as it stood before counting, and is believed as long as the
+map is the same: any later write changes it, whatever the clocks say. What clocks decide is only when a count may be
+kept: MARGIN_MS after the hour's end and after the last touch, when no write that it could have missed is under way.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from events import domain
+from sessions_project import cassandra
+from sessions_project.cassandra import Statement, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+# 60 s between the fastest and the slowest clock, and 30 s for writes that are under way.
+MARGIN_MS = 90 * domain.SECOND_MS
+ROWS_PER_BATCH = 100
+
+# The version of each writer's last touch.
+Touched = Mapping[str, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """Decides whether a count may be stored. Touches of ``own_writers`` need no margin."""
+
+    now_ms: int
+    oldest_ms: int
+    own_writers: Collection[str]
+
+    def allows(self, over_at_ms: int, touched: Touched) -> bool:
+        """Whether no write that a count begun now would miss can be under way."""
+        touches = (version for writer, version in (touched or {}).items() if writer not in self.own_writers)
+        return self.now_ms > max(over_at_ms, max(touches, default=0)) + MARGIN_MS
+
+
+def fingerprint(touched: Touched) -> str:
+    """The same for equal maps only."""
+    if not touched:
+        return "untouched"
+    return hashlib.sha256(json.dumps(sorted(touched.items())).encode()).hexdigest()[:32]
+
+
+def store(rows: Iterable[Statement]) -> None:
+    """Keep counts for the next reader; one that could not be stored is taken again."""
+    statements = list(rows)
+    try:
+        writes = [
+            cassandra.send_batch(statements[first : first + ROWS_PER_BATCH], logged=False)
+            for first in range(0, len(statements), ROWS_PER_BATCH)
+        ]
+        for write in writes:
+            write.wait()
+    except StoreUnavailable as error:
+        log.info("Counts were not stored: %s", error)
+
+
+def ttl_seconds(until_ms: int, now_ms: int) -> int:
+    """Whole seconds until a moment is older than the retention."""
+    return domain.remaining_seconds(ts_ms=until_ms, now_ms=now_ms, retention_seconds=settings.RETENTION_SECONDS)
