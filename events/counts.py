@@ -6,8 +6,9 @@ that is over keeps all its hours in one static text, so a window of months reads
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from django.conf import settings
 
@@ -94,15 +95,20 @@ class _Day:
 
 
 def count_starts(
-    *, window: Window, now_ms: int, deadline: float, country: str | None = None, own_writers: Collection[str] = ()
+    *,
+    window: Window,
+    now_ms: int,
+    deadline: float,
+    country: str | None = None,
+    durable: Mapping[str, int] = MappingProxyType({}),
 ) -> StartCounts:
     """The starts of every hour of the window, of all countries or one. Raises StoreUnavailable.
 
-    Touches of ``own_writers``, whose writes the caller knows to be durable, need no margin.
+    Touches that the caller knows to be durable, of a writer up to a version, need no margin.
     """
     counts = StartCounts(window.hours())
     oldest_ms = now_ms - settings.RETENTION_SECONDS * domain.SECOND_MS
-    keeping = Keeping(now_ms, oldest_ms, own_writers)
+    keeping = Keeping(now_ms, oldest_ms, durable)
     uncounted: list[_Uncounted] = []
     cut_hours: dict[int, dict[str, int]] = defaultdict(dict)
     unsettled: list[_Day] = []
@@ -137,15 +143,13 @@ def count_starts(
     return counts
 
 
-def settle_days(days: Iterable[int], *, now_ms: int, own_writers: Collection[str]) -> None:
-    """Count the days that begin at these milliseconds, so that no report has to. Raises StoreUnavailable.
+def settle(windows: Iterable[Window], *, now_ms: int, durable: Mapping[str, int]) -> None:
+    """Count the starts of these windows, so that no report has to. Raises StoreUnavailable.
 
-    ``own_writers`` are those whose every write is known to be durable.
+    ``durable`` are the writers, each with the version up to which its touches are known to be durable.
     """
-    for day_ms in days:
-        window = Window(day_ms - 1, day_ms + DAY_MS - 1)
-        deadline = cassandra.deadline_from_now()
-        count_starts(window=window, now_ms=now_ms, deadline=deadline, own_writers=own_writers)
+    for window in windows:
+        count_starts(window=window, now_ms=now_ms, deadline=cassandra.deadline_from_now(), durable=durable)
 
 
 def _days(hours: range, *, deadline: float) -> Iterator[_Day]:

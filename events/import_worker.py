@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import django
 
 if TYPE_CHECKING:
+    from events.domain import Window
     from events.judge import Reject
 
 
@@ -32,21 +33,33 @@ class Done:
     stored: int
     discarded: int
     rejects: "list[Reject]"
-    days: frozenset[int]  # in which sessions started
+    hours: frozenset[int]  # in which sessions started
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Wait until all that was sent is durable, and touch anew whatever comes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Everything that this writer has touched with a version up to this one is durable."""
+
     writer: str
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """Everything of the import is durable: count the starts of these days, so that no report has to."""
+    """Count the starts of these windows, so that no report has to; the touches of these writers need no margin."""
 
-    days: list[int]
-    writers: frozenset[str]
+    windows: "list[Window]"
+    versions: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The days are counted, or left to the reports when Cassandra went away."""
+    """The windows are counted, or left to the reports when Cassandra went away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +77,12 @@ class Failed:
 
 
 def work(jobs: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> None:
-    """Answer each Job from ``jobs`` with a Done, in order, and a Settle with a Settled, until it is closed."""
+    """Answer each Job from ``jobs`` with a Done, in order, Release with Released, Settle with Settled, until it is
+    closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     django.setup()
-    from events.domain import START, day_of
+    from events.domain import START, hour_of
     from events.judge import LineJudge
     from events.loading import Loader
     from events.services import writer
@@ -84,7 +98,12 @@ def work(jobs: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> None
             if not jobs.poll():
                 loader.finish()  # nothing to overlap with: let the parent know how far we are
                 _report(jobs, written, loader.completed)
-            job: Job | Settle = jobs.recv()
+            job: Job | Release | Settle = jobs.recv()
+            if isinstance(job, Release):
+                loader.release()
+                _report(jobs, written, loader.completed)
+                jobs.send(Released(writer.name, writer.version))
+                continue
             if isinstance(job, Settle):
                 _settle(job)
                 jobs.send(Settled())
@@ -98,8 +117,7 @@ def work(jobs: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> None
                 stored=len(verdict.events),
                 discarded=verdict.discarded,
                 rejects=verdict.rejects,
-                days=frozenset(day_of(event.ts_ms) for event in verdict.events if event.kind == START),
-                writer=writer.name,
+                hours=frozenset(hour_of(event.ts_ms) for event in verdict.events if event.kind == START),
             )
             written.append((loader.submitted, done))
             _report(jobs, written, loader.completed)
@@ -113,11 +131,11 @@ def _report(jobs: Connection, written: deque[tuple[int, Done]], completed: int) 
 
 
 def _settle(task: Settle) -> None:
-    from events.counts import settle_days
+    from events.counts import settle
     from sessions_project.cassandra import StoreUnavailable
 
     with contextlib.suppress(StoreUnavailable):
-        settle_days(task.days, now_ms=time.time_ns() // 1_000_000, own_writers=task.writers)
+        settle(task.windows, now_ms=time.time_ns() // 1_000_000, durable=task.versions)
 
 
 def _trouble() -> str | None:

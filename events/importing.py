@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from events.dump import Dump, DumpError
-from events.import_worker import Done, Failed, Job, Settle, Settled, Waiting, work
+from events.import_worker import Done, Failed, Job, Released, Settled, Waiting, work
 from events.judge import Reject, newest_timestamp
+from events.settling import Settling
 
 # One being written, one waiting in the pipe: a worker never waits for us, and memory stays small.
 JOBS_PER_WORKER = 2
@@ -127,8 +128,6 @@ class Import:
         self._on_progress = on_progress
         self._sent: dict[int, _Sent] = {}
         self._done: dict[int, Done] = {}
-        self._days: set[int] = set()
-        self._writers: set[str] = set()
         self._next_number = 0  # of the job behind which everything is durable
         self._progress = Progress(checkpoint.totals, 0, sum(dump.size for dump in dumps))
         self._saved_at = time.monotonic()
@@ -140,6 +139,7 @@ class Import:
         with ExitStack() as stack:
             rejects = stack.enter_context(self._open_rejects())
             pipes = [self._start_worker(stack) for _ in range(self._workers)]
+            self._settling = Settling(pipes)
             try:
                 self._feed(pipes, rejects)
                 self._settle(pipes)
@@ -188,7 +188,7 @@ class Import:
                         broken, exhausted = error, True
                     except BrokenPipeError:
                         self._receive(pipe, under_way)  # its last word: why it ended
-            for ready in wait([pipe for pipe in pipes if under_way[pipe]], timeout=0.2):
+            for ready in wait(pipes, timeout=0.2):
                 self._receive(cast(Connection, ready), under_way)
             self._advance(rejects)
         if broken:
@@ -198,17 +198,12 @@ class Import:
 
     def _settle(self, pipes: Sequence[Connection]) -> None:
         """Have the workers count the days that were written to; a stop is then only a matter of speed for reports."""
-        days = sorted(self._days)
-        if self._dry_run or not days:
-            return
-        waiting = set(pipes)
-        for number, pipe in enumerate(pipes):
-            pipe.send(Settle(days[number :: len(pipes)], frozenset(self._writers)))
-        while waiting and not self.stop_requested:
-            for ready in wait(waiting, timeout=0.2):
-                pipe = cast(Connection, ready)
-                if isinstance(pipe.recv(), Settled):
-                    waiting.remove(pipe)
+        for begin_last_round in (False, True):
+            if begin_last_round and not self._dry_run:
+                self._settling.finish()
+            while self._settling.is_under_way and not self.stop_requested:
+                for ready in wait(pipes, timeout=0.2):
+                    self._receive(cast(Connection, ready), {})
 
     def _jobs(self) -> Iterator[Job]:
         """The lines behind the checkpoint, cut to jobs."""
@@ -237,9 +232,13 @@ class Import:
             self._progress.waiting_for = message.reason
             return
         self._progress.waiting_for = None
+        if isinstance(message, Released):
+            self._settling.released(pipe, message)
+            return
+        if isinstance(message, Settled):
+            self._settling.settled(pipe)
+            return
         self._done[message.number] = message
-        self._days |= message.days
-        self._writers.add(message.writer)
         under_way[pipe] -= 1
 
     def _advance(self, rejects: IO[bytes]) -> None:
@@ -247,6 +246,7 @@ class Import:
         totals = self.checkpoint.totals
         while (done := self._done.pop(self._next_number, None)) is not None:
             sent = self._sent.pop(self._next_number)
+            self._settling.wrote(done.hours, job=self._next_number)
             self._next_number += 1
             totals.read += done.read
             totals.stored += done.stored
@@ -257,6 +257,8 @@ class Import:
             self.checkpoint.file, self.checkpoint.line = sent.file, sent.last_line
             self._progress.position = sent.position
         self._on_progress(self._progress)
+        if not self._dry_run:
+            self._settling.advance(durable_jobs=self._next_number)
         if time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
             self._save(rejects)
 

@@ -9,7 +9,7 @@ kept: MARGIN_MS after the hour's end and after the last touch, when no write tha
 import hashlib
 import json
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -24,21 +24,24 @@ log = logging.getLogger(__name__)
 MARGIN_MS = 90 * domain.SECOND_MS
 ROWS_PER_BATCH = 100
 
+# Before every version: they are milliseconds since 1970.
+NEVER = 0
+
 # The version of each writer's last touch.
 Touched = Mapping[str, int] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """Decides whether a count may be stored. Touches of ``own_writers`` need no margin."""
+    """Decides whether a count may be stored. Touches of writers up to a version in ``durable`` need no margin."""
 
     now_ms: int
     oldest_ms: int
-    own_writers: Collection[str]
+    durable: Mapping[str, int]
 
     def allows(self, over_at_ms: int, touched: Touched) -> bool:
         """Whether no write that a count begun now would miss can be under way."""
-        touches = (version for writer, version in (touched or {}).items() if writer not in self.own_writers)
+        touches = (version for writer, version in (touched or {}).items() if version > self.durable.get(writer, NEVER))
         return self.now_ms > max(over_at_ms, max(touches, default=0)) + MARGIN_MS
 
 

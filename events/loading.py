@@ -75,6 +75,11 @@ class Loader:
         while self._under_way:
             self._complete_oldest()
 
+    def release(self) -> None:
+        """Return when everything is durable. What comes then is touched anew: until now may be counted as complete."""
+        self.finish()
+        self._touched.clear()
+
     def _by_replicas(self, events: Sequence[Event], *, of_countries: bool) -> Iterable[Sequence[Event]]:
         """The events in groups that each lie on the same nodes, one of which can write a batch by itself."""
         if cassandra.every_node_holds_everything():

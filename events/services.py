@@ -56,6 +56,11 @@ class Writer:
         self._version = 0
         self._lock = threading.Lock()
 
+    @property
+    def version(self) -> int:
+        """Of the last touch."""
+        return self._version
+
     def next_touch(self, now_ms: int) -> tuple[str, int]:
         """The name, and as version now in milliseconds or as much above as makes it new."""
         with self._lock:
