@@ -129,7 +129,7 @@ def count_starts(
             elif counted == seen and starts is not None:
                 counts.add(its_country, hour, [starts], shards)
             else:
-                kept = seen if keeping.allows(hour + HOUR_MS, touched) else None
+                kept = seen if keeping.allows(hour + HOUR_MS, touched, counted=counted) else None
                 uncounted.append(_Uncounted(its_country, hour, shards, kept))
     _count(uncounted, counts, window=window, now_ms=now_ms, deadline=deadline)
     of_cut_hours = count_cut_hours(cut_hours, window=window, keeping=keeping, deadline=deadline)
@@ -138,7 +138,10 @@ def count_starts(
             counts.add(its_country, hour, [of_cut_hours[its_country, hour]], shards)
     if country is None:
         _store_days(
-            [day for day in unsettled if keeping.allows(day.day_ms + DAY_MS, day.touched)], counts, window, keeping
+            [day for day in unsettled if keeping.allows(day.day_ms + DAY_MS, day.touched, counted=day.counted)],
+            counts,
+            window,
+            keeping,
         )
     return counts
 

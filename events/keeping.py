@@ -6,7 +6,6 @@ map is the same: any later write changes it, whatever the clocks say. What clock
 kept: MARGIN_MS after the hour's end and after the last touch, when no write that it could have missed is under way.
 """
 
-import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping
@@ -39,17 +38,24 @@ class Keeping:
     oldest_ms: int
     durable: Mapping[str, int]
 
-    def allows(self, over_at_ms: int, touched: Touched) -> bool:
-        """Whether no write that a count begun now would miss can be under way."""
-        touches = (version for writer, version in (touched or {}).items() if version > self.durable.get(writer, NEVER))
-        return self.now_ms > max(over_at_ms, max(touches, default=0)) + MARGIN_MS
+    def allows(self, over_at_ms: int, touched: Touched, *, counted: str | None = None) -> bool:
+        """Whether no write that a count begun now would miss can be under way.
+
+        ``counted`` is the fingerprint of an earlier count: touches that it has seen were durable then.
+        """
+        seen = json.loads(counted) if counted and counted.startswith("{") else {}  # once it was a hash
+        touches = (
+            version
+            for writer, version in (touched or {}).items()
+            if version > max(self.durable.get(writer, NEVER), seen.get(writer, NEVER))
+        )
+        return self.now_ms > max(over_at_ms, max(touches, default=NEVER)) + MARGIN_MS
 
 
 def fingerprint(touched: Touched) -> str:
-    """The same for equal maps only."""
-    if not touched:
-        return "untouched"
-    return hashlib.sha256(json.dumps(sorted(touched.items())).encode()).hexdigest()[:32]
+    """The map as text, the same for equal maps only. It has one cell for each process that wrote into an hour after it
+    was over."""
+    return json.dumps(dict(touched or {}), sort_keys=True)
 
 
 def store(rows: Iterable[Statement]) -> None:

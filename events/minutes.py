@@ -95,7 +95,7 @@ def _known_minutes(
             kept: list[Any] = json.loads(text) if text else [None]
             if kept[0] == fingerprint(touched):
                 known[country, hour] = kept[1:]
-            elif keeping.allows(hour + HOUR_MS, touched):
+            elif keeping.allows(hour + HOUR_MS, touched, counted=kept[0]):
                 uncounted[country, hour] = fingerprint(touched)
     known |= _counted_minutes(uncounted, hours, now_ms=keeping.now_ms, deadline=deadline)
     return known

@@ -86,11 +86,11 @@ class CountryHour(Model):
     shards = columns.Integer()  # the most that any writer used: written at timestamp hour + N, so the largest wins
     touched = columns.Map(columns.Text, columns.BigInt)  # who wrote into this hour after it was over: writer, version
     starts = columns.BigInt()  # how many starts the whole hour held
-    counted = columns.Text()  # a fingerprint of ``touched`` when they were counted
-    minutes = columns.Text()  # a fingerprint of ``touched``, and how many starts each minute held then, as JSON
+    counted = columns.Text()  # ``touched`` as it was when they were counted, as JSON
+    minutes = columns.Text()  # likewise, then how many starts each minute held: a JSON array
     day_touched = columns.Map(columns.Text, columns.BigInt, static=True)  # the same for all hours of the day
     day_starts = columns.Text(static=True)  # {country: [shards, starts of hour 0, of hour 1, ...]} as JSON
-    day_counted = columns.Text(static=True)  # a fingerprint of ``day_touched`` when they were counted
+    day_counted = columns.Text(static=True)  # ``day_touched`` as it was when they were counted, as JSON
 
 
 TABLES: tuple[type[Model], ...] = (SessionByCountry, SessionByPlayerId, CompletedSessionByPlayerId, CountryHour)

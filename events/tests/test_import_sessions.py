@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from conftest import PROJECT, manage
-from events.domain import format_timestamp
+from events.domain import DAY_MS, format_timestamp
 from reports.selectors import completed_sessions, report_window, starts_of_country
 from sessions_project import cassandra
 
@@ -282,3 +282,25 @@ def test_an_import_that_is_killed_again_and_again_ends_with_the_same_rows(tmp_pa
     told, _ = running.communicate(timeout=120)
     assert (running.returncode, json.loads(told)["rejected"]) == (0, 0)
     assert digest(disturbed) == expected
+
+
+def test_the_hours_that_an_import_leaves_behind_are_counted_while_it_goes_on(tmp_path, undisturbed, disturbed):
+    """And in the end all days are."""
+    shutil.copy(undisturbed[0], tmp_path)
+    running = start_import(disturbed, tmp_path)
+    meanwhile = 0
+    while running.poll() is None:
+        meanwhile = meanwhile or kept_counts(disturbed)
+        time.sleep(0.05)
+    assert json.loads(running.communicate()[0])["stored"] == INTERRUPTED_EVENTS
+    today = time.time_ns() // 1_000_000 // DAY_MS * DAY_MS
+    days = cassandra.execute(f"SELECT DISTINCT toUnixTimestamp(day), day_counted FROM {disturbed}.country_hour", ())
+    assert len(days) > 20
+    assert [day for day, counted in days if counted is None and day < today] == []
+    assert 0 < meanwhile < kept_counts(disturbed)
+
+
+def kept_counts(keyspace: str) -> int:
+    """Of how many countries and hours the number of starts is kept."""
+    rows = cassandra.execute(f"SELECT starts FROM {keyspace}.country_hour", ())
+    return sum(starts is not None for (starts,) in rows)
