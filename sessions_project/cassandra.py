@@ -154,18 +154,19 @@ def execute_batch(statements: Sequence[Statement], *, seconds: float) -> None:
     nodes that are there have the batch in their log by then, and replay it should the second way break half-way.
     Raises StoreUnavailable, after ``seconds`` at the latest.
     """
-    if len(_connected().cluster.metadata.all_hosts()) == 1:
+    session = _connected()  # once: while the breaker is open, it lets one question through
+    if len(session.cluster.metadata.all_hosts()) == 1:
         # The log of a single node is its own; when it is slow, a second way only makes it slower.
-        WriteUnderWay(_sent(statements, logged=True, timeout=seconds)).wait()
+        WriteUnderWay(_sent(session, statements, logged=True, timeout=seconds)).wait()
         return
     patience = LOG_SECONDS if _log.allows() else STALLED_LOG_SECONDS
     asked_at = time.monotonic()
     answers: SimpleQueue[_Answer] = SimpleQueue()
-    _send_answering(statements, answers, logged=True, seconds=seconds)
+    _send_answering(session, statements, answers, logged=True, seconds=seconds)
     try:
         answer = answers.get(timeout=patience)
     except Empty:
-        _send_answering(statements, answers, logged=False, seconds=seconds - patience)
+        _send_answering(session, statements, answers, logged=False, seconds=seconds - patience)
         answer = answers.get()
         if answer.error:
             answer = answers.get()
@@ -184,10 +185,10 @@ class _Answer(NamedTuple):
 
 
 def _send_answering(
-    statements: Sequence[Statement], answers: SimpleQueue[_Answer], *, logged: bool, seconds: float
+    session: Session, statements: Sequence[Statement], answers: SimpleQueue[_Answer], *, logged: bool, seconds: float
 ) -> None:
     """Send a batch whose answer comes to the queue, after ``seconds`` at the latest."""
-    future = _sent(statements, logged=logged, timeout=seconds)
+    future = _sent(session, statements, logged=logged, timeout=seconds)
     future.add_callbacks(
         lambda _: answers.put(_Answer(logged, None)), lambda error: answers.put(_Answer(logged, error))
     )
@@ -198,12 +199,11 @@ def send_batch(statements: Sequence[Statement], *, logged: bool) -> WriteUnderWa
 
     Raises StoreUnavailable when it cannot even be sent.
     """
-    return WriteUnderWay(_sent(statements, logged=logged, timeout=settings.CASSANDRA_TIMEOUT_SECONDS))
+    return WriteUnderWay(_sent(_connected(), statements, logged=logged, timeout=settings.CASSANDRA_TIMEOUT_SECONDS))
 
 
-def _sent(statements: Sequence[Statement], *, logged: bool, timeout: float) -> ResponseFuture:
+def _sent(session: Session, statements: Sequence[Statement], *, logged: bool, timeout: float) -> ResponseFuture:
     try:
-        session = _connected()
         until = time.monotonic() + timeout
         for cql in {cql for cql, _ in statements} - _statements.keys():
             _prepare(session, cql, until=until)
