@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 import uuid
 
 import pytest
@@ -247,3 +248,10 @@ def test_every_touch_of_a_writer_is_new_even_when_its_clock_is_set_back():
     assert versions == (50_000, 50_001, 50_002, 50_003, 60_000, 49_999)
     assert len(set(names[:5])) == 1
     assert names[5] != names[4]
+
+
+def test_a_write_alone_finds_out_that_the_store_is_back(api, player):
+    cassandra._breaker.failed(asked_at=time.monotonic() + 1)  # as if nothing had been answered for long
+    assert api.post(EVENTS, start(player), format="json").status_code == 503
+    time.sleep(1.1)
+    assert [api.post(EVENTS, start(player), format="json").status_code for _ in range(2)] == [201, 201]

@@ -15,6 +15,8 @@ from tests.faults.test_ring import kill, paused, restart
 from tests.faults.test_web_workers import workers
 
 Figure = Callable[[str], None]
+# While a fault is new; a service that does not recover refuses all.
+MOST_REFUSED_SHARE = 0.1
 LONG_SECONDS, SHORT_SECONDS = 1_200, 30
 FAULT_EVERY_SECONDS, SHORT_FAULT_EVERY_SECONDS = 60, 8
 # The last third against the middle one.
@@ -52,6 +54,7 @@ def test_a_soak(ring_service: Service, ledger: Ledger, figure: Figure, long_form
     print(back, load.told(), growth, more)
     assert back.exact(), back
     assert {reply.status for reply in load.failed()} <= {503}, load.told()
+    assert load.failed_share() <= MOST_REFUSED_SHARE, load.told()
     assert load.slowest_seconds() < MOST_SECONDS
     assert more <= MOST_MORE_DESCRIPTORS
     if long_form:  # in half a minute the workers are still filling their caches
