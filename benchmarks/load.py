@@ -43,30 +43,32 @@ def measure_load(*, users: int, seconds: int, importing: bool = False) -> tuple[
 
 def import_demo(folder: Path) -> None:
     """Import what ``make demo`` imports."""
-    manage = [sys.executable, str(PROJECT / "manage.py")]
-    environment = environment_with(CASSANDRA_KEYSPACE=KEYSPACE)
-    for command in (
-        ["generate_sessions", "--events", str(EVENTS), "--days", str(DAYS), "--output", "demo.jsonl"],
-        ["import_sessions", "demo.jsonl", "--json"],
-    ):
-        subprocess.run([*manage, *command], cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+    with started_import(folder, events=EVENTS) as process:
+        pass
+    if process.returncode:
+        raise RuntimeError("The import of the demo failed.")
 
 
 @contextmanager
 def import_under_way(folder: Path) -> Iterator[None]:
     """An import that began before, and must go on until the end."""
-    manage = [sys.executable, str(PROJECT / "manage.py")]
-    environment = environment_with(CASSANDRA_KEYSPACE=KEYSPACE)
-    generate = [*manage, "generate_sessions", "--events", str(IMPORTED), "--days", str(DAYS), "--output", "more.jsonl"]
-    subprocess.run(generate, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
-    command = [*manage, "import_sessions", "more.jsonl", "--json"]
-    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL) as process:
+    with started_import(folder, events=IMPORTED) as process:
         try:
             yield
             if process.poll() is not None:
                 raise RuntimeError("The import ended too early; raise IMPORTED.")
         finally:
             process.terminate()
+
+
+def started_import(folder: Path, *, events: int) -> subprocess.Popen[bytes]:
+    """An import of so many made-up events, which has just begun."""
+    manage = [sys.executable, str(PROJECT / "manage.py")]
+    environment = environment_with(CASSANDRA_KEYSPACE=KEYSPACE)
+    generate = [*manage, "generate_sessions", "--events", str(events), "--days", str(DAYS), "--output", "dump.jsonl"]
+    subprocess.run(generate, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+    command = [*manage, "import_sessions", "dump.jsonl", "--json"]
+    return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
 
 
 def run_locust(url: str, folder: Path, *, users: int, seconds: int) -> bool:

@@ -18,7 +18,7 @@ PROGRAMS = {
 QUESTIONS = {
     "ingest": "Ingest, events/s (Flask: one event a request and one insert after the other)",
     "cached": "A cached report, requests/s (Flask: Flask-Caching)",
-    "player": "A player's report that is not cached, requests/s (Flask: one query where the report asks two)",
+    "player": "A player's report that is not cached, requests/s (Flask: one query of 20 rows)",
 }
 
 

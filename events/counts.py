@@ -14,8 +14,9 @@ from django.conf import settings
 
 from events import domain
 from events.domain import DAY_MS, HOUR_MS, Window
-from events.keeping import Keeping, Touched, fingerprint, store, ttl_seconds
+from events.keeping import Keeping, Touched, fingerprint, store
 from events.minutes import COUNT_STARTS, PARTITIONS_PER_STATEMENT, count_cut_hours
+from events.services import ttl_seconds
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement
 
@@ -204,7 +205,7 @@ def _count(
             (UPDATE_HOUR, (now_ms * 1000, ttl, starts[member.country, hour], member.counted, day, hour, member.country))
             for member in members
             for hour, day in ((member.hour_ms, domain.day_of(member.hour_ms)),)
-            if member.counted and (ttl := ttl_seconds(hour + HOUR_MS, now_ms)) > 0
+            if member.counted and (ttl := ttl_seconds(hour + HOUR_MS, now_ms=now_ms)) > 0
         )
 
 
@@ -246,6 +247,6 @@ def _store_days(days: Iterable[_Day], counts: StartCounts, window: Window, keepi
             for country, row in counts.starts.items()
             if any(of_hours := row[first : first + HOURS_PER_DAY])
         }
-        when = (keeping.now_ms * 1000, ttl_seconds(day.day_ms + DAY_MS, keeping.now_ms))
+        when = (keeping.now_ms * 1000, ttl_seconds(day.day_ms + DAY_MS, now_ms=keeping.now_ms))
         rows.append((UPDATE_DAY, (*when, json.dumps(starts), fingerprint(day.touched), day.day_ms)))
     store(rows)

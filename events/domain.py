@@ -83,11 +83,6 @@ def oldest_kept_ms(*, now_ms: int, retention_seconds: int) -> int:
     return now_ms - (retention_seconds - 1) * SECOND_MS
 
 
-def hour_ttl_seconds(hour_ms: int, *, now_ms: int, retention_seconds: int) -> int:
-    """Whole seconds until the last moment of an hour is older than the retention."""
-    return remaining_seconds(ts_ms=hour_ms + HOUR_MS, now_ms=now_ms, retention_seconds=retention_seconds)
-
-
 def parse_timestamp(text: str) -> int:
     """Milliseconds of an ISO 8601 date and time; without an offset it is UTC, finer fractions are cut off.
 

@@ -128,6 +128,7 @@ class Import:
         self._on_progress = on_progress
         self._sent: dict[int, _Sent] = {}
         self._done: dict[int, Done] = {}
+        self._under_way: dict[Connection, int] = {}  # jobs of each worker
         self._next_number = 0  # of the job behind which everything is durable
         self._progress = Progress(checkpoint.totals, 0, sum(dump.size for dump in dumps))
         self._saved_at = time.monotonic()
@@ -168,7 +169,7 @@ class Import:
     def _feed(self, pipes: Sequence[Connection], rejects: IO[bytes]) -> None:
         """Keep every worker busy until the files end, one breaks, or a stop is asked for; then wait for the rest."""
         jobs = self._jobs()
-        under_way = dict.fromkeys(pipes, 0)
+        self._under_way = under_way = dict.fromkeys(pipes, 0)
         broken: DumpError | None = None
         exhausted = False
         give_up_at: float | None = None
@@ -187,9 +188,9 @@ class Import:
                     except DumpError as error:
                         broken, exhausted = error, True
                     except BrokenPipeError:
-                        self._receive(pipe, under_way)  # its last word: why it ended
+                        self._receive(pipe)  # its last word: why it ended
             for ready in wait(pipes, timeout=0.2):
-                self._receive(cast(Connection, ready), under_way)
+                self._receive(cast(Connection, ready))
             self._advance(rejects)
         if broken:
             raise broken
@@ -198,12 +199,15 @@ class Import:
 
     def _settle(self, pipes: Sequence[Connection]) -> None:
         """Have the workers count the days that were written to; a stop is then only a matter of speed for reports."""
-        for begin_last_round in (False, True):
-            if begin_last_round and not self._dry_run:
-                self._settling.finish()
-            while self._settling.is_under_way and not self.stop_requested:
-                for ready in wait(pipes, timeout=0.2):
-                    self._receive(cast(Connection, ready), {})
+        self._await_round(pipes)
+        if not self._dry_run:
+            self._settling.finish()
+            self._await_round(pipes)
+
+    def _await_round(self, pipes: Sequence[Connection]) -> None:
+        while self._settling.is_under_way and not self.stop_requested:
+            for ready in wait(pipes, timeout=0.2):
+                self._receive(cast(Connection, ready))
 
     def _jobs(self) -> Iterator[Job]:
         """The lines behind the checkpoint, cut to jobs."""
@@ -221,7 +225,7 @@ class Import:
                         number += 1
             before += dump.size
 
-    def _receive(self, pipe: Connection, under_way: dict[Connection, int]) -> None:
+    def _receive(self, pipe: Connection) -> None:
         try:
             message = pipe.recv()
         except (EOFError, ConnectionResetError):
@@ -239,7 +243,7 @@ class Import:
             self._settling.settled(pipe)
             return
         self._done[message.number] = message
-        under_way[pipe] -= 1
+        self._under_way[pipe] -= 1
 
     def _advance(self, rejects: IO[bytes]) -> None:
         """Count the jobs that are done without a gap, and save the checkpoint from time to time."""

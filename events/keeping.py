@@ -11,8 +11,6 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from django.conf import settings
-
 from events import domain
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement, StoreUnavailable
@@ -70,8 +68,3 @@ def store(rows: Iterable[Statement]) -> None:
             write.wait()
     except StoreUnavailable as error:
         log.info("Counts were not stored: %s", error)
-
-
-def ttl_seconds(until_ms: int, now_ms: int) -> int:
-    """Whole seconds until a moment is older than the retention."""
-    return domain.remaining_seconds(ts_ms=until_ms, now_ms=now_ms, retention_seconds=settings.RETENTION_SECONDS)

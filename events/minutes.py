@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from events import domain
 from events.domain import HOUR_MS, MINUTE_MS, Window
-from events.keeping import Keeping, fingerprint, store, ttl_seconds
+from events.keeping import Keeping, fingerprint, store
+from events.services import ttl_seconds
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement
 
@@ -120,7 +121,7 @@ def _counted_minutes(
         (UPDATE_MINUTES, (now_ms * 1000, ttl, json.dumps([seen, *counted[country, hour]]), day, hour, country))
         for (country, hour), seen in uncounted.items()
         for day in (domain.day_of(hour),)
-        if (ttl := ttl_seconds(hour + HOUR_MS, now_ms)) > 0
+        if (ttl := ttl_seconds(hour + HOUR_MS, now_ms=now_ms)) > 0
     )
     return dict(counted)
 

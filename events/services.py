@@ -110,6 +110,11 @@ def oldest_kept_ms(now_ms: int) -> int:
     return domain.oldest_kept_ms(now_ms=now_ms, retention_seconds=settings.RETENTION_SECONDS)
 
 
+def ttl_seconds(until_ms: int, *, now_ms: int) -> int:
+    """Whole seconds until a moment is older than the retention."""
+    return domain.remaining_seconds(ts_ms=until_ms, now_ms=now_ms, retention_seconds=settings.RETENTION_SECONDS)
+
+
 def event_rows(events: Sequence[Event], *, now_ms: int) -> list[Statement]:
     """The two rows of each event. Every event must be young enough to keep."""
     return player_rows(events, now_ms=now_ms) + country_rows(events, now_ms=now_ms)
@@ -155,7 +160,14 @@ def mark_rows(hours: Iterable[CountryHour], *, now_ms: int) -> list[Statement]:
     return [
         (
             INSERT_MARK,
-            (domain.day_of(hour), hour, country, shards, hour * MICROSECONDS + shards, _hour_ttl(hour, now_ms)),
+            (
+                domain.day_of(hour),
+                hour,
+                country,
+                shards,
+                hour * MICROSECONDS + shards,
+                ttl_seconds(hour + domain.HOUR_MS, now_ms=now_ms),
+            ),
         )
         for country, hour, shards in hours
     ]
@@ -169,7 +181,10 @@ def touch_rows(hours: Iterable[CountryHour], *, now_ms: int) -> list[Statement]:
     name, version = writer.next_touch(now_ms)
     touch, when = {name: version}, version * MICROSECONDS
     return [
-        (UPDATE_TOUCHED, (when, _hour_ttl(hour, now_ms), touch, touch, domain.day_of(hour), hour, country))
+        (
+            UPDATE_TOUCHED,
+            (when, ttl_seconds(hour + domain.HOUR_MS, now_ms=now_ms), touch, touch, domain.day_of(hour), hour, country),
+        )
         for hour, country in over
     ]
 
@@ -185,7 +200,3 @@ def shards_of(country: str | None) -> int:
     """Over how many partitions a new start of the country is spread."""
     shards = _parsed_shards(settings.COUNTRY_SHARDS)
     return shards.get(country or "", shards[""])
-
-
-def _hour_ttl(hour_ms: int, now_ms: int) -> int:
-    return domain.hour_ttl_seconds(hour_ms, now_ms=now_ms, retention_seconds=settings.RETENTION_SECONDS)

@@ -239,12 +239,11 @@ def completed_sessions(
     Raises StoreUnavailable.
     """
     deadline = deadline or cassandra.deadline_from_now()
-    oldest_ms = _oldest_ms(now_ms)
-    behind = after or Position(now_ms + settings.FUTURE_TOLERANCE_SECONDS * domain.SECOND_MS + 1, NO_SESSION)
     few = _all_sessions(player_id, now_ms=now_ms, deadline=deadline, most=FEW_SESSIONS)
     if few is not None:
-        completed = [session for session in few if session.ended_ms is not None and session.ended_ms > oldest_ms]
-        return _page(completed, order=lambda session: session.end_position, limit=limit, after=behind)
+        return _page_by_end(few, now_ms=now_ms, limit=limit, after=after)
+    oldest_ms = _oldest_ms(now_ms)
+    behind = after or _before_all_ends(now_ms)
     page: list[Session] = []
     while len(page) <= limit:
         asked = limit + 1 - len(page)
@@ -272,15 +271,15 @@ def player_sessions(
     if state == COMPLETED and not overlaps:
         return completed_sessions(player_id=player_id, now_ms=now_ms, limit=limit, after=after, deadline=deadline)
     everything = _all_sessions(player_id, now_ms=now_ms, deadline=deadline, most=MOST_SESSIONS)
+    if everything is None:
+        if state != COMPLETED:
+            raise TooManySessions
+        return completed_sessions(player_id=player_id, now_ms=now_ms, limit=limit, after=after, deadline=deadline)
     if state == COMPLETED:
-        page, end = completed_sessions(player_id=player_id, now_ms=now_ms, limit=limit, after=after, deadline=deadline)
-    elif everything is None:
-        raise TooManySessions
+        page, end = _page_by_end(everything, now_ms=now_ms, limit=limit, after=after)
     else:
         in_state = [session for session in everything if state == ALL or session.is_open]
         page, end = _page(in_state, order=lambda session: session.start_position, limit=limit, after=after)
-    if everything is None:
-        return page, end
     shared = overlapping(_intervals(everything, now_ms=now_ms))
     return [session._replace(overlaps=session.session_id in shared) for session in page], end
 
@@ -293,6 +292,21 @@ def _all_sessions(player_id: str, *, now_ms: int, deadline: float, most: int) ->
     oldest_ms = _oldest_ms(now_ms)
     sessions = (Session(*row) for row in rows)
     return [session for session in sessions if max(session.started_ms or 0, session.ended_ms or 0) > oldest_ms]
+
+
+def _before_all_ends(now_ms: int) -> Position:
+    """Where a walk over the ends begins: an end may be in the future, by as much as is tolerated."""
+    return Position(now_ms + settings.FUTURE_TOLERANCE_SECONDS * domain.SECOND_MS + 1, NO_SESSION)
+
+
+def _page_by_end(
+    sessions: Iterable[Session], *, now_ms: int, limit: int, after: Position | None
+) -> tuple[list[Session], Position | None]:
+    """Of all sessions of a player, a page of the completed ones as ``completed_sessions`` gives it."""
+    oldest_ms = _oldest_ms(now_ms)
+    completed = [session for session in sessions if session.ended_ms is not None and session.ended_ms > oldest_ms]
+    behind = after or _before_all_ends(now_ms)
+    return _page(completed, order=lambda session: session.end_position, limit=limit, after=behind)
 
 
 def _page(

@@ -19,6 +19,8 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.template.response import SimpleTemplateResponse
 
+from sessions_project.fresh_replies import report_name
+
 log = logging.getLogger(__name__)
 
 View = Callable[..., HttpResponseBase]
@@ -69,7 +71,7 @@ def _shared_in_this_process(view: View) -> View:
 
     @wraps(view)
     def shared(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        name = _name(request)
+        name = report_name(request.META)
         with lock:
             ours = name not in builds
             build = builds.setdefault(name, _Build())
@@ -94,7 +96,7 @@ def _one_process_at_a_time(view: View, *, cache_page: Callable[[View], View]) ->
 
     @wraps(view)
     def alone(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        lock = f"building.{sha256(repr(_name(request)).encode()).hexdigest()}"
+        lock = f"building.{sha256(repr(report_name(request.META)).encode()).hexdigest()}"
         hold = _Hold()
 
         @wraps(view)
@@ -143,7 +145,3 @@ def _logged(view: View) -> View:
 def _rendered(response: HttpResponseBase) -> HttpResponseBase:
     """DRF renders, and cache_page stores, after the view has returned: here it must be before others are let in."""
     return response.render() if isinstance(response, SimpleTemplateResponse) else response
-
-
-def _name(request: HttpRequest) -> Hashable:
-    return request.method, request.build_absolute_uri(), request.headers.get("Accept")

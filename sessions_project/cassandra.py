@@ -111,7 +111,7 @@ def execute_many(statements: Iterable[Statement], *, deadline: float) -> list[li
     under_way: deque[ResponseFuture] = deque()
     answers: list[list[Row]] = []
     try:
-        session = _connected()
+        session = _session_to_ask()
         for cql, values in statements:
             if len(under_way) >= READS_IN_FLIGHT:
                 answers.append(_rows(under_way.popleft()))
@@ -154,7 +154,7 @@ def execute_batch(statements: Sequence[Statement], *, seconds: float) -> None:
     nodes that are there have the batch in their log by then, and replay it should the second way break half-way.
     Raises StoreUnavailable, after ``seconds`` at the latest.
     """
-    session = _connected()  # once: while the breaker is open, it lets one question through
+    session = _session_to_ask()
     if len(session.cluster.metadata.all_hosts()) == 1:
         # The log of a single node is its own; when it is slow, a second way only makes it slower.
         WriteUnderWay(_sent(session, statements, logged=True, timeout=seconds)).wait()
@@ -199,7 +199,8 @@ def send_batch(statements: Sequence[Statement], *, logged: bool) -> WriteUnderWa
 
     Raises StoreUnavailable when it cannot even be sent.
     """
-    return WriteUnderWay(_sent(_connected(), statements, logged=logged, timeout=settings.CASSANDRA_TIMEOUT_SECONDS))
+    timeout = settings.CASSANDRA_TIMEOUT_SECONDS
+    return WriteUnderWay(_sent(_session_to_ask(), statements, logged=logged, timeout=timeout))
 
 
 def _sent(session: Session, statements: Sequence[Statement], *, logged: bool, timeout: float) -> ResponseFuture:
@@ -266,9 +267,14 @@ def _rows(future: ResponseFuture) -> list[Row]:
     return rows
 
 
-def _connected() -> Session:
+def _session_to_ask() -> Session:
+    """For one request: while the breaker is open it lets one through, so whoever asks twice is refused."""
     if not _breaker.allows():
         raise StoreUnavailable("Cassandra has not answered for a while.")
+    return _connected()
+
+
+def _connected() -> Session:
     if _session is not None:
         return _session
     if not _connecting.acquire(timeout=CONNECT_WAIT_SECONDS):

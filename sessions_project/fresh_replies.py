@@ -6,9 +6,8 @@ no report gets older than in Redis.
 
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 from django.utils.http import parse_http_date
 
@@ -26,24 +25,19 @@ MOST_BYTES = 24_000_000
 LARGEST_BYTES = MOST_BYTES // 24
 
 
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    """``expires_at`` is in seconds of ``time.time()``, ``lifetime`` is what it was at the beginning."""
+class _Reply(NamedTuple):
+    """``expires_at`` is in seconds of ``time.time()``."""
 
     status: str
     headers: Headers
     body: bytes
     expires_at: float
-    lifetime: float
-
-    def age(self) -> tuple[str, str]:
-        return "Age", str(max(0, int(self.lifetime - (self.expires_at - time.time()))))
 
 
 class FreshReplies:
     """A WSGI application: the replies of ``application``, again and again while they are fresh.
 
-    They are told apart by what the reports depend on: method, address, and the Accept header.
+    They are told apart by ``report_name``.
     """
 
     def __init__(self, application: Application, *, lifetime_seconds: float) -> None:
@@ -54,11 +48,13 @@ class FreshReplies:
         self._lock = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        name = _name(environ)
+        name = report_name(environ)
         reply = self._replies.get(name)
-        if reply is None or reply.expires_at <= time.time():
+        seconds_left = reply.expires_at - time.time() if reply else 0.0
+        if reply is None or seconds_left <= 0:
             return self._new_reply(environ, start_response, name)
-        start_response(reply.status, [*reply.headers, reply.age(), (REQUEST_ID, chosen_request_id(environ))])
+        age = str(max(0, int(self._lifetime - seconds_left)))
+        start_response(reply.status, [*reply.headers, ("Age", age), (REQUEST_ID, chosen_request_id(environ))])
         return [reply.body]
 
     def _new_reply(
@@ -83,7 +79,7 @@ class FreshReplies:
         if "Expires" not in told or len(body) > LARGEST_BYTES:
             return
         lasting = [header for header in headers if header[0] != REQUEST_ID]
-        reply = _Reply(status, lasting, body, parse_http_date(told["Expires"]), self._lifetime)
+        reply = _Reply(status, lasting, body, parse_http_date(told["Expires"]))
         with self._lock:
             self._forget(name)
             # The oldest is the first: all live equally long.
@@ -98,7 +94,8 @@ class FreshReplies:
             self._bytes -= len(reply.body)
 
 
-def _name(environ: dict[str, Any]) -> Hashable:
+def report_name(environ: Mapping[str, Any]) -> Hashable:
+    """What tells a request's reply from others: method, address, and the Accept header."""
     return (
         environ["REQUEST_METHOD"],
         environ["wsgi.url_scheme"],

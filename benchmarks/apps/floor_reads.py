@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 import uuid
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,16 +9,16 @@ from typing import Any
 import redis
 
 from benchmarks.apps import REPORT_KEY
-from benchmarks.apps.store import RETENTION_SECONDS, connect, prepare
+from benchmarks.apps.store import connect, prepare
 from events.domain import format_timestamp
 from reports import selectors
 
-# One more than is shown tells whether there is a next page.
-ASKED = 21
+SHOWN = 20
+# As the report: one more tells that there are too many for it.
+ASKED = selectors.FEW_SESSIONS + 1
 
 session = connect()
-SELECT_COMPLETED = prepare(session, selectors.SELECT_COMPLETED)
-SELECT_SESSIONS = prepare(session, selectors.SELECT_SESSIONS)
+SELECT_ALL_SESSIONS = prepare(session, selectors.SELECT_ALL_SESSIONS)
 store = redis.Redis.from_url(os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"))
 
 
@@ -31,12 +30,9 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 
 
 def player_report(player: str) -> bytes:
-    now_ms = time.time_ns() // 1_000_000
-    oldest = now_ms - RETENTION_SECONDS * 1000
-    ends = list(session.execute(SELECT_COMPLETED, (player, oldest, now_ms + 300_000, selectors.NO_SESSION, ASKED)))
-    rows = session.execute(SELECT_SESSIONS, (player, [session_id for _, session_id in ends]))
-    sessions = {row[0]: row for row in rows}
-    results = [shown(*sessions[session_id]) for _, session_id in ends[: ASKED - 1]]
+    sessions = session.execute(SELECT_ALL_SESSIONS, (player, ASKED))
+    newest = sorted(sessions, key=lambda row: row[3] or 0, reverse=True)
+    results = [shown(*row) for row in newest[:SHOWN]]
     return json.dumps({"player_id": player, "results": results}).encode()
 
 
