@@ -17,6 +17,11 @@ class Breaker:
         self._last_answer = 0.0
         self._lock = threading.Lock()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the server is left alone."""
+        return self._open
+
     def allows(self) -> bool:
         """Whether to ask the server now."""
         if not self._open:

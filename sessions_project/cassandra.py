@@ -27,6 +27,7 @@ from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedS
 from django.conf import settings
 
 from sessions_project.breaker import Breaker
+from sessions_project.routing import note_answer
 from sessions_project.wire import PackedRowsHandler, RowPacker, Rows
 
 log = logging.getLogger(__name__)
@@ -189,9 +190,12 @@ def _send_answering(
 ) -> None:
     """Send a batch whose answer comes to the queue, after ``seconds`` at the latest."""
     future = _sent(session, statements, logged=logged, timeout=seconds)
-    future.add_callbacks(
-        lambda _: answers.put(_Answer(logged, None)), lambda error: answers.put(_Answer(logged, error))
-    )
+
+    def answered(error: BaseException | None) -> None:
+        note_answer(future)
+        answers.put(_Answer(logged, error))
+
+    future.add_callbacks(lambda _: answered(None), answered)
 
 
 def send_batch(statements: Sequence[Statement], *, logged: bool) -> WriteUnderWay:
@@ -262,7 +266,10 @@ def disconnect() -> None:
 
 
 def _rows(future: ResponseFuture) -> list[Row]:
-    rows = list(future.result())
+    try:
+        rows = list(future.result())
+    finally:
+        note_answer(future)
     _breaker.succeeded()
     return rows
 

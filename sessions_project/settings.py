@@ -14,9 +14,10 @@ from cassandra.policies import (
     ConstantSpeculativeExecutionPolicy,
     DCAwareRoundRobinPolicy,
     ExponentialReconnectionPolicy,
-    TokenAwarePolicy,
 )
 from cassandra.query import tuple_factory
+
+from sessions_project.routing import SECOND_TRY_SECONDS, AnsweringNodesFirst
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -114,12 +115,12 @@ CASSANDRA_REPLICATION = env.str("CASSANDRA_REPLICATION", default=f"{CASSANDRA_LO
 CASSANDRA_TIMEOUT_SECONDS = _number("CASSANDRA_TIMEOUT_SECONDS", 2.0)
 
 _policies = {
-    "load_balancing_policy": TokenAwarePolicy(DCAwareRoundRobinPolicy(local_dc=CASSANDRA_LOCAL_DATACENTER)),
+    "load_balancing_policy": AnsweringNodesFirst(DCAwareRoundRobinPolicy(local_dc=CASSANDRA_LOCAL_DATACENTER)),
     "consistency_level": ConsistencyLevel.LOCAL_QUORUM,
     "request_timeout": CASSANDRA_TIMEOUT_SECONDS,
     # A node that pauses costs this delay, not the whole timeout: every statement here is idempotent. Only once: a ring
     # of three has then one node left to repeat at when a connection breaks.
-    "speculative_execution_policy": ConstantSpeculativeExecutionPolicy(delay=0.5, max_attempts=1),
+    "speculative_execution_policy": ConstantSpeculativeExecutionPolicy(delay=SECOND_TRY_SECONDS, max_attempts=1),
 }
 # The hot path's profile: rows are plain tuples. cqlengine uses the default profile, for the schema only.
 CASSANDRA_PROFILE = "requests"

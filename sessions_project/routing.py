@@ -1,0 +1,50 @@
+"""Which node a statement is sent to, and to which it is sent again."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+
+from cassandra.cluster import ResponseFuture
+from cassandra.policies import TokenAwarePolicy
+from cassandra.pool import Host
+from cassandra.query import Statement
+
+from sessions_project.breaker import Breaker
+
+# A statement that has no answer by then is sent to another node as well: all of this service's are idempotent.
+SECOND_TRY_SECONDS = 0.5
+
+# The driver takes 5 to 10 s to find out that a node is silent; until then a third of all statements would wait for it.
+_nodes: defaultdict[Host, Breaker] = defaultdict(lambda: Breaker(pause_seconds=1.0))
+
+
+class AnsweringNodesFirst(TokenAwarePolicy):
+    """Replicas at random, then the other nodes; those that left a statement unanswered last, until they answer.
+
+    One statement in a second begins with such a node, to see whether it is back.
+
+    The driver's own plan is read one node at a time from a list that all statements share and each shuffles: by the
+    second try it could name the node of the first again. This one is drawn up before the first try.
+    """
+
+    def make_query_plan(self, working_keyspace: str | None = None, query: Statement | None = None) -> Iterator[Host]:
+        plan = list(super().make_query_plan(working_keyspace, query))
+        if len(plan) > 1:
+            plan.sort(key=_rank)
+        return iter(plan)
+
+
+def note_answer(future: ResponseFuture) -> None:
+    """Remember which node answered a statement, and which were asked before and did not."""
+    for host in future.attempted_hosts:
+        if host == future.coordinator_host:
+            _nodes[host].succeeded()
+            return
+        _nodes[host].failed(asked_at=time.monotonic() - SECOND_TRY_SECONDS)
+
+
+def _rank(host: Host) -> int:
+    node = _nodes[host]
+    if not node.is_open:
+        return 0
+    return -1 if node.allows() else 1

@@ -1,0 +1,104 @@
+"""Which nodes a statement is sent to, with the driver's own ring of three; no node is asked."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import pytest
+from cassandra.cluster import Cluster, ResponseFuture
+from cassandra.connection import DefaultEndPoint
+from cassandra.metadata import KeyspaceMetadata
+from cassandra.policies import DCAwareRoundRobinPolicy, SimpleConvictionPolicy
+from cassandra.pool import Host
+from cassandra.query import SimpleStatement
+
+from sessions_project import routing
+from sessions_project.routing import AnsweringNodesFirst
+
+DATACENTER, KEYSPACE = "datacenter1", "routed"
+PLANS = 200
+
+Plan = Callable[[], Iterator[Host]]
+_networks = count()
+
+
+@pytest.fixture
+def hosts() -> list[Host]:
+    """Three nodes that no other test knows."""
+    network = next(_networks)
+    return [
+        Host(DefaultEndPoint(f"127.9.{network}.{number}"), SimpleConvictionPolicy, host_id=number)
+        for number in (1, 2, 3)
+    ]
+
+
+@pytest.fixture
+def plan(hosts: list[Host]) -> Plan:
+    """A new plan for the same partition, of which every node has a copy."""
+    cluster = Cluster(protocol_version=4)
+    for host in hosts:
+        host.set_location_info(DATACENTER, "rack1")
+        host.set_up()
+        cluster.metadata.add_or_return_host(host)
+    cluster.metadata.keyspaces[KEYSPACE] = KeyspaceMetadata(
+        KEYSPACE, True, "NetworkTopologyStrategy", {DATACENTER: "3"}
+    )
+    cluster.metadata.rebuild_token_map(
+        "org.apache.cassandra.dht.Murmur3Partitioner", {host: [str(number)] for number, host in enumerate(hosts)}
+    )
+    policy = AnsweringNodesFirst(DCAwareRoundRobinPolicy(local_dc=DATACENTER))
+    policy.populate(cluster, hosts)
+    statement = SimpleStatement("SELECT", keyspace=KEYSPACE)
+    statement.routing_key = b"a partition"
+    return lambda: policy.make_query_plan(KEYSPACE, statement)
+
+
+def answer(*asked: Host, answered: Host | None) -> None:
+    """A statement was sent to these nodes, one after the other, and one of them answered."""
+    future = ResponseFuture.__new__(ResponseFuture)
+    future.attempted_hosts, future.coordinator_host = list(asked), answered
+    routing.note_answer(future)
+
+
+def test_every_node_comes_first_as_often(hosts: list[Host], plan: Plan) -> None:
+    first = Counter(next(plan()) for _ in range(PLANS))
+    assert set(first) == set(hosts)
+    assert min(first.values()) > PLANS / 6
+
+
+def test_the_second_try_goes_to_another_node_whatever_was_planned_in_between(hosts: list[Host], plan: Plan) -> None:
+    for _ in range(PLANS):
+        under_way = plan()
+        asked = [next(under_way)]
+        list(plan())
+        asked += under_way
+        assert set(asked) == set(hosts)
+        assert len(asked) == len(hosts)
+
+
+def test_a_node_that_did_not_answer_goes_last_but_for_one_statement_in_a_second(hosts: list[Host], plan: Plan) -> None:
+    silent, other, _ = hosts
+    answer(silent, other, answered=other)
+    assert all(list(plan())[-1] is silent for _ in range(PLANS))
+    time.sleep(1.05)
+    first = [next(plan()) for _ in range(PLANS)]
+    assert first.count(silent) == 1
+
+
+def test_a_node_that_answers_again_is_asked_like_the_others(hosts: list[Host], plan: Plan) -> None:
+    silent, other, _ = hosts
+    answer(silent, other, answered=other)
+    answer(silent, answered=silent)
+    assert {next(plan()) for _ in range(PLANS)} == set(hosts)
+
+
+def test_a_node_that_was_asked_after_the_one_that_answered_is_not_blamed(hosts: list[Host], plan: Plan) -> None:
+    slow, other, _ = hosts
+    answer(slow, other, answered=slow)
+    assert {next(plan()) for _ in range(PLANS)} == set(hosts)
+
+
+def test_when_no_node_answers_all_are_still_planned(hosts: list[Host], plan: Plan) -> None:
+    answer(*hosts, answered=None)
+    assert set(plan()) == set(hosts)
