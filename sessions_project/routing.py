@@ -2,9 +2,9 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from cassandra.cluster import ResponseFuture
+from cassandra.cluster import Cluster, ResponseFuture
 from cassandra.policies import TokenAwarePolicy
 from cassandra.pool import Host
 from cassandra.query import Statement
@@ -21,17 +21,30 @@ _nodes: defaultdict[Host, Breaker] = defaultdict(lambda: Breaker(pause_seconds=1
 class AnsweringNodesFirst(TokenAwarePolicy):
     """Replicas at random, then the other nodes; those that left a statement unanswered last, until they answer.
 
-    One statement in a second begins with such a node, to see whether it is back.
+    One statement in a second begins with such a node, to see whether it is back. Behind these come nodes without a
+    connection: when a node closes its own, the driver lets statements wait for a new one, 2 s each.
 
     The driver's own plan is read one node at a time from a list that all statements share and each shuffles: by the
     second try it could name the node of the first again. This one is drawn up before the first try.
     """
 
+    def populate(self, cluster: Cluster, hosts: Iterable[Host]) -> None:
+        super().populate(cluster, hosts)
+        self._sessions = cluster.sessions
+
     def make_query_plan(self, working_keyspace: str | None = None, query: Statement | None = None) -> Iterator[Host]:
         plan = list(super().make_query_plan(working_keyspace, query))
         if len(plan) > 1:
-            plan.sort(key=_rank)
+            plan.sort(key=self._rank)
         return iter(plan)
+
+    def _rank(self, host: Host) -> int:
+        if not any(pool.open_count for session in tuple(self._sessions) if (pool := session._pools.get(host))):
+            return 2
+        node = _nodes[host]
+        if not node.is_open:
+            return 0
+        return -1 if node.allows() else 1
 
 
 def note_answer(future: ResponseFuture) -> None:
@@ -41,10 +54,3 @@ def note_answer(future: ResponseFuture) -> None:
             _nodes[host].succeeded()
             return
         _nodes[host].failed(asked_at=time.monotonic() - SECOND_TRY_SECONDS)
-
-
-def _rank(host: Host) -> int:
-    node = _nodes[host]
-    if not node.is_open:
-        return 0
-    return -1 if node.allows() else 1

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import count
+from types import SimpleNamespace
 
 import pytest
 from cassandra.cluster import Cluster, ResponseFuture
@@ -20,6 +21,18 @@ DATACENTER, KEYSPACE = "datacenter1", "routed"
 PLANS = 200
 
 Plan = Callable[[], Iterator[Host]]
+
+
+class Connected:
+    """What the driver's session knows of its connections."""
+
+    def __init__(self, hosts: list[Host]) -> None:
+        self._pools = {host: SimpleNamespace(open_count=1) for host in hosts}
+
+    def lose(self, host: Host) -> None:
+        self._pools[host].open_count = 0
+
+
 _networks = count()
 
 
@@ -34,9 +47,16 @@ def hosts() -> list[Host]:
 
 
 @pytest.fixture
-def plan(hosts: list[Host]) -> Plan:
+def connected(hosts: list[Host]) -> Connected:
+    """To all nodes."""
+    return Connected(hosts)
+
+
+@pytest.fixture
+def plan(hosts: list[Host], connected: Connected) -> Plan:
     """A new plan for the same partition, of which every node has a copy."""
     cluster = Cluster(protocol_version=4)
+    cluster.sessions.add(connected)
     for host in hosts:
         host.set_location_info(DATACENTER, "rack1")
         host.set_up()
@@ -101,4 +121,17 @@ def test_a_node_that_was_asked_after_the_one_that_answered_is_not_blamed(hosts: 
 
 def test_when_no_node_answers_all_are_still_planned(hosts: list[Host], plan: Plan) -> None:
     answer(*hosts, answered=None)
+    assert set(plan()) == set(hosts)
+
+
+def test_a_node_without_a_connection_goes_last(hosts: list[Host], plan: Plan, connected: Connected) -> None:
+    silent, other, unconnected = hosts
+    answer(silent, other, answered=other)
+    connected.lose(unconnected)
+    assert list(plan()) == [other, silent, unconnected]
+
+
+def test_without_any_connection_all_are_still_planned(hosts: list[Host], plan: Plan, connected: Connected) -> None:
+    for host in hosts:
+        connected.lose(host)
     assert set(plan()) == set(hosts)
