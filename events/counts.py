@@ -14,7 +14,7 @@ from django.conf import settings
 
 from events import domain
 from events.domain import DAY_MS, HOUR_MS, Window
-from events.keeping import Keeping, Touched, fingerprint, store
+from events.keeping import MINUTES_PER_HOUR, Keeping, Touched, fingerprint, store
 from events.minutes import COUNT_STARTS, PARTITIONS_PER_STATEMENT, count_cut_hours
 from events.services import ttl_seconds
 from sessions_project import cassandra
@@ -125,7 +125,8 @@ def count_starts(
             if shards is None:
                 continue
             seen = fingerprint(touched)
-            if not window.covers_hour(hour) or hour <= oldest_ms:
+            over = keeping.minutes_over(hour) == MINUTES_PER_HOUR
+            if not over or not window.covers_hour(hour) or hour <= oldest_ms:
                 cut_hours[hour][its_country] = shards
             elif counted == seen and starts is not None:
                 counts.add(its_country, hour, [starts], shards)

@@ -1,12 +1,14 @@
-"""Exact numbers of starts in a part of an hour: an hour that is over is counted by the minute, once.
+"""Exact numbers of starts in a part of an hour: its minutes are counted once, when they are over.
 
-A window cuts the hours at its edges. Of those the whole minutes are known from then on, and only the minutes that the
-window cuts are counted each time; so an edge costs the same however many starts an hour has.
+A window cuts the hours at its edges, and the present hour is not complete. Of those the whole minutes are known from
+then on, and only the rest is counted each time: the minutes that the window cuts, and the last few before now. So an
+edge costs the same however many starts an hour has.
 """
 
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from events import domain
@@ -18,7 +20,6 @@ from sessions_project.cassandra import Statement
 
 # Partitions of one counting statement: measured ten times faster than one statement each, flat from 72 on.
 PARTITIONS_PER_STATEMENT = 72
-MINUTES_PER_HOUR = 60
 
 COUNT_STARTS = """
     SELECT country, toUnixTimestamp(hour), COUNT(*) FROM {keyspace}.session_by_country
@@ -28,7 +29,8 @@ SELECT_MINUTES = """
     SELECT country, touched, minutes FROM {keyspace}.country_hour WHERE day = ? AND hour = ? AND country IN ?"""
 COUNT_MINUTES = """
     SELECT country, toUnixTimestamp(floor(ts, 1m)), COUNT(*) FROM {keyspace}.session_by_country
-    WHERE country IN ? AND hour IN ? AND shard IN ? GROUP BY country, hour, shard, floor(ts, 1m)"""
+    WHERE country IN ? AND hour IN ? AND shard IN ? AND ts >= ? AND ts < ?
+    GROUP BY country, hour, shard, floor(ts, 1m)"""
 UPDATE_MINUTES = """
     UPDATE {keyspace}.country_hour USING TIMESTAMP ? AND TTL ? SET minutes = ?
     WHERE day = ? AND hour = ? AND country = ?"""
@@ -39,6 +41,16 @@ Shards = Mapping[str, int]
 CountryHour = tuple[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The starts of the first minutes of a country's hour, and the fingerprint of the touches that they have seen."""
+
+    country: str
+    hour_ms: int
+    seen: str
+    starts: list[int]
+
+
 class Cut(NamedTuple):
     """What a window leaves of an hour: whole minutes, and ranges of moments after one up to and including another."""
 
@@ -46,10 +58,10 @@ class Cut(NamedTuple):
     rest: list[tuple[int, int]]
 
 
-def cut(hour_ms: int, window: Window) -> Cut:
-    """What the window leaves of the hour."""
+def cut(hour_ms: int, window: Window, *, known: int) -> Cut:
+    """What the window leaves of the hour, of whose minutes the first ``known`` are known."""
     after, until = max(window.from_ms, hour_ms - 1), min(window.to_ms, hour_ms + HOUR_MS - 1)
-    first, behind = -((hour_ms - after - 1) // MINUTE_MS), (until + 1 - hour_ms) // MINUTE_MS
+    first, behind = -((hour_ms - after - 1) // MINUTE_MS), min((until + 1 - hour_ms) // MINUTE_MS, known)
     if first >= behind:
         return Cut(range(0), [(after, until)])
     ends = [(after, hour_ms + first * MINUTE_MS - 1), (hour_ms + behind * MINUTE_MS - 1, until)]
@@ -64,14 +76,16 @@ def count_cut_hours(
     starts: dict[CountryHour, int] = defaultdict(int)
     queries: list[Statement] = []
     for hour, shards in hours.items():
-        minutes, rest = cut(hour, window)
-        of_minutes = {country: known[country, hour] for country in shards if minutes and (country, hour) in known}
-        for country, numbers in of_minutes.items():
-            starts[country, hour] += sum(numbers[minutes.start : minutes.stop])
-        for low, high in rest:
-            queries += _count_queries(hour, {country: shards[country] for country in of_minutes}, low, high)
-        others = {country: its_shards for country, its_shards in shards.items() if country not in of_minutes}
-        queries += _count_queries(hour, others, window.from_ms, window.to_ms)
+        by_known: dict[int, dict[str, int]] = defaultdict(dict)
+        for country, its_shards in shards.items():
+            by_known[len(known.get((country, hour), ()))][country] = its_shards
+        for number, some in by_known.items():
+            minutes, rest = cut(hour, window, known=number)
+            if minutes:
+                for country in some:
+                    starts[country, hour] += sum(known[country, hour][minutes.start : minutes.stop])
+            for low, high in rest:
+                queries += _count_queries(hour, some, low, high)
     for rows in cassandra.execute_many(queries, deadline=deadline):
         for country, hour, number in rows:
             starts[country, hour] += number
@@ -86,44 +100,49 @@ def _count_queries(hour: int, shards: Shards, low: int, high: int) -> Iterator[S
 def _known_minutes(
     hours: Mapping[int, Shards], *, keeping: Keeping, deadline: float
 ) -> dict[CountryHour, Sequence[int]]:
-    """The starts of every minute of those hours that no write is under way into, counted now or before."""
-    over = [hour for hour in hours if hour > keeping.oldest_ms and keeping.allows(hour + HOUR_MS, None)]
+    """The starts of every minute of these hours that is over, counted now or before. Of hours that were written late a
+    moment ago none is known."""
+    over = [hour for hour in hours if hour > keeping.oldest_ms and keeping.minutes_over(hour)]
     queries = [(SELECT_MINUTES, (domain.day_of(hour), hour, list(hours[hour]))) for hour in over]
-    known: dict[CountryHour, Sequence[int]] = {}
-    uncounted: dict[CountryHour, str] = {}
+    kept: list[_Kept] = []
     for hour, rows in zip(over, cassandra.execute_many(queries, deadline=deadline), strict=True):
         for country, touched, text in rows:
-            kept: list[Any] = json.loads(text) if text else [None]
-            if kept[0] == fingerprint(touched):
-                known[country, hour] = kept[1:]
-            elif keeping.allows(hour + HOUR_MS, touched, counted=kept[0]):
-                uncounted[country, hour] = fingerprint(touched)
-    known |= _counted_minutes(uncounted, hours, now_ms=keeping.now_ms, deadline=deadline)
-    return known
+            record: list[Any] = json.loads(text) if text else [None]
+            counted, seen = record[0], fingerprint(touched)
+            if counted == seen:
+                kept.append(_Kept(country, hour, seen, record[1:]))
+            elif keeping.allows(hour, touched, counted=counted):
+                kept.append(_Kept(country, hour, seen, []))
+    incomplete = [one for one in kept if len(one.starts) < keeping.minutes_over(one.hour_ms)]
+    _count_missing(incomplete, hours, keeping=keeping, deadline=deadline)
+    return {(one.country, one.hour_ms): one.starts for one in kept}
 
 
-def _counted_minutes(
-    uncounted: Mapping[CountryHour, str], hours: Mapping[int, Shards], *, now_ms: int, deadline: float
-) -> dict[CountryHour, Sequence[int]]:
-    """Count the minutes of these hours, and keep them under their fingerprints."""
+def _count_missing(
+    incomplete: Sequence[_Kept], hours: Mapping[int, Shards], *, keeping: Keeping, deadline: float
+) -> None:
+    """Count the minutes that are over and not known, and keep them with those that are."""
+    shards_of: dict[tuple[int, int], dict[str, int]] = defaultdict(dict)
+    for one in incomplete:
+        shards_of[one.hour_ms, len(one.starts)][one.country] = hours[one.hour_ms][one.country]
     queries: list[Statement] = []
-    for hour, shards in hours.items():
-        some = {country: shards[country] for country, its_hour in uncounted if its_hour == hour}
-        queries += [
-            (COUNT_MINUTES, (countries, [hour], range(most_shards))) for countries, most_shards in _chunks(some)
-        ]
-    counted: dict[CountryHour, list[int]] = {one: [0] * MINUTES_PER_HOUR for one in uncounted}
+    for (hour, known), shards in shards_of.items():
+        begin, end = hour + known * MINUTE_MS, hour + keeping.minutes_over(hour) * MINUTE_MS
+        for countries, most_shards in _chunks(shards):
+            queries.append((COUNT_MINUTES, (countries, [hour], range(most_shards), begin, end)))
+    kept = {(one.country, one.hour_ms): one for one in incomplete}
+    for one in incomplete:
+        one.starts.extend([0] * (keeping.minutes_over(one.hour_ms) - len(one.starts)))
     for rows in cassandra.execute_many(queries, deadline=deadline):
         for country, minute, number in rows:
             hour = domain.hour_of(minute)
-            counted[country, hour][(minute - hour) // MINUTE_MS] += number
+            kept[country, hour].starts[(minute - hour) // MINUTE_MS] += number
     store(
-        (UPDATE_MINUTES, (now_ms * 1000, ttl, json.dumps([seen, *counted[country, hour]]), day, hour, country))
-        for (country, hour), seen in uncounted.items()
-        for day in (domain.day_of(hour),)
-        if (ttl := ttl_seconds(hour + HOUR_MS, now_ms=now_ms)) > 0
+        (UPDATE_MINUTES, (keeping.now_ms * 1000, ttl, json.dumps([one.seen, *one.starts]), day, hour, one.country))
+        for one in incomplete
+        for hour, day in ((one.hour_ms, domain.day_of(one.hour_ms)),)
+        if (ttl := ttl_seconds(hour + HOUR_MS, now_ms=keeping.now_ms)) > 0
     )
-    return dict(counted)
 
 
 def _chunks(shards: Shards) -> Iterator[tuple[list[str], int]]:

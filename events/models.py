@@ -89,7 +89,7 @@ class CountryHour(Model):
     hour = columns.DateTime(primary_key=True)
     country = columns.Text(primary_key=True)
     shards = columns.Integer()  # the most that any writer used: written at timestamp hour + N, so the largest wins
-    touched = columns.Map(columns.Text, columns.BigInt)  # who wrote into this hour after it was over: writer, version
+    touched = columns.Map(columns.Text, columns.BigInt)  # who wrote late into this hour: writer, version
     starts = columns.BigInt()  # how many starts the whole hour held
     counted = columns.Text()  # ``touched`` as it was when they were counted, as JSON
     minutes = columns.Text()  # likewise, then how many starts each minute held: a JSON array

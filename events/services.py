@@ -2,13 +2,14 @@
 
 import threading
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 
 from django.conf import settings
 
 from events import domain
 from events.domain import Event
+from events.keeping import is_late
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement
 from sessions_project.group_commit import GroupCommit
@@ -99,7 +100,9 @@ def record_events(events: Sequence[Event], *, now_ms: int) -> list[bool]:
         unmarked = hours - _marked
         statements = event_rows(young, now_ms=now_ms)
         statements += mark_rows(unmarked, now_ms=now_ms)
-        statements += touch_rows(hours, now_ms=now_ms)
+        statements += touch_rows(
+            country_hours(event for event in young if is_late(event.ts_ms, now_ms=now_ms)), now_ms=now_ms
+        )
         _commits.write(statements, seconds=settings.CASSANDRA_TIMEOUT_SECONDS)
         remember_marks(unmarked)
     return kept
@@ -173,10 +176,9 @@ def mark_rows(hours: Iterable[CountryHour], *, now_ms: int) -> list[Statement]:
     ]
 
 
-def touch_rows(hours: Iterable[CountryHour], *, now_ms: int) -> list[Statement]:
-    """For country hours that are over: the rows that make every count taken before invalid."""
-    over = [(hour, country) for country, hour, _ in hours if hour + domain.HOUR_MS <= now_ms]
-    if not over:
+def touch_rows(hours: Collection[CountryHour], *, now_ms: int) -> list[Statement]:
+    """For country hours that are written late: the rows that make every count taken before invalid."""
+    if not hours:
         return []
     name, version = writer.next_touch(now_ms)
     touch, when = {name: version}, version * MICROSECONDS
@@ -185,7 +187,7 @@ def touch_rows(hours: Iterable[CountryHour], *, now_ms: int) -> list[Statement]:
             UPDATE_TOUCHED,
             (when, ttl_seconds(hour + domain.HOUR_MS, now_ms=now_ms), touch, touch, domain.day_of(hour), hour, country),
         )
-        for hour, country in over
+        for country, hour, _ in hours
     ]
 
 

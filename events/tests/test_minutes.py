@@ -1,16 +1,18 @@
 """Hours that a window cuts: the whole minutes are counted once, the rest each time, and the sum is exact."""
 
+import json
 import random
 import time
 import uuid
+from collections.abc import Callable
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events import domain
 from events.counts import count_starts
 from events.domain import HOUR_MS, MINUTE_MS, Event, Window, hour_of
-from events.keeping import MARGIN_MS
+from events.keeping import MARGIN_MS, PROMPT_MS
 from events.minutes import cut
 from events.services import record_events
 from sessions_project import cassandra
@@ -23,15 +25,16 @@ moments = st.one_of(
 )
 
 
-@given(window=st.builds(lambda *two: Window(*sorted(two)), moments, moments), moment=moments)
-def test_each_moment_of_the_window_is_in_one_part(window: Window, moment: int) -> None:
+@given(window=st.builds(lambda *two: Window(*sorted(two)), moments, moments), moment=moments, known=st.integers(0, 60))
+def test_each_moment_of_the_window_is_in_one_part(window: Window, moment: int, known: int) -> None:
     if window.to_ms < HOUR or window.from_ms >= HOUR + HOUR_MS - 1:
         return  # such a window has no moment of the hour, and is not asked for it
-    minutes, rest = cut(HOUR, window)
+    minutes, rest = cut(HOUR, window, known=known)
     parts = [HOUR + minute * MINUTE_MS <= moment < HOUR + (minute + 1) * MINUTE_MS for minute in minutes]
     parts += [low < moment <= high for low, high in rest]
     assert sum(parts) == (window.from_ms < moment <= window.to_ms and HOUR <= moment < HOUR + HOUR_MS)
-    assert sum(high - low for low, high in rest) < 2 * MINUTE_MS or not minutes
+    assert all(minute < known for minute in minutes)
+    assert sum(high - low for low, high in rest) < (2 + 60 - known) * MINUTE_MS or not minutes
 
 
 def kept_minutes(country: str, hour: int) -> str | None:
@@ -78,3 +81,76 @@ def test_it_works(country: str, now_ms: int) -> None:
         for window in windows():
             check(window, at_ms=at_ms)
     assert kept_minutes(country, hour) not in (None, kept)
+
+
+def test_the_minutes_of_an_hour_that_goes_on(country: str, now_ms: int) -> None:
+    hour = hour_of(now_ms)
+    starts: list[int] = []
+
+    def record(*some: int, at_ms: int) -> None:
+        starts.extend(some)
+        record_events([Event("start", "goes on", uuid.uuid4(), ts, country) for ts in some], now_ms=at_ms)
+
+    def check(*, at_ms: int) -> list[int]:
+        """Counts are right; the minutes that are kept then."""
+        for window in (Window(hour - HOUR_MS, at_ms), Window(hour + 90_001, at_ms)):
+            deadline = time.monotonic() + 10
+            counts = count_starts(window=window, now_ms=at_ms, country=country, deadline=deadline)
+            assert sum(counts.starts[country]) == sum(window.from_ms < ts <= window.to_ms for ts in starts)
+        record = json.loads(kept_minutes(country, hour) or "[null]")
+        return record[1:]
+
+    def minute(number: float) -> int:
+        return hour + int(number * MINUTE_MS)
+
+    record(hour, minute(1.5), at_ms=minute(2))
+    record(minute(3.2), at_ms=minute(3.3))
+    record(minute(8.9), at_ms=minute(9))
+    assert check(at_ms=minute(3)) == []  # prompt writes may still be under way into every minute
+    assert check(at_ms=minute(9)) == [1, 1, 0, 1, 0]
+    assert check(at_ms=minute(13)) == [1, 1, 0, 1, 0, 0, 0, 0, 1]  # only what was missing is counted
+    record(minute(9.5), at_ms=minute(9.6))
+    assert check(at_ms=minute(14)) == [1, 1, 0, 1, 0, 0, 0, 0, 1, 1]
+    record(minute(4.5), at_ms=minute(14.1))  # late: what was kept is not believed, then counted again
+    kept = check(at_ms=minute(14.2))
+    assert sum(kept) == len(starts) - 1
+    assert check(at_ms=minute(20)) == [1, 1, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0]
+    assert sum(check(at_ms=minute(62))) == len(starts)  # the hour is over, but writes may be under way
+    assert len(check(at_ms=minute(70))) == 60
+
+
+def test_a_start_leaves_a_touch_when_it_comes_late(country: str, now_ms: int) -> None:
+    def touches() -> dict[str, int]:
+        query = "SELECT touched FROM {keyspace}.country_hour WHERE day = ? AND hour = ? AND country = ?"
+        return dict(cassandra.execute(query, (domain.day_of(hour), hour, country))[0][0] or {})
+
+    hour = hour_of(now_ms)
+    at_ms = hour + 30 * MINUTE_MS
+    start = Event("start", "late", uuid.uuid4(), at_ms, country)
+    record_events([start], now_ms=at_ms + PROMPT_MS - 1)
+    assert not touches()
+    record_events([start], now_ms=at_ms + PROMPT_MS)
+    assert touches()
+
+
+waits = st.sampled_from([0, MINUTE_MS, 5 * MINUTE_MS])
+ages = st.none() | st.integers(0, PROMPT_MS) | st.integers(PROMPT_MS, HOUR_MS)
+
+
+@settings(max_examples=50, deadline=None)
+@given(steps=st.lists(st.tuples(waits, ages), min_size=5, max_size=30))
+def test_counts_are_exact_whatever_comes_when(
+    new_country: Callable[[], str], steps: list[tuple[int, int | None]]
+) -> None:
+    """Each step waits, then a start comes that happened some time ago, or a report is asked for."""
+    country, at_ms = new_country(), hour_of(time.time_ns() // 1_000_000) + MINUTE_MS
+    starts: list[int] = []
+    for wait_ms, age_ms in [*steps, (0, None), (2 * HOUR_MS, None)]:
+        at_ms += wait_ms
+        if age_ms is not None:
+            starts.append(at_ms - age_ms)
+            record_events([Event("start", "any", uuid.uuid4(), starts[-1], country)], now_ms=at_ms)
+        else:
+            window = Window(at_ms - 5 * HOUR_MS, at_ms)
+            counts = count_starts(window=window, now_ms=at_ms, country=country, deadline=time.monotonic() + 10)
+            assert counts.of_hours() == [sum(hour_of(ts) == hour for ts in starts) for hour in counts.hours]

@@ -208,10 +208,10 @@ def read_back(load: Load, *, hours: int = 2, as_of: str | None = None) -> ReadBa
     allowed = set(wanted) | {_key(event) for event in load.unacknowledged}
     window = f"hours={hours}&as_of={as_of or moment()}"
     starts_report = f"{load.url}/api/v1/reports/starts/{load.country}/?{window}&limit={PAGE}"
-    counted, starts = _walk(starts_report)
+    counted, starts = walk(starts_report)
     there = Counter(("start", one["player_id"], one["session_id"], one["ts"]) for one in starts)
     for player in {event["player_id"] for event in acknowledged}:
-        _, sessions = _walk(f"{load.url}/api/v1/reports/players/{player}/sessions/?limit={PLAYER_PAGE}&{uuid.uuid4()}")
+        _, sessions = walk(f"{load.url}/api/v1/reports/players/{player}/sessions/?limit={PLAYER_PAGE}&{uuid.uuid4()}")
         there.update(("end", player, one["session_id"], one["ended_at"]) for one in sessions)
     return ReadBack(
         acknowledged=len(acknowledged),
@@ -226,7 +226,7 @@ def _key(event: Event) -> tuple[str, str, str, str]:
     return event["event"], event["player_id"], event["session_id"], event["ts"]
 
 
-def _walk(url: str) -> tuple[int, list[Any]]:
+def walk(url: str) -> tuple[int, list[Any]]:
     """The number that the first page names (0 when it names none) and the rows of all pages."""
     rows: list[Any] = []
     counted, following = 0, url

@@ -15,7 +15,7 @@ from embedded.cassandra import CassandraNode
 from embedded.redis import RedisServer
 from events.domain import SECOND_MS, format_timestamp, hour_of
 from tests.faults.conftest import environment_of, redis_environment
-from tests.faults.ledger import ask
+from tests.faults.ledger import ask, walk
 
 Figure = Callable[[str], None]
 CLOCK = PROJECT / "tests" / "faults" / "clock"
@@ -41,9 +41,10 @@ class Skewed:
 
     def starts(self, country: str, *, hours: int = 3) -> tuple[int, set[str]]:
         """The number that the report counts, and the sessions that it lists."""
-        url = f"{self.web.url}/api/v1/reports/starts/{country}/?hours={hours}&limit=1000&{uuid.uuid4()}"
-        _, report = ask(url)
-        return report["starts"], {one["session_id"] for one in report["results"]}
+        counted, listed = walk(
+            f"{self.web.url}/api/v1/reports/starts/{country}/?hours={hours}&limit=1000&{uuid.uuid4()}"
+        )
+        return counted, {one["session_id"] for one in listed}
 
 
 @pytest.fixture
