@@ -8,15 +8,15 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from types import MappingProxyType
 
 from django.conf import settings
 
 from events import domain
 from events.domain import DAY_MS, HOUR_MS, Window
-from events.keeping import MINUTES_PER_HOUR, Keeping, Touched, fingerprint, store
+from events.keeping import MINUTES_PER_HOUR, Keeping, Touched, fingerprint
 from events.minutes import COUNT_STARTS, PARTITIONS_PER_STATEMENT, count_cut_hours
-from events.services import ttl_seconds
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement
 
@@ -109,7 +109,7 @@ def count_starts(
     """
     counts = StartCounts(window.hours())
     oldest_ms = now_ms - settings.RETENTION_SECONDS * domain.SECOND_MS
-    keeping = Keeping(now_ms, oldest_ms, durable)
+    keeping = Keeping(now_ms, oldest_ms, durable, deadline)
     uncounted: list[_Uncounted] = []
     cut_hours: dict[int, dict[str, int]] = defaultdict(dict)
     unsettled: list[_Day] = []
@@ -133,18 +133,19 @@ def count_starts(
             else:
                 kept = seen if keeping.allows(hour + HOUR_MS, touched, counted=counted) else None
                 uncounted.append(_Uncounted(its_country, hour, shards, kept))
-    _count(uncounted, counts, window=window, now_ms=now_ms, deadline=deadline)
-    of_cut_hours = count_cut_hours(cut_hours, window=window, keeping=keeping, deadline=deadline)
+    _count(uncounted, counts, window=window, keeping=keeping)
+    of_cut_hours = count_cut_hours(cut_hours, window=window, keeping=keeping)
     for hour, shards_of in cut_hours.items():
         for its_country, shards in shards_of.items():
             counts.add(its_country, hour, [of_cut_hours[its_country, hour]], shards)
     if country is None:
-        _store_days(
+        _keep_days(
             [day for day in unsettled if keeping.allows(day.day_ms + DAY_MS, day.touched, counted=day.counted)],
             counts,
             window,
             keeping,
         )
+    keeping.finish()
     return counts
 
 
@@ -188,26 +189,22 @@ def _hours_query(day_ms: int, hours: range, country: str | None) -> Statement:
     return SELECT_HOURS_OF_COUNTRY, (day_ms, range(first, last + 1, HOUR_MS), country)
 
 
-def _count(
-    uncounted: Sequence[_Uncounted], counts: StartCounts, *, window: Window, now_ms: int, deadline: float
-) -> None:
-    """Count, note, and store what may be kept."""
+def _count(uncounted: Sequence[_Uncounted], counts: StartCounts, *, window: Window, keeping: Keeping) -> None:
+    """Count, note, and keep what may be kept."""
     groups = list(_groups(uncounted))
     for first in range(0, len(groups), STATEMENTS_PER_ROUND):
         some = groups[first : first + STATEMENTS_PER_ROUND]
         starts: dict[tuple[str, int], int] = defaultdict(int)
-        for rows in cassandra.execute_many((_count_query(group, window) for group in some), deadline=deadline):
+        for rows in cassandra.execute_many((_count_query(group, window) for group in some), deadline=keeping.deadline):
             for country, hour, number in rows:
                 starts[country, hour] += number
-        members = [member for group in some for member in group]
-        for member in members:
-            counts.add(member.country, member.hour_ms, [starts[member.country, member.hour_ms]], member.shards)
-        store(
-            (UPDATE_HOUR, (now_ms * 1000, ttl, starts[member.country, hour], member.counted, day, hour, member.country))
-            for member in members
-            for hour, day in ((member.hour_ms, domain.day_of(member.hour_ms)),)
-            if member.counted and (ttl := ttl_seconds(hour + HOUR_MS, now_ms=now_ms)) > 0
-        )
+        for member in chain.from_iterable(some):
+            number = starts[member.country, member.hour_ms]
+            counts.add(member.country, member.hour_ms, [number], member.shards)
+            if member.counted:
+                key = (domain.day_of(member.hour_ms), member.hour_ms, member.country)
+                keeping.keep(UPDATE_HOUR, (number, member.counted), key=key, until_ms=member.hour_ms + HOUR_MS)
+        keeping.send()
 
 
 def _groups(uncounted: Sequence[_Uncounted]) -> Iterator[Sequence[_Uncounted]]:
@@ -231,23 +228,18 @@ def _count_query(group: Sequence[_Uncounted], window: Window) -> Statement:
     return COUNT_STARTS, (countries, hours, shards, window.from_ms, window.to_ms)
 
 
-def _store_days(days: Iterable[_Day], counts: StartCounts, window: Window, keeping: Keeping) -> None:
+def _keep_days(days: Iterable[_Day], counts: StartCounts, window: Window, keeping: Keeping) -> None:
     """Keep the days that are wholly inside the window, each as ``{country: [shards, starts of hour 0, ...]}``."""
-    whole = [
-        day
-        for day in days
-        if window.covers_hour(day.day_ms)
-        and window.covers_hour(day.day_ms + DAY_MS - HOUR_MS)
-        and day.day_ms > keeping.oldest_ms
-    ]
-    rows: list[Statement] = []
-    for day in whole:
+    for day in days:
+        last = day.day_ms + DAY_MS - HOUR_MS
+        if not (window.covers_hour(day.day_ms) and window.covers_hour(last) and day.day_ms > keeping.oldest_ms):
+            continue
         first = (day.day_ms - counts.hours.start) // HOUR_MS
         starts = {
             country: [counts.shards[country], *of_hours]
             for country, row in counts.starts.items()
             if any(of_hours := row[first : first + HOURS_PER_DAY])
         }
-        when = (keeping.now_ms * 1000, ttl_seconds(day.day_ms + DAY_MS, now_ms=keeping.now_ms))
-        rows.append((UPDATE_DAY, (*when, json.dumps(starts), fingerprint(day.touched), day.day_ms)))
-    store(rows)
+        values = (json.dumps(starts), fingerprint(day.touched))
+        keeping.keep(UPDATE_DAY, values, key=(day.day_ms,), until_ms=day.day_ms + DAY_MS)
+    keeping.send()

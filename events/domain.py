@@ -18,6 +18,9 @@ SECOND_MS = 1_000
 MINUTE_MS = 60 * SECOND_MS
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
+# What game servers need to send an event, with a retry or two. With less, more of them are late; with more, a report of
+# the present hour has more to count.
+PROMPT_MS = 2 * MINUTE_MS
 
 PLAYER_ID = re.compile(r"\A[A-Za-z0-9_.:@-]{1,64}\Z")
 COUNTRY = re.compile(r"\A[A-Za-z]{2}\Z")
@@ -58,6 +61,11 @@ class Window:
     def covers_hour(self, hour_ms: int) -> bool:
         """Whether every moment of the hour is inside."""
         return self.from_ms < hour_ms and hour_ms + HOUR_MS - 1 <= self.to_ms
+
+
+def is_late(ts_ms: int, *, now_ms: int) -> bool:
+    """Whether a start that happened at ``ts_ms`` and is written now may have been counted without."""
+    return ts_ms + PROMPT_MS <= now_ms or hour_of(ts_ms) + HOUR_MS <= now_ms
 
 
 def hour_of(ts_ms: int) -> int:

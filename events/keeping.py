@@ -2,29 +2,33 @@
 
 Every late write, into an hour that is over or of a start that happened PROMPT_MS ago, leaves its writer's name and a
 rising version in the ``touched`` map of the hour and of its day, in the same batch. A count remembers the map as it
-stood before counting, and is believed as long as the map is the same: any later write changes it, whatever the clocks
-say. What clocks decide is only when a count may be kept: MARGIN_MS after the last prompt write and after the last
-touch, when no write that it could have missed is under way.
+stood before counting, and is believed as long as the map is the same: any later touch changes it, whatever the clocks
+say. What clocks decide is which writes are late, and when a count may be kept: MARGIN_MS after the last prompt write
+and after the last touch, when no write that it could have missed is under way.
 """
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
 
 from events import domain
-from events.domain import HOUR_MS, MINUTE_MS
+from events.domain import HOUR_MS, MINUTE_MS, PROMPT_MS
+from events.services import MICROSECONDS, ttl_seconds
 from sessions_project import cassandra
-from sessions_project.cassandra import Statement, StoreUnavailable
+from sessions_project.cassandra import Statement, StoreUnavailable, WriteUnderWay
 
 log = logging.getLogger(__name__)
 
 # 60 s between the fastest and the slowest clock, and 30 s for writes that are under way.
 MARGIN_MS = 90 * domain.SECOND_MS
-# What game servers need to send an event, with a retry or two. Shorter: more touches; longer: more to count each time.
-PROMPT_MS = 2 * domain.MINUTE_MS
 MINUTES_PER_HOUR = 60
-ROWS_PER_BATCH = 100
+# A mutation may have 16 MiB; a row has 150 bytes and 50 for each process that wrote late.
+ROWS_PER_BATCH = 1_000
 
 # Before every version: they are milliseconds since 1970.
 NEVER = 0
@@ -33,13 +37,19 @@ NEVER = 0
 Touched = Mapping[str, int] | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Keeping:
-    """Decides whether a count may be stored. Touches of writers up to a version in ``durable`` need no margin."""
+    """Decides whether the counts of one report may be kept, and keeps them.
+
+    Touches of writers up to a version in ``durable`` need no margin.
+    """
 
     now_ms: int
     oldest_ms: int
     durable: Mapping[str, int]
+    deadline: float
+    _rows: defaultdict[int, list[Statement]] = field(default_factory=lambda: defaultdict(list))
+    _under_way: list[WriteUnderWay] = field(default_factory=list)
 
     def minutes_over(self, hour_ms: int) -> int:
         """How many minutes of the hour, from its beginning, no prompt write can be under way into."""
@@ -61,26 +71,40 @@ class Keeping:
         )
         return self.now_ms > max(over_at_ms, max(touches, default=NEVER)) + MARGIN_MS
 
+    def keep(self, cql: str, values: tuple[Any, ...], *, key: tuple[Any, ...], until_ms: int) -> None:
+        """Note a row of ``country_hour`` for the next reader: it goes one retention after ``until_ms``.
 
-def is_late(ts_ms: int, *, now_ms: int) -> bool:
-    """Whether a start that happened at ``ts_ms`` and is written now must leave a touch."""
-    return ts_ms + PROMPT_MS <= now_ms or domain.hour_of(ts_ms) + HOUR_MS <= now_ms
+        ``key`` is the row's, and begins with its day.
+        """
+        ttl = ttl_seconds(until_ms, now_ms=self.now_ms)
+        if ttl > 0:
+            self._rows[key[0]].append((cql, (self.now_ms * MICROSECONDS, ttl, *values, *key)))
+
+    def send(self) -> None:
+        """Send what was noted, without waiting. A batch is of one partition: such a one may be of any size."""
+        for rows in self._rows.values():
+            for first in range(0, len(rows), ROWS_PER_BATCH):
+                some, seconds = rows[first : first + ROWS_PER_BATCH], self.deadline - time.monotonic()
+                with _logged_when_away():
+                    self._under_way.append(cassandra.send_batch(some, seconds=seconds))
+        self._rows.clear()
+
+    def finish(self) -> None:
+        """Return when what was sent is durable or has failed, at the deadline at the latest."""
+        for write in self._under_way:
+            with _logged_when_away():
+                write.wait()
+
+
+@contextmanager
+def _logged_when_away() -> Iterator[None]:
+    """A count that could not be kept is taken again."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        log.info("Counts were not kept: %s", error)
 
 
 def fingerprint(touched: Touched) -> str:
     """The map as text, the same for equal maps only. It has one cell for each process that wrote late into the hour."""
     return json.dumps(dict(touched or {}), sort_keys=True)
-
-
-def store(rows: Iterable[Statement]) -> None:
-    """Keep counts for the next reader; one that could not be stored is taken again."""
-    statements = list(rows)
-    try:
-        writes = [
-            cassandra.send_batch(statements[first : first + ROWS_PER_BATCH], logged=False)
-            for first in range(0, len(statements), ROWS_PER_BATCH)
-        ]
-        for write in writes:
-            write.wait()
-    except StoreUnavailable as error:
-        log.info("Counts were not stored: %s", error)

@@ -4,6 +4,9 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
 
 from events import domain
 from events.domain import Event
@@ -26,7 +29,7 @@ BATCHES_IN_FLIGHT = 8
 # A count is believed 90 s after the last touch of its hour: while rows are written, touches are kept this young,
 RETOUCH_MS = 10 * domain.SECOND_MS
 # and a batch that became durable only this long after it was sent is sent again with fresh ones.
-LATE_MS = 30 * domain.SECOND_MS
+LATE_MS = 20 * domain.SECOND_MS
 RETRY_SECONDS = 1.0
 MOST_REMEMBERED = 100_000
 
@@ -38,6 +41,7 @@ class _Batch:
     of_countries: bool
     events: list[Event]
     hours: set[CountryHour] = field(default_factory=set)
+    touched: set[CountryHour] = field(default_factory=set)
     sent_ms: int = 0
     write: WriteUnderWay | None = None
 
@@ -87,9 +91,17 @@ class Loader:
         rows_of = country_rows if of_countries else player_rows
         groups: dict[Hashable, list[Event]] = defaultdict(list)
         for event in events:
-            first_row = rows_of([event], now_ms=event.ts_ms)[0]
-            groups[cassandra.replica_set(*first_row)].append(event)
+            groups[self._replica_set(*rows_of([event], now_ms=event.ts_ms)[0])].append(event)
         return groups.values()
+
+    def _replica_set(self, cql: str, values: Sequence[Any]) -> Hashable:
+        """As cassandra.py has it; the first time it asks a node to prepare the statement."""
+        while True:
+            try:
+                return cassandra.replica_set(cql, values)
+            except StoreUnavailable as error:
+                self._on_wait(str(error))
+                time.sleep(RETRY_SECONDS)
 
     def _submit(self, batch: _Batch) -> None:
         if len(self._under_way) >= BATCHES_IN_FLIGHT:
@@ -105,7 +117,7 @@ class Loader:
         batch.events = [event for event in batch.events if event.ts_ms >= oldest_ms]
         rows = self._rows(batch)
         try:
-            batch.write = cassandra.send_batch(rows, logged=False) if rows else None
+            batch.write = cassandra.send_batch(rows, seconds=settings.CASSANDRA_TIMEOUT_SECONDS) if rows else None
         except StoreUnavailable:
             batch.write = None
 
@@ -114,11 +126,10 @@ class Loader:
         if not batch.of_countries:
             return player_rows(batch.events, now_ms=now_ms)
         batch.hours = country_hours(batch.events)
-        due = {hour for hour in batch.hours if now_ms - self._touched.get(hour, 0) > RETOUCH_MS}
+        batch.touched = {hour for hour in batch.hours if now_ms - self._touched.get(hour, 0) > RETOUCH_MS}
         rows = country_rows(batch.events, now_ms=now_ms)
         rows += mark_rows(batch.hours - self._marked, now_ms=now_ms)
-        rows += touch_rows(due, now_ms=now_ms)
-        self._remember_touches(due, now_ms)
+        rows += touch_rows(batch.touched, now_ms=now_ms)
         return rows
 
     def _complete_oldest(self) -> None:
@@ -138,6 +149,7 @@ class Loader:
                 break
             self._send_again(batch)
         self._remember_marks(batch.hours)
+        self._remember_touches(batch.touched, batch.sent_ms)
         self.completed += 1
 
     def _send_again(self, batch: _Batch) -> None:

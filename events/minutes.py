@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 
 from events import domain
 from events.domain import HOUR_MS, MINUTE_MS, Window
-from events.keeping import Keeping, fingerprint, store
-from events.services import ttl_seconds
+from events.keeping import Keeping, fingerprint
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement
 
@@ -38,7 +37,7 @@ UPDATE_MINUTES = """
 # Over how many shards each country lies in an hour.
 Shards = Mapping[str, int]
 # A country and the beginning of an hour.
-CountryHour = tuple[str, int]
+Cell = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +67,10 @@ def cut(hour_ms: int, window: Window, *, known: int) -> Cut:
     return Cut(range(first, behind), [(low, high) for low, high in ends if low < high])
 
 
-def count_cut_hours(
-    hours: Mapping[int, Shards], *, window: Window, keeping: Keeping, deadline: float
-) -> dict[CountryHour, int]:
+def count_cut_hours(hours: Mapping[int, Shards], *, window: Window, keeping: Keeping) -> dict[Cell, int]:
     """The starts of countries in what the window leaves of these hours. Raises StoreUnavailable."""
-    known = _known_minutes(hours, keeping=keeping, deadline=deadline)
-    starts: dict[CountryHour, int] = defaultdict(int)
+    known = _known_minutes(hours, keeping=keeping)
+    starts: dict[Cell, int] = defaultdict(int)
     queries: list[Statement] = []
     for hour, shards in hours.items():
         by_known: dict[int, dict[str, int]] = defaultdict(dict)
@@ -86,7 +83,7 @@ def count_cut_hours(
                     starts[country, hour] += sum(known[country, hour][minutes.start : minutes.stop])
             for low, high in rest:
                 queries += _count_queries(hour, some, low, high)
-    for rows in cassandra.execute_many(queries, deadline=deadline):
+    for rows in cassandra.execute_many(queries, deadline=keeping.deadline):
         for country, hour, number in rows:
             starts[country, hour] += number
     return starts
@@ -97,15 +94,13 @@ def _count_queries(hour: int, shards: Shards, low: int, high: int) -> Iterator[S
         yield COUNT_STARTS, (countries, [hour], range(most_shards), low, high)
 
 
-def _known_minutes(
-    hours: Mapping[int, Shards], *, keeping: Keeping, deadline: float
-) -> dict[CountryHour, Sequence[int]]:
+def _known_minutes(hours: Mapping[int, Shards], *, keeping: Keeping) -> dict[Cell, Sequence[int]]:
     """The starts of every minute of these hours that is over, counted now or before. Of hours that were written late a
     moment ago none is known."""
     over = [hour for hour in hours if hour > keeping.oldest_ms and keeping.minutes_over(hour)]
     queries = [(SELECT_MINUTES, (domain.day_of(hour), hour, list(hours[hour]))) for hour in over]
     kept: list[_Kept] = []
-    for hour, rows in zip(over, cassandra.execute_many(queries, deadline=deadline), strict=True):
+    for hour, rows in zip(over, cassandra.execute_many(queries, deadline=keeping.deadline), strict=True):
         for country, touched, text in rows:
             record: list[Any] = json.loads(text) if text else [None]
             counted, seen = record[0], fingerprint(touched)
@@ -114,13 +109,11 @@ def _known_minutes(
             elif keeping.allows(hour, touched, counted=counted):
                 kept.append(_Kept(country, hour, seen, []))
     incomplete = [one for one in kept if len(one.starts) < keeping.minutes_over(one.hour_ms)]
-    _count_missing(incomplete, hours, keeping=keeping, deadline=deadline)
+    _count_missing(incomplete, hours, keeping=keeping)
     return {(one.country, one.hour_ms): one.starts for one in kept}
 
 
-def _count_missing(
-    incomplete: Sequence[_Kept], hours: Mapping[int, Shards], *, keeping: Keeping, deadline: float
-) -> None:
+def _count_missing(incomplete: Sequence[_Kept], hours: Mapping[int, Shards], *, keeping: Keeping) -> None:
     """Count the minutes that are over and not known, and keep them with those that are."""
     shards_of: dict[tuple[int, int], dict[str, int]] = defaultdict(dict)
     for one in incomplete:
@@ -133,16 +126,14 @@ def _count_missing(
     kept = {(one.country, one.hour_ms): one for one in incomplete}
     for one in incomplete:
         one.starts.extend([0] * (keeping.minutes_over(one.hour_ms) - len(one.starts)))
-    for rows in cassandra.execute_many(queries, deadline=deadline):
+    for rows in cassandra.execute_many(queries, deadline=keeping.deadline):
         for country, minute, number in rows:
             hour = domain.hour_of(minute)
             kept[country, hour].starts[(minute - hour) // MINUTE_MS] += number
-    store(
-        (UPDATE_MINUTES, (keeping.now_ms * 1000, ttl, json.dumps([one.seen, *one.starts]), day, hour, one.country))
-        for one in incomplete
-        for hour, day in ((one.hour_ms, domain.day_of(one.hour_ms)),)
-        if (ttl := ttl_seconds(hour + HOUR_MS, now_ms=keeping.now_ms)) > 0
-    )
+    for one in incomplete:
+        text, key = json.dumps([one.seen, *one.starts]), (domain.day_of(one.hour_ms), one.hour_ms, one.country)
+        keeping.keep(UPDATE_MINUTES, (text,), key=key, until_ms=one.hour_ms + HOUR_MS)
+    keeping.send()
 
 
 def _chunks(shards: Shards) -> Iterator[tuple[list[str], int]]:

@@ -9,7 +9,6 @@ from django.conf import settings
 
 from events import domain
 from events.domain import Event
-from events.keeping import is_late
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement
 from sessions_project.group_commit import GroupCommit
@@ -101,7 +100,7 @@ def record_events(events: Sequence[Event], *, now_ms: int) -> list[bool]:
         statements = event_rows(young, now_ms=now_ms)
         statements += mark_rows(unmarked, now_ms=now_ms)
         statements += touch_rows(
-            country_hours(event for event in young if is_late(event.ts_ms, now_ms=now_ms)), now_ms=now_ms
+            country_hours(event for event in young if domain.is_late(event.ts_ms, now_ms=now_ms)), now_ms=now_ms
         )
         _commits.write(statements, seconds=settings.CASSANDRA_TIMEOUT_SECONDS)
         remember_marks(unmarked)

@@ -192,19 +192,19 @@ def _send_answering(
     future = _sent(session, statements, logged=logged, timeout=seconds)
 
     def answered(error: BaseException | None) -> None:
-        note_answer(future)
+        if not (logged and error):  # where the log stalls, no node is to blame that was asked
+            note_answer(future)
         answers.put(_Answer(logged, error))
 
     future.add_callbacks(lambda _: answered(None), answered)
 
 
-def send_batch(statements: Sequence[Statement], *, logged: bool) -> WriteUnderWay:
-    """Send a batch without waiting; an unlogged one may happen in part and must be repeated when it fails.
+def send_batch(statements: Sequence[Statement], *, seconds: float) -> WriteUnderWay:
+    """Send an unlogged batch without waiting; it may happen in part and must be repeated when it fails.
 
-    Raises StoreUnavailable when it cannot even be sent.
+    It ends after ``seconds`` at the latest. Raises StoreUnavailable when it cannot even be sent.
     """
-    timeout = settings.CASSANDRA_TIMEOUT_SECONDS
-    return WriteUnderWay(_sent(_session_to_ask(), statements, logged=logged, timeout=timeout))
+    return WriteUnderWay(_sent(_session_to_ask(), statements, logged=False, timeout=seconds))
 
 
 def _sent(session: Session, statements: Sequence[Statement], *, logged: bool, timeout: float) -> ResponseFuture:

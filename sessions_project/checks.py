@@ -36,7 +36,7 @@ def _bounds() -> Iterator[CheckMessage]:
         "REPORT_CACHE_SECONDS": (0, 86_400),
         "MAX_BODY_BYTES": (4_096, 67_108_864),
         "CASSANDRA_PORT": (1, 65_535),
-        "CASSANDRA_TIMEOUT_SECONDS": (0.1, 60),
+        "CASSANDRA_TIMEOUT_SECONDS": (0.1, 30),
     }
     for number, (name, (least, most)) in enumerate(bounds.items()):
         if not least <= getattr(settings, name) <= most:

@@ -49,7 +49,7 @@ class GroupCommit:
 
     def _write_group(self, group: "_Group", *, until: float) -> None:
         try:
-            self._turns.get(timeout=until - time.monotonic())
+            self._turns.get(timeout=max(until - time.monotonic(), 0))
         except Empty:
             self._close(group)
             group.ended.set()

@@ -50,12 +50,12 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if IN_PRODUCTION else ["loc
 
 INSTALLED_APPS = [
     "django.contrib.staticfiles",
+    "events",  # before the engine: of two commands of one name the first app's is run
     "django_cassandra_engine",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "sessions_project",
-    "events",
     "reports",
     "dashboard",
 ]

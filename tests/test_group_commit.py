@@ -128,3 +128,15 @@ def test_who_gets_no_turn_in_time_learns_so(pool, store):
     assert 0.2 < time.monotonic() - began < 2
     assert store.calls == [["first"]]
     store.open.set()
+
+
+def test_a_caller_without_time_is_refused_and_holds_nobody_up(pool, store):
+    commits = GroupCommit(store.write, at_a_time=1, most_statements=100)
+    first = started(pool, commits, "first")
+    wait_for(lambda: bool(store.calls))
+    with pytest.raises(StoreUnavailable):
+        commits.write([statement("late")], seconds=-1)
+    store.open.set()
+    first.result(5)
+    commits.write([statement("next")], seconds=5)
+    assert store.calls == [["first"], ["next"]]

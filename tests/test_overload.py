@@ -1,9 +1,15 @@
 """More clients than the real server can serve: prompt refusals, bounded latency, nothing lost."""
 
+import http.client
+import json
 import time
 import urllib.request
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import datetime
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -58,3 +64,19 @@ def test_the_service_says_that_it_is_alive(web: WebServer) -> None:
         time.sleep(1)
         assert urllib.request.urlopen(f"{web.url}/livez", timeout=2).status == 200
         assert load.result().others == []
+
+
+def test_an_event_without_ts_happened_when_it_had_been_received(web: WebServer) -> None:
+    body = json.dumps([{"event": "end", "player_id": (player := f"slow_{uuid.uuid4().hex}")}]).encode()
+    with closing(http.client.HTTPConnection(urlsplit(web.url).netloc, timeout=10)) as connection:
+        connection.putrequest("POST", "/api/v1/events/")
+        connection.putheader("Content-Type", "application/json")
+        connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body[:5])
+        time.sleep(0.5)
+        sent_ms = time.time_ns() // 1_000_000
+        connection.send(body[5:])
+        assert connection.getresponse().status == 201
+    with urllib.request.urlopen(f"{web.url}/api/v1/reports/players/{player}/sessions/") as reply:
+        (session,) = json.load(reply)["results"]
+    assert datetime.fromisoformat(session["ended_at"]).timestamp() * 1000 >= sent_ms

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from events import domain
 from events.counts import count_starts
-from events.domain import HOUR_MS, MINUTE_MS, Event, Window, hour_of
-from events.keeping import MARGIN_MS, PROMPT_MS
+from events.domain import HOUR_MS, MINUTE_MS, PROMPT_MS, Event, Window, hour_of
+from events.keeping import MARGIN_MS
 from events.minutes import cut
 from events.services import record_events
 from sessions_project import cassandra

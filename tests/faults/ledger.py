@@ -20,6 +20,8 @@ CLIENT_SECONDS = 15.0
 # A batch holds five sessions, each with its start and its end.
 SESSIONS_PER_BATCH = 5
 SESSIONS_PER_PLAYER = 100
+# Both events of a session come when it ends.
+MOST_SESSION_SECONDS = 90
 PAGE = 1000
 PLAYER_PAGE = 100
 
@@ -173,7 +175,7 @@ def _batch(player: str, country: str) -> list[Event]:
     events: list[Event] = []
     for _ in range(SESSIONS_PER_BATCH):
         common = {"player_id": player, "session_id": str(uuid.uuid4())}
-        started = moment(seconds_ago=random.randrange(1, 900))
+        started = moment(seconds_ago=random.randrange(1, MOST_SESSION_SECONDS))
         events.append({"event": "start", "country": country, "ts": started, **common})
         events.append({"event": "end", "ts": moment(), **common})
     random.shuffle(events)

@@ -124,7 +124,7 @@ def test_clocks_twenty_minutes_apart(skewed: Callable[[float], Skewed], figure: 
     """With clocks 10 minutes wrong nothing acknowledged is lost, but reports differ: the clock behind shows what the
     other stamped when it gets there, and refuses what is more than 5 minutes ahead of it (400). Counts assume clocks
     within a minute: a clock ahead counts an hour as over that others still write into, and its number for that hour
-    stays short, the list complete, until an event comes late into it.
+    stays short, the list complete unless the number is 0, until an event comes late into it.
 
     Two services, one 10 minutes ahead, for which an hour is over, and one 10 minutes behind, for which it is not.
     """

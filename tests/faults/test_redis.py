@@ -24,16 +24,20 @@ FULL = "1mb"
 @contextmanager
 def killed(server: RedisServer) -> Iterator[None]:
     server.process().kill()
-    yield
-    server.start()
-    server.wait_until_ready(seconds=READY_SECONDS)
+    try:
+        yield
+    finally:
+        server.start()
+        server.wait_until_ready(seconds=READY_SECONDS)
 
 
 @contextmanager
 def paused(server: RedisServer) -> Iterator[None]:
     server.process().suspend()
-    yield
-    server.process().resume()
+    try:
+        yield
+    finally:
+        server.process().resume()
 
 
 @contextmanager
@@ -49,9 +53,11 @@ def full(server: RedisServer) -> Iterator[None]:
         before = {name: client.config_get(name)[name] for name in ("maxmemory", "maxmemory-policy")}
         client.config_set("maxmemory-policy", "noeviction")
         client.config_set("maxmemory", FULL)
-        yield
-        for name, value in before.items():
-            client.config_set(name, value)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                client.config_set(name, value)
 
 
 @contextmanager
@@ -67,8 +73,10 @@ def locked(server: RedisServer) -> Iterator[None]:
     with redis.Redis(port=server.address[1]) as client:
         client.config_set("requirepass", "secret")
         client.client_kill_filter(_type="normal", skipme=True)
-        yield
-        client.config_set("requirepass", "")
+        try:
+            yield
+        finally:
+            client.config_set("requirepass", "")
 
 
 FAULTS = [killed, paused, asleep, full, garbled, locked]

@@ -168,7 +168,7 @@ class Histories(RuleBasedStateMachine):
             assert sorted(there) == self.model.completed(name)
             assert [end for end, _, _ in there] == sorted((end for end, _, _ in there), reverse=True)
         for moment in ("leap day", "new year", "now", "nearly too old"):
-            self.check_starts(_moment(moment) + timedelta(seconds=2 if moment != "now" else 0, hours=0))
+            self.check_starts(_moment(moment) + timedelta(seconds=2 if moment != "now" else 0))
 
     def check_starts(self, end: datetime) -> None:
         """The starts of the day before ``end``."""
