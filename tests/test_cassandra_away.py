@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +17,7 @@ import pytest
 
 from conftest import PROJECT, WebServer, free_cassandra_port
 from embedded.cassandra import READY_SECONDS, CassandraNode
+from tests.clients import Clients
 
 pytestmark = pytest.mark.own_node
 
@@ -76,27 +76,17 @@ def _asked(request: urllib.request.Request) -> Reply:
     return Reply(began, time.monotonic() - began, status, retry_after)
 
 
-class Load:
-    """Some clients that post and read without pause, until stopped."""
+class Load(Clients):
+    """Some clients that post and read without pause."""
 
     def __init__(self, url: str) -> None:
+        super().__init__(CLIENTS)
+        self.url = url
         self.replies: list[Reply] = []
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._work, args=(url,)) for _ in range(CLIENTS)]
 
-    def __enter__(self) -> "Load":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _work(self, url: str) -> None:
-        while not self._stop.is_set():
-            self.replies += [post_event(url), get_report(url)]
+    def work(self, number: int) -> None:
+        while not self.stop.is_set():
+            self.replies += [post_event(self.url), get_report(self.url)]
             time.sleep(0.01)
 
     def check(self) -> None:

@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.clients import Clients
+
 # No request may take longer than this, whatever happens; the clients give up a little later, to see one that does.
 MOST_SECONDS = 5.0
 CLIENT_SECONDS = 15.0
@@ -78,46 +80,29 @@ def ask(url: str, body: Any = None, *, headers: dict[str, str] | None = None) ->
     return Reply(began, time.monotonic() - began, status, retry_after, request.get_method()), told
 
 
-class Load:
+class Load(Clients):
     """Game servers that send sessions, repeat every batch until it is acknowledged, and read reports in between.
 
-    Use it as a context: they work until its end. ``ledger`` holds what was acknowledged.
+    ``ledger`` holds what was acknowledged.
     """
 
     def __init__(
         self, url: str, ledger: Ledger, *, country: str, clients: int = 6, pause_seconds: float = 0.05
     ) -> None:
+        super().__init__(clients)
         self.url, self.ledger, self.country = url, ledger, country
         self.replies: list[Reply] = []
         self.unacknowledged: list[Event] = []
         self._pause_seconds = pause_seconds
-        self._stop = threading.Event()
-        self._failures: list[BaseException] = []
-        self._threads = [threading.Thread(target=self._work, args=(number,)) for number in range(clients)]
 
-    def __enter__(self) -> "Load":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-        if self._failures:
-            raise self._failures[0]
-
-    def _work(self, number: int) -> None:
+    def work(self, number: int) -> None:
         run = uuid.uuid4().hex
-        try:
-            for round_number, player in enumerate(_players(run)):
-                if self._stop.is_set():
-                    return
-                self._send_until_acknowledged(_batch(player, self.country))
-                self.replies.append(ask(f"{self.url}{self._report(player, round_number + number)}")[0])
-                self._stop.wait(self._pause_seconds)
-        except BaseException as failure:
-            self._failures.append(failure)
+        for round_number, player in enumerate(_players(run)):
+            if self.stop.is_set():
+                return
+            self._send_until_acknowledged(_batch(player, self.country))
+            self.replies.append(ask(f"{self.url}{self._report(player, round_number + number)}")[0])
+            self.stop.wait(self._pause_seconds)
 
     def _send_until_acknowledged(self, batch: list[Event]) -> None:
         while True:
@@ -127,15 +112,17 @@ class Load:
                 self.ledger.write(batch)
                 return
             assert reply.status in (0, 503), reply
-            if self._stop.is_set():
+            if self.stop.is_set():
                 self.unacknowledged += batch
                 return
-            self._stop.wait(float(reply.retry_after or 0.2))
+            self.stop.wait(float(reply.retry_after or 0.2))
 
     def _report(self, player: str, turn: int) -> str:
+        """As in the mix of ``make load``: one report of starts in two is cached, those of players are not."""
         if turn % 4:
             return f"/api/v1/reports/players/{player}/sessions/?limit={1 + turn % 20}"
-        return f"/api/v1/reports/starts/{self.country}/?hours=1&limit=10&as_of={moment(seconds_ago=1)}"
+        as_of = f"&as_of={moment(seconds_ago=1)}" if turn % 8 else ""
+        return f"/api/v1/reports/starts/{self.country}/?hours=1&limit=10{as_of}"
 
     def failed(self) -> list[Reply]:
         return [reply for reply in self.replies if reply.status not in (200, 201)]

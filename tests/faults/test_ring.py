@@ -50,7 +50,8 @@ def check_faults_were_hidden(load: Load, faults: list[float], figure: Figure, *,
     measured = f"{back.told()}; {share:.2%} of {len(load.replies):,} requests failed; p99 {p99:.2f} s"
     print(measured, load.told())
     assert back.exact(), measured
-    assert share <= MOST_FAILED_SHARE or (not long_form and len(load.failed()) <= MOST_FAILED_SHORT), load.told()
+    few = not long_form and len(load.failed()) <= MOST_FAILED_SHORT
+    assert share <= MOST_FAILED_SHARE or few, [reply[1:] for reply in load.failed()]
     assert p99 <= MOST_P99_SECONDS, measured
     figure(measured)
 
