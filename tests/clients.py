@@ -1,0 +1,35 @@
+"""Clients that work side by side while a test does something to the service."""
+
+import threading
+from typing import Self
+
+
+class Clients:
+    """Use it as a context: each thread runs ``work`` until the end of the block, where the first failure is raised."""
+
+    def __init__(self, number: int) -> None:
+        self.stop = threading.Event()
+        self._failures: list[BaseException] = []
+        self._threads = [threading.Thread(target=self._run, args=(one,)) for one in range(number)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        for thread in self._threads:
+            thread.join()
+        if self._failures:
+            raise self._failures[0]
+
+    def work(self, number: int) -> None:
+        """What client ``number`` does until ``stop`` is set."""
+        raise NotImplementedError
+
+    def _run(self, number: int) -> None:
+        try:
+            self.work(number)
+        except BaseException as failure:
+            self._failures.append(failure)
