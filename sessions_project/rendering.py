@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from django.http import Http404
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
@@ -33,4 +34,6 @@ class QuickNegotiation(DefaultContentNegotiation):
         asked = request._request.META
         if asked.get("HTTP_ACCEPT", "*/*") == "*/*" and self.settings.URL_FORMAT_OVERRIDE not in asked["QUERY_STRING"]:
             return renderers[0], renderers[0].media_type
+        if request.query_params.get(self.settings.URL_FORMAT_OVERRIDE) == "":
+            raise Http404  # no format is called so; DRF would take it for none asked for
         return super().select_renderer(request, renderers, format_suffix)

@@ -79,7 +79,7 @@ def test_an_empty_window_is_a_header(api, country):
     assert table_of(get(api, f"{STARTS}{country}/")) == [["session_id", "player_id", "ts"]]
 
 
-@pytest.mark.parametrize("query", ["format=csv&hours=0", "format=xml"])
+@pytest.mark.parametrize("query", ["format=csv&hours=0", "format=xml", "format="])
 def test_errors_are_problems_as_everywhere(api, country, query):
     reply = api.get(f"{STARTS}{country}/?{query}")
     assert (reply.status_code, reply["Content-Type"]) in {
