@@ -36,6 +36,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_WITHOUT_ZONE = datetime(1970, 1, 1)  # noqa: DTZ001  # for times without offset, which are UTC
 _MILLISECOND = timedelta(milliseconds=1)
 
+# The years 1 to 9999 in UTC: other moments have no name in ISO 8601's four digits.
+EARLIEST_MS = (datetime.min - _EPOCH_WITHOUT_ZONE) // _MILLISECOND
+LATEST_MS = (datetime.max - _EPOCH_WITHOUT_ZONE) // _MILLISECOND
+
 
 class Event(NamedTuple):
     """A session started or ended. ``country`` is upper-case, and never None on a start."""
@@ -99,7 +103,10 @@ def parse_timestamp(text: str) -> int:
     if not TIMESTAMP.match(text):
         raise ValueError("not an ISO 8601 date and time")
     moment = datetime.fromisoformat(text.upper() if text[-1] == "z" else text)
-    return (moment - (_EPOCH_WITHOUT_ZONE if moment.tzinfo is None else _EPOCH)) // _MILLISECOND
+    ts_ms = (moment - (_EPOCH_WITHOUT_ZONE if moment.tzinfo is None else _EPOCH)) // _MILLISECOND
+    if not EARLIEST_MS <= ts_ms <= LATEST_MS:
+        raise ValueError("not in the years 1 to 9999")
+    return ts_ms
 
 
 def parse_session_id(text: str) -> uuid.UUID:

@@ -16,7 +16,7 @@ from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
-from events.domain import format_timestamp
+from events.domain import EARLIEST_MS, HOUR_MS, format_timestamp
 from events.schema import COMMON_HEADERS, problems
 from reports import selectors
 from reports.cursors import decode_cursor, encode_cursor
@@ -272,7 +272,7 @@ def _file_name(report: str, asked: Mapping[str, Any]) -> str:
 
 
 def _window(asked: Mapping[str, Any]) -> dict[str, Any]:
-    from_ms = asked["as_of"] - asked["hours"] * 3_600_000
+    from_ms = max(asked["as_of"] - asked["hours"] * HOUR_MS, EARLIEST_MS)
     return {"hours": asked["hours"], "from": format_timestamp(from_ms), "to": format_timestamp(asked["as_of"])}
 
 

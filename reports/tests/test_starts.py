@@ -121,6 +121,7 @@ def test_a_forged_cursor_is_refused(api, country):
         {"hours": "1" * 2_000},
         {"as_of": "2999-01-01T00:00:00Z"},
         {"as_of": "now"},
+        {"as_of": "0001-01-01T00:00:00+05:00"},
         {"sessions": 101},
         {"sessions": -1},
     ],
@@ -129,6 +130,11 @@ def test_a_wrong_question_is_told(api, query):
     reply = api.get(STARTS, query)
     assert reply.status_code == 400
     assert reply.json()["errors"][0]["pointer"] == f"/{next(iter(query))}"
+
+
+def test_a_window_that_begins_before_the_year_1_is_empty(api):
+    report = api.get(STARTS, {"as_of": "0001-01-01T01:00:00Z", "hours": 8784}).json()
+    assert (report["from"], report["total"]) == ("0001-01-01T00:00:00.000Z", 0)
 
 
 def test_a_wrong_country_is_told(api):
