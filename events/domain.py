@@ -37,8 +37,8 @@ _EPOCH_WITHOUT_ZONE = datetime(1970, 1, 1)  # noqa: DTZ001  # for times without 
 _MILLISECOND = timedelta(milliseconds=1)
 
 # The years 1 to 9999 in UTC: other moments have no name in ISO 8601's four digits.
-EARLIEST_MS = (datetime.min - _EPOCH_WITHOUT_ZONE) // _MILLISECOND
-LATEST_MS = (datetime.max - _EPOCH_WITHOUT_ZONE) // _MILLISECOND
+EARLIEST_MS = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
+LATEST_MS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 
 
 class Event(NamedTuple):
