@@ -88,6 +88,7 @@ def test_it_ends_when_it_expires(replies: FreshReplies) -> None:
 
 def test_the_oldest_make_room(replies: FreshReplies, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fresh_replies, "MOST_BYTES", 1_000)
+    monkeypatch.setattr(fresh_replies, "BYTES_BESIDE_BODY", 0)
     for number in range(20):
         ask(replies, f"/{number}")
     asked.clear()
@@ -96,6 +97,14 @@ def test_the_oldest_make_room(replies: FreshReplies, asked: list[str], monkeypat
     assert 8 <= 20 - len(asked) <= 10
     assert "/19" not in asked
     assert sum(len(reply.body) for reply in replies._replies.values()) == replies._bytes <= 1_000
+
+
+def test_what_has_expired_is_not_held(replies: FreshReplies) -> None:
+    for number in range(5):
+        ask(replies, f"/brief/{number}")
+    time.sleep(1.1)
+    ask(replies, "/another")
+    assert [name[3] for name in replies._replies] == ["/another"]
 
 
 def test_a_large_one_drives_out_no_others(replies: FreshReplies, monkeypatch: pytest.MonkeyPatch) -> None:
