@@ -7,6 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
+from events.domain import EARLIEST_MS
 from events.serializers import CountryField, PlayerIdField, TimestampField
 from reports import selectors
 
@@ -30,6 +31,7 @@ class WindowQuerySerializer(Shape):
         now_ms = self.context["now_ms"]
         if attrs.setdefault("as_of", now_ms) > now_ms:
             raise ValidationError({"as_of": ["This is in the future. Leave as_of out for now."]}, code="in_the_future")
+        attrs["as_of"] = max(attrs["as_of"], EARLIEST_MS)
         return attrs
 
 

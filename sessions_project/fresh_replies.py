@@ -82,14 +82,20 @@ class FreshReplies:
             return
         lasting = [header for header in headers if header[0] != REQUEST_ID]
         reply = _Reply(status, lasting, body, parse_http_date(told["Expires"]))
-        now = time.time()
         with self._lock:
             self._forget(name)
             self._replies[name] = reply
             self._bytes += len(body) + BYTES_BESIDE_BODY
-            # The oldest is the first: all live equally long.
-            while self._bytes > MOST_BYTES or next(iter(self._replies.values())).expires_at <= now:
-                self._forget(next(iter(self._replies)))
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Let go what has expired or is too much. The oldest is the first: all live equally long."""
+        now = time.time()
+        while self._replies:
+            oldest, reply = next(iter(self._replies.items()))
+            if self._bytes <= MOST_BYTES and reply.expires_at > now:
+                return
+            self._forget(oldest)
 
     def _forget(self, name: Hashable) -> None:
         reply = self._replies.pop(name, None)

@@ -32,7 +32,7 @@ def replies(asked: list[str]) -> FreshReplies:
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         asked.append(environ["PATH_INFO"])
-        seconds = 1 if "brief" in environ["PATH_INFO"] else LIFETIME
+        seconds = {"/brief": 1, "/past": 0}.get(environ["PATH_INFO"].rstrip("0123456789"), LIFETIME)
         headers = [("X-Request-ID", "of-the-first")]
         if "error" not in environ["PATH_INFO"]:
             headers.append(("Expires", http_date(time.time() + seconds)))
@@ -101,10 +101,15 @@ def test_the_oldest_make_room(replies: FreshReplies, asked: list[str], monkeypat
 
 def test_what_has_expired_is_not_held(replies: FreshReplies) -> None:
     for number in range(5):
-        ask(replies, f"/brief/{number}")
+        ask(replies, f"/brief{number}")
     time.sleep(1.1)
     ask(replies, "/another")
     assert [name[3] for name in replies._replies] == ["/another"]
+
+
+def test_what_expires_at_once_is_sent_and_not_held(replies: FreshReplies) -> None:
+    assert [ask(replies, "/past")[0] for _ in range(2)] == [b"1", b"2"]
+    assert not replies._replies
 
 
 def test_a_large_one_drives_out_no_others(replies: FreshReplies, monkeypatch: pytest.MonkeyPatch) -> None:
