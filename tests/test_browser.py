@@ -256,8 +256,7 @@ def test_another_window_is_shown_when_picked(browser, web, name, hours):
     report = ask(web, "starts/", hours=hours, as_of=browser.shown_as_of())
     assert number(browser.text("#total")) == report["total"]
     assert f"hours={hours}" in browser.driver.current_url
-    # Not all: beside an hour of many starts a layer can be thinner than a pixel.
-    browser.wait(lambda: any(browser.run(PIXELS_OF_LAYERS)))
+    browser.wait(lambda: all(browser.run(PIXELS_OF_LAYERS)))
 
 
 def test_a_moment_can_be_held_and_sent_to_someone(browser, web):
@@ -442,8 +441,7 @@ def test_the_dark_is_dark_and_so_is_the_plot(browser, web):
     browser.prefer("dark")
     assert max(browser.run(ground)) < 60
     # The layers have other colours now, and the plot is drawn again with them.
-    # Not all: beside an hour of many starts a layer can be thinner than a pixel.
-    browser.wait(lambda: any(browser.run(PIXELS_OF_LAYERS)))
+    browser.wait(lambda: all(browser.run(PIXELS_OF_LAYERS)))
 
 
 # --- Nothing there ----------------------------------------------------------------------------------------------------

@@ -22,8 +22,6 @@ CLIENT_SECONDS = 15.0
 # A batch holds five sessions, each with its start and its end.
 SESSIONS_PER_BATCH = 5
 SESSIONS_PER_PLAYER = 100
-# Both events of a session come when it ends.
-MOST_SESSION_SECONDS = 90
 PAGE = 1000
 PLAYER_PAGE = 100
 
@@ -118,11 +116,9 @@ class Load(Clients):
             self.stop.wait(float(reply.retry_after or 0.2))
 
     def _report(self, player: str, turn: int) -> str:
-        """As in the mix of ``make load``: one report of starts in two is cached, those of players are not."""
         if turn % 4:
             return f"/api/v1/reports/players/{player}/sessions/?limit={1 + turn % 20}"
-        as_of = f"&as_of={moment(seconds_ago=1)}" if turn % 8 else ""
-        return f"/api/v1/reports/starts/{self.country}/?hours=1&limit=10{as_of}"
+        return f"/api/v1/reports/starts/{self.country}/?hours=1&limit=10&as_of={moment(seconds_ago=1)}"
 
     def failed(self) -> list[Reply]:
         return [reply for reply in self.replies if reply.status not in (200, 201)]
@@ -162,7 +158,7 @@ def _batch(player: str, country: str) -> list[Event]:
     events: list[Event] = []
     for _ in range(SESSIONS_PER_BATCH):
         common = {"player_id": player, "session_id": str(uuid.uuid4())}
-        started = moment(seconds_ago=random.randrange(1, MOST_SESSION_SECONDS))
+        started = moment(seconds_ago=random.randrange(1, 900))
         events.append({"event": "start", "country": country, "ts": started, **common})
         events.append({"event": "end", "ts": moment(), **common})
     random.shuffle(events)
