@@ -10,7 +10,7 @@ from cassandra.policies import WhiteListRoundRobinPolicy
 
 from embedded.jars import class_path
 from embedded.java import java_executable
-from embedded.process import Daemon
+from embedded.process import Daemon, port_is_taken
 
 COORDINATES = "org.apache.cassandra:cassandra-all:5.0.9"
 MAIN_CLASS = "org.apache.cassandra.service.CassandraDaemon"
@@ -19,6 +19,9 @@ STORAGE_PORT_BELOW_CQL = 2042
 READY_SECONDS = 180
 # Three nodes share the machine that one has to itself.
 HEAP_ONE_NODE, HEAP_IN_RING = "1G", "512M"
+# And a ring is there to lose nodes: with the quick compiler alone a start takes half the CPU, 4.5 s, and a new node
+# answers faster for its first minutes. What runs for long runs up to 1.4 times as fast with both.
+QUICK_COMPILER = "-XX:TieredStopAtLevel=1"
 
 # Module access as in Cassandra's own conf/jvm17-server.options.
 JVM_EXPORTS = (
@@ -108,6 +111,7 @@ class CassandraNode(Daemon):
             java,
             f"-Xms{heap}",
             f"-Xmx{heap}",
+            *([QUICK_COMPILER] if self.nodes > 1 else []),
             f"-javaagent:{jamm}",
             *JVM_FLAGS,
             *(f"--add-exports={module}=ALL-UNNAMED" for module in JVM_EXPORTS),
@@ -158,6 +162,8 @@ class CassandraNode(Daemon):
 
 def answers_cql(address: tuple[str, int]) -> bool:
     """Whether a query is answered there; an open port alone is not enough."""
+    if not port_is_taken(address):
+        return False
     host, port = address
     profile = ExecutionProfile(load_balancing_policy=WhiteListRoundRobinPolicy([host]), request_timeout=5)
     cluster = Cluster(

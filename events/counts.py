@@ -113,7 +113,7 @@ def count_starts(
     uncounted: list[_Uncounted] = []
     cut_hours: dict[int, dict[str, int]] = defaultdict(dict)
     unsettled: list[_Day] = []
-    for day in _days(counts.hours, deadline=deadline):
+    for day in _days(counts.hours, keeping=keeping):
         if day.starts and day.counted == fingerprint(day.touched) and day.day_ms > oldest_ms:
             for hour, its_country, shards in _take_settled(day, counts, window=window, country=country):
                 cut_hours[hour][its_country] = shards
@@ -158,15 +158,17 @@ def settle(windows: Iterable[Window], *, now_ms: int, durable: Mapping[str, int]
         count_starts(window=window, now_ms=now_ms, deadline=cassandra.deadline_from_now(), durable=durable)
 
 
-def _days(hours: range, *, deadline: float) -> Iterator[_Day]:
-    """Every day of the window that has a partition, oldest first."""
+def _days(hours: range, *, keeping: Keeping) -> Iterator[_Day]:
+    """Every day of the window that may have starts, oldest first. Of one that is not over nothing is kept to read."""
     days = range(domain.day_of(hours[0]), hours[-1] + 1, DAY_MS)
+    over = [day for day in days if keeping.allows(day + DAY_MS, None)]
     queries = [
-        (SELECT_DAYS, (days[first : first + DAYS_PER_STATEMENT],)) for first in range(0, len(days), DAYS_PER_STATEMENT)
+        (SELECT_DAYS, (over[first : first + DAYS_PER_STATEMENT],)) for first in range(0, len(over), DAYS_PER_STATEMENT)
     ]
-    for rows in cassandra.execute_many(queries, deadline=deadline):
+    for rows in cassandra.execute_many(queries, deadline=keeping.deadline):
         for row in sorted(rows, key=lambda row: row[0]):
             yield _Day(*row)
+    yield from (_Day(day) for day in days[len(over) :])
 
 
 def _take_settled(

@@ -243,7 +243,7 @@ def completed_sessions(
     if few is not None:
         return _page_by_end(few, now_ms=now_ms, limit=limit, after=after)
     oldest_ms = _oldest_ms(now_ms)
-    behind = after or _before_all_ends(now_ms)
+    behind = after or Position(_newest_ms(now_ms) + 1, NO_SESSION)
     page: list[Session] = []
     while len(page) <= limit:
         asked = limit + 1 - len(page)
@@ -279,7 +279,7 @@ def player_sessions(
         page, end = _page_by_end(everything, now_ms=now_ms, limit=limit, after=after)
     else:
         in_state = [session for session in everything if state == ALL or session.is_open]
-        page, end = _page(in_state, order=lambda session: session.start_position, limit=limit, after=after)
+        page, end = _page(in_state, position=lambda session: session.start_position, limit=limit, after=after)
     shared = overlapping(_intervals(everything, now_ms=now_ms))
     return [session._replace(overlaps=session.session_id in shared) for session in page], end
 
@@ -294,29 +294,33 @@ def _all_sessions(player_id: str, *, now_ms: int, deadline: float, most: int) ->
     return [session for session in sessions if max(session.started_ms or 0, session.ended_ms or 0) > oldest_ms]
 
 
-def _before_all_ends(now_ms: int) -> Position:
-    """Where a walk over the ends begins: an end may be in the future, by as much as is tolerated."""
-    return Position(now_ms + settings.FUTURE_TOLERANCE_SECONDS * domain.SECOND_MS + 1, NO_SESSION)
+def _newest_ms(now_ms: int) -> int:
+    """An end may be in the future, by as much as is tolerated."""
+    return now_ms + settings.FUTURE_TOLERANCE_SECONDS * domain.SECOND_MS
 
 
 def _page_by_end(
-    sessions: Iterable[Session], *, now_ms: int, limit: int, after: Position | None
+    sessions: Sequence[Session], *, now_ms: int, limit: int, after: Position | None
 ) -> tuple[list[Session], Position | None]:
     """Of all sessions of a player, a page of the completed ones as ``completed_sessions`` gives it."""
-    oldest_ms = _oldest_ms(now_ms)
-    completed = [session for session in sessions if session.ended_ms is not None and session.ended_ms > oldest_ms]
-    behind = after or _before_all_ends(now_ms)
-    return _page(completed, order=lambda session: session.end_position, limit=limit, after=behind)
+    oldest_ms, newest_ms = _oldest_ms(now_ms), _newest_ms(now_ms)
+    completed = [
+        session for session in sessions if session.ended_ms is not None and oldest_ms < session.ended_ms <= newest_ms
+    ]
+    return _page(completed, position=lambda session: session.end_position, limit=limit, after=after)
 
 
 def _page(
-    sessions: Iterable[Session], *, order: Callable[[Session], Position], limit: int, after: Position | None
+    sessions: Sequence[Session], *, position: Callable[[Session], Position], limit: int, after: Position | None
 ) -> tuple[list[Session], Position | None]:
-    """The newest ``limit`` behind ``after``, and where the next page begins, if any."""
-    ordered = sorted(sessions, key=lambda session: order(session).order(), reverse=True)
+    """The newest ``limit`` behind ``after``, and where the next page begins, if any.
+
+    The sessions come as Cassandra has them, by session, and the sort leaves those of one moment so.
+    """
+    ordered = sorted(sessions, key=lambda session: position(session).ts_ms)[::-1]
     if after is not None:
-        ordered = [session for session in ordered if order(session).order() < after.order()]
-    return ordered[:limit], order(ordered[limit - 1]) if len(ordered) > limit else None
+        ordered = [session for session in ordered if position(session).order() < after.order()]
+    return ordered[:limit], position(ordered[limit - 1]) if len(ordered) > limit else None
 
 
 def _intervals(sessions: Iterable[Session], *, now_ms: int) -> Iterator[Interval]:
