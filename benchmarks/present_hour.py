@@ -6,12 +6,10 @@ selectors do, then once more after late starts, and adds the medians to RESULTS.
 
 import os
 import random
-import statistics
 import sys
 import time
 import uuid
 from argparse import ArgumentParser
-from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -22,7 +20,7 @@ import django  # the path and the keyspace must be there first
 
 django.setup()
 
-from benchmarks.results import here_and_now, table, write_section  # noqa: E402
+from benchmarks.results import here_and_now, median_ms, table, write_section  # noqa: E402
 from benchmarks.store import opened_store  # noqa: E402
 from events.counts import count_starts  # noqa: E402
 from events.domain import HOUR_MS, MINUTE_MS, Event, Window, hour_of  # noqa: E402
@@ -84,16 +82,6 @@ def fill(size: int, *, now_ms: int) -> None:
             under_way.pop(0).wait()
     for write in under_way:
         write.wait()
-
-
-def median_ms(report: Callable[[int], None], requests: int) -> float:
-    """Of so many reports, each of another window."""
-    took = []
-    for number in range(1, requests + 1):
-        began = time.perf_counter()
-        report(number)
-        took.append((time.perf_counter() - began) * 1000)
-    return statistics.median(took)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ import platform
 import re
 import statistics
 import subprocess
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -177,3 +178,13 @@ def table(titles: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     rows: list[Sequence[str]] = [titles, ["---"] * len(titles)]
     rows.extend(lines)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+
+
+def median_ms(ask: Callable[[int], object], times: int) -> float:
+    """Of so many calls, each with a number of its own, from 1."""
+    took = []
+    for number in range(1, times + 1):
+        began = time.perf_counter()
+        ask(number)
+        took.append((time.perf_counter() - began) * 1000)
+    return statistics.median(took)

@@ -1,0 +1,85 @@
+"""What the reports of a player cost as the player has more and more sessions.
+
+Fills a keyspace with players of 20 to 36,525 sessions (a hundred a day for a year), asks for each again and again as
+the views do, and adds the medians to RESULTS.md. Wants the stack of ``make up``.
+"""
+
+import os
+import sys
+import time
+import uuid
+from argparse import ArgumentParser
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+os.environ["CASSANDRA_KEYSPACE"] = KEYSPACE = "bench_player_sessions"
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sessions_project.settings")
+
+import django  # the path and the keyspace must be there first
+
+django.setup()
+
+from benchmarks.results import here_and_now, median_ms, table, write_section  # noqa: E402
+from benchmarks.store import opened_store  # noqa: E402
+from events.domain import HOUR_MS, MINUTE_MS, Event  # noqa: E402
+from events.services import player_rows  # noqa: E402
+from reports.selectors import State, player_sessions  # noqa: E402
+from sessions_project import cassandra  # noqa: E402
+
+SESSIONS_PER_BATCH = 50
+SHOWN = 20
+# Reports of so many sessions take a second or so.
+MANY, REQUESTS_OF_MANY = 10_000, 20
+# Of the report: its state, and whether overlaps are told.
+REPORTS: dict[str, tuple[State, bool]] = {
+    "completed": ("completed", False),
+    "completed, with overlaps": ("completed", True),
+    "open": ("open", False),
+}
+TITLES = ("sessions", *(f"{report}, ms" for report in REPORTS))
+
+
+def main() -> None:
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", default="20,100,1000,10000,36525", help="sessions of each player")
+    parser.add_argument("--requests", type=int, default=100, help="reports for each figure (default: 100)")
+    arguments = parser.parse_args()
+    with opened_store() as store:
+        store.create(KEYSPACE)
+        lines = [measured(int(size), requests=arguments.requests) for size in arguments.sizes.split(",")]
+        cassandra.disconnect()
+        store.drop(KEYSPACE)
+    print(table(TITLES, lines))
+    write_section("player sessions", f"`python benchmarks/player_sessions.py` {here_and_now()}", table(TITLES, lines))
+
+
+def measured(size: int, *, requests: int) -> list[str]:
+    """A line of the table, of medians."""
+    now_ms = time.time_ns() // 1_000_000
+    player = f"player_{size}"
+    fill(player, size, now_ms=now_ms)
+    line = [f"{size:,}"]
+    for state, overlaps in REPORTS.values():
+
+        def report(_: int, state: State = state, overlaps: bool = overlaps) -> None:
+            player_sessions(player_id=player, state=state, overlaps=overlaps, now_ms=now_ms, limit=SHOWN)
+
+        report(0)
+        line.append(f"{median_ms(report, min(requests, REQUESTS_OF_MANY) if size >= MANY else requests):.1f}")
+    return line
+
+
+def fill(player: str, size: int, *, now_ms: int) -> None:
+    """Sessions of a minute, one after the other over the last 300 days."""
+    step_ms = 300 * 24 * HOUR_MS // size
+    for first in range(0, size, SESSIONS_PER_BATCH):
+        events = []
+        for number in range(first, min(first + SESSIONS_PER_BATCH, size)):
+            session, ended_ms = uuid.uuid4(), now_ms - number * step_ms
+            events.append(Event("start", player, session, ended_ms - MINUTE_MS, "US"))
+            events.append(Event("end", player, session, ended_ms, None))
+        cassandra.send_batch(player_rows(events, now_ms=now_ms), seconds=30).wait()
+
+
+if __name__ == "__main__":
+    main()
