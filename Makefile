@@ -26,7 +26,7 @@ run: $(READY) ## start everything and serve on PORT (8000) until Ctrl-C
 test: $(READY) ## run the tests on a real Cassandra and Redis
 	@$(STACK) $(BIN)/pytest
 
-test-faults: $(READY) ## break nodes, Redis, network and clocks under load (some minutes; FAULTS=long: hours)
+test-faults: $(READY) ## break nodes, Redis, network and clocks under load (some minutes; FAULTS=long: an hour)
 	@$(BIN)/pytest tests/faults
 
 check: $(READY) ## lint, format, types, architecture, settings, schema
