@@ -24,8 +24,8 @@ Figure = Callable[[str], None]
 def workers(web: WebServer) -> list[psutil.Process]:
     """Those that have loaded the service: a fresh one has few threads.
 
-    The oldest first, which is not the order of their ids, since these wrap. The server ends when the same one dies twice
-    within 5.5 s.
+    The oldest first, which is not the order of their ids, since these wrap. The server ends when the same one dies
+    twice within 5.5 s.
     """
     loaded = [child for child in psutil.Process(web.process.pid).children() if child.num_threads() > 4]
     return sorted(loaded, key=psutil.Process.create_time)
