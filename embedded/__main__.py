@@ -113,6 +113,8 @@ def start_missing(arguments: argparse.Namespace, *, skip_given: bool) -> list[Da
     if not (skip_given and os.environ.get("REDIS_URL")):
         redis_server = RedisServer(folder=arguments.data, port=arguments.redis_port)
     wanted: list[Daemon] = [*nodes, *([redis_server] if redis_server else [])]
+    for daemon in wanted:
+        daemon.wait_if_ending()
     missing = [daemon for daemon in wanted if daemon.process() is None]
     for daemon in missing:
         print(f"Starting {daemon} ...", flush=True)

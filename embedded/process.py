@@ -31,6 +31,7 @@ class Daemon:
         self.answers = answers
         self.log = folder / "output.log"
         self._pid_file = folder / "pid"
+        self._is_ending = folder / "ending"  # there while a command waits for its end
         self._child: subprocess.Popen[bytes] | None = None  # when this object launched it
 
     def __str__(self) -> str:
@@ -49,6 +50,12 @@ class Daemon:
             pass
         return None
 
+    def wait_if_ending(self) -> None:
+        """Return once no other command is stopping it."""
+        process = self.process()
+        if process is not None and self._is_ending.exists():
+            psutil.wait_procs([process], timeout=STOP_SECONDS)
+
     def launch(self, command: Sequence[str | Path]) -> None:
         """Start ``command``, detached from this terminal: Ctrl-C here must not reach it directly.
 
@@ -61,6 +68,7 @@ class Daemon:
                 f"want to use, say so with CASSANDRA_HOSTS or REDIS_URL."
             )
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._is_ending.unlink(missing_ok=True)
         if self._child is not None:
             self._child.wait()
         with self.log.open("wb") as log:
@@ -89,6 +97,7 @@ class Daemon:
         process = self.process()
         if process is None:
             return False
+        self._is_ending.touch()
         process.send_signal(signal.SIGCONT)  # a paused process would never see the SIGTERM
         process.terminate()
         try:
@@ -98,7 +107,9 @@ class Daemon:
             process.wait(STOP_SECONDS)
         if self._child is not None:
             self._child.wait()
-        self._pid_file.unlink(missing_ok=True)
+        if self.process() is None:  # else another command has started it anew
+            self._pid_file.unlink(missing_ok=True)
+        self._is_ending.unlink(missing_ok=True)
         return True
 
     def _log_tail(self, lines: int = 15) -> str:

@@ -4,13 +4,15 @@ import os
 import socket
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from conftest import PROJECT, free_port
 from embedded.jars import class_path
 from embedded.java import java_executable, java_version
-from embedded.process import EmbeddedError
+from embedded.process import Daemon, EmbeddedError
 from embedded.redis import READY_SECONDS, RedisServer
 
 
@@ -40,6 +42,38 @@ def test_a_redis_is_started_found_and_stopped(tmp_path):
     assert server.stop()
     assert server.process() is None
     assert not server.stop()
+
+
+# Listens, and takes a second to end after it was told to.
+SLOW_TO_END = """
+import signal, socket, sys, time
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+signal.signal(signal.SIGTERM, lambda *_: (time.sleep(1), sys.exit()))
+print("ready", flush=True)
+while True: signal.pause()
+"""
+
+
+def test_one_that_is_being_stopped_is_waited_for_and_then_started_anew(tmp_path):
+    address, log = ("127.0.0.1", free_port()), tmp_path / "output.log"
+    command = [sys.executable, "-c", SLOW_TO_END, str(address[1])]
+    one, other = (
+        Daemon(name="Slow", folder=tmp_path, address=address, answers=lambda: "ready" in log.read_text()) for _ in "12"
+    )
+    one.launch(command)
+    one.wait_until_ready(seconds=10)
+    first = one.process()
+    other.wait_if_ending()  # it is not
+    with ThreadPoolExecutor() as pool:
+        stopping = pool.submit(one.stop)
+        while not (tmp_path / "ending").exists():
+            time.sleep(0.01)
+        other.wait_if_ending()
+        assert not first.is_running()
+        other.launch(command)
+        assert stopping.result()
+    assert other.process().pid != first.pid
+    assert other.stop()
 
 
 def test_a_taken_port_is_a_clear_error(tmp_path, taken_port):
