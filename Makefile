@@ -12,7 +12,7 @@ STACK := $(BIN)/python -m embedded exec --
 FILE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-faults check bench load import up down docs schema requirements clean
+.PHONY: help demo run test test-faults check bench load import up down docs requirements clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,9 +43,9 @@ load: $(READY) ## load-test a running service (make demo) with locust; fails whe
 bench: $(READY) $(BENCH_READY) ## measure the service beside its floor, Flask and FastAPI (a quarter of an hour; needs wrk)
 	@$(STACK) $(BIN)/python -m benchmarks --record
 
-import: $(READY) ## import FILE into the running stack
+import: $(READY) ## import FILE; starts the stack if need be
 	@test -n "$(FILE)" || { echo "Name the dump: make import FILE=dump.jsonl.bz2"; exit 1; }
-	@$(STACK) $(BIN)/python manage.py import_sessions $(FILE)
+	@$(STACK) sh -c '$(BIN)/python manage.py sync_cassandra >/dev/null && exec $(BIN)/python manage.py import_sessions "$$@"' import $(FILE)
 
 up: $(READY) ## start Cassandra and Redis and leave them running
 	@$(BIN)/python -m embedded up --detach

@@ -36,7 +36,7 @@ def main() -> None:
 def overloaded(*, recorded: bool) -> None:
     """More clients than can be served, with and without a bound on the queue."""
     lines = []
-    for line in measure_overload(clients=OVERLOAD_CLIENTS, seconds=OVERLOAD_SECONDS, rounds=1):
+    for line in measure_overload(clients=OVERLOAD_CLIENTS, seconds=OVERLOAD_SECONDS):
         print(*line, flush=True)
         lines.append(line)
     if recorded:
@@ -44,7 +44,7 @@ def overloaded(*, recorded: bool) -> None:
 
 
 def load(*, importing: bool, recorded: bool) -> None:
-    """The load test of the mission's mix, on the demo's store, with an import under way or without."""
+    """The load test (a mix of batches and reports) on the demo's store, with an import under way or without."""
     lines, kept = measure_load(users=LOAD_USERS, seconds=LOAD_SECONDS, importing=importing)
     if recorded:
         record_load(lines, users=LOAD_USERS, seconds=LOAD_SECONDS, importing=importing)

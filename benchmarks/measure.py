@@ -19,11 +19,11 @@ FIRST_SECONDS = 2
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """Whole seconds of each phase; 0 leaves the last one out."""
+    """Whole seconds of each phase."""
 
-    warm_up: int = 2
-    saturated: int = 8
-    half: int = 4
+    warm_up: int
+    saturated: int
+    half: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,8 +60,8 @@ class Seen:
         )
 
 
-def measure_overload(*, clients: int, seconds: int, rounds: int) -> Iterator[list[str]]:
-    """A line of a table with TITLES for the service as shipped and for one that queues without bound, in turn.
+def measure_overload(*, clients: int, seconds: int) -> Iterator[list[str]]:
+    """A line of a table with TITLES for the service as shipped and for one that queues without bound.
 
     Raises RuntimeError when an acknowledged session is missing.
     """
@@ -74,7 +74,7 @@ def measure_overload(*, clients: int, seconds: int, rounds: int) -> Iterator[lis
             stack.callback(store.drop, keyspace)
             running.append(stack.enter_context(started(program, keyspace=keyspace)))
             overload(running[-1].url, clients=clients // 10, seconds=WARM_UP_SECONDS)
-        for one in running * rounds:
+        for one in running:
             before = store.sessions_in(one.keyspace)
             seen = overload(one.url, clients=clients, seconds=seconds)
             found = store.sessions_in(one.keyspace) - before

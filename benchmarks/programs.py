@@ -24,7 +24,7 @@ UVICORN = f"uvicorn --workers={WORKERS} --log-level=warning --no-access-log --po
 
 
 def granian(application: str, *, threads: int = THREADS) -> str:
-    """The command that serves a WSGI application as the service is served."""
+    """The command that serves a WSGI application with the service's server."""
     options = f"--interface=wsgi --workers={WORKERS} --blocking-threads={threads} --no-ws --log-level=warning"
     return f"granian {options} --port={{port}} {application}"
 

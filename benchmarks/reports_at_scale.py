@@ -233,7 +233,7 @@ def forget_counts(keyspace: str, days: set[int]) -> None:
         "    for hour, country in rows:\n"
         "        if hour is not None:\n"
         "            where = 'WHERE day = ? AND hour = ? AND country = ?'\n"
-        "            cassandra.execute(f'DELETE starts, counted FROM {K} {where}', (day, hour, country))\n"
+        "            cassandra.execute(f'DELETE starts, counted, minutes FROM {K} {where}', (day, hour, country))\n"
     )
     environment = {"CASSANDRA_KEYSPACE": keyspace, "DJANGO_SETTINGS_MODULE": "sessions_project.settings"}
     environment["LOG_LEVEL"] = "WARNING"

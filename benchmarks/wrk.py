@@ -12,7 +12,7 @@ from pathlib import Path
 SCRIPT = Path(__file__).with_name("load.lua")
 # One thread sends ten times what two cores can store.
 THREADS = 1
-# Enough to keep 2 workers of 4 threads busy while replies are on their way; more would only wait in queues.
+# Enough to keep two workers busy while replies are on their way; more would only wait in queues.
 CONNECTIONS = 24
 TIMEOUT_SECONDS = 20
 

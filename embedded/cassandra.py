@@ -148,7 +148,8 @@ class CassandraNode(Daemon):
             "storage_compatibility_mode": "NONE",
             "memtable": {"configurations": {"default": {"class_name": "TrieMemtable"}}},
             "sstable": {"selected_format": "bti"},
-            # Ten events are a batch of 4 KiB; an import's is up to 20 KiB, over many partitions on purpose.
+            # Ten events are a batch of 4 KiB, requests written together one of 20, an import's is up to 46, over many
+            # partitions on purpose.
             "batch_size_warn_threshold": "32KiB",
             "batch_size_fail_threshold": "64KiB",
             "unlogged_batch_across_partitions_warn_threshold": 1000,

@@ -4,17 +4,18 @@ import bz2
 import gzip
 import hashlib
 import io
-import sys
 import zlib
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from select import select
 
 STDIN = "-"
+STDIN_DESCRIPTOR = 0
 # What one read of the decompressor may return; a few thousand lines.
 READ_BYTES = 512 * 1024
+# A pipe gives little at a time. What comes no later than this goes together.
+GATHER_SECONDS = 0.05
 # An event of ours takes 200 bytes; a line that is longer is no event and must not fill the memory.
 MOST_LINE_BYTES = 64 * 1024
 BOM = b"\xef\xbb\xbf"
@@ -52,7 +53,8 @@ class Dump:
 
     def blocks(self) -> Iterator[Block]:
         """All lines in order. Raises DumpError where the file ends or breaks before its end."""
-        with nullcontext(sys.stdin.buffer) if self.name == STDIN else open(self.name, "rb") as raw:
+        is_stdin = self.name == STDIN
+        with open(STDIN_DESCRIPTOR if is_stdin else self.name, "rb", buffering=0, closefd=not is_stdin) as raw:
             yield from _blocks(raw, name=self.name)
 
 
@@ -69,7 +71,7 @@ def _readable_size(path: Path) -> int:
     return size
 
 
-def _blocks(raw: BinaryIO, *, name: str) -> Iterator[Block]:
+def _blocks(raw: io.FileIO, *, name: str) -> Iterator[Block]:
     line = 1
     counted = _CountingReader(raw)
     try:
@@ -86,7 +88,7 @@ def _blocks(raw: BinaryIO, *, name: str) -> Iterator[Block]:
 class _CountingReader(io.RawIOBase):
     """Passes bytes through and knows how many there were."""
 
-    def __init__(self, raw: BinaryIO) -> None:
+    def __init__(self, raw: io.FileIO) -> None:
         self._raw = raw
         self.position = 0
 
@@ -94,10 +96,12 @@ class _CountingReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the stubs want any buffer
-        piece = self._raw.read(len(buffer))
-        buffer[: len(piece)] = piece
-        self.position += len(piece)
-        return len(piece)
+        size = more = self._raw.readinto(buffer) or 0
+        while more and size < len(buffer) and select([self._raw], [], [], GATHER_SECONDS)[0]:
+            more = self._raw.readinto(buffer[size:]) or 0
+            size += more
+        self.position += size
+        return size
 
 
 def _decompressed(file: io.BufferedReader, *, name: str) -> io.BufferedIOBase:

@@ -3,10 +3,12 @@
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections import deque
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import django
@@ -81,9 +83,12 @@ class Failed:
     reason: str
 
 
-def work(jobs: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> None:
-    """Answer each Job from ``jobs`` with a Done, in order, Release with Released, Settle with Settled, until it is
-    closed."""
+Task = Job | Release | Settle
+
+
+def work(parent: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> None:
+    """Answer each Job from the parent with a Done, in order, Release with Released, Settle with Settled, until the
+    connection is closed."""
     os.nice(NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -94,31 +99,35 @@ def work(jobs: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> None
     from events.services import writer
 
     if not dry_run and (trouble := _trouble()):
-        jobs.send(Failed(trouble))
+        parent.send(Failed(trouble))
         return
     judge = LineJudge(now_ms=now_ms, shift_ms=shift_ms)
-    loader = Loader(on_wait=lambda reason: jobs.send(Waiting(reason)))
+    loader = Loader(on_wait=lambda reason: parent.send(Waiting(reason)))
     written: deque[tuple[int, Done]] = deque()
+    tasks: SimpleQueue[Task | None] = SimpleQueue()
+    threading.Thread(target=_take, args=(parent, tasks), daemon=True).start()
     try:
         while True:
-            if not jobs.poll():
+            if tasks.empty():
                 loader.finish()  # nothing to overlap with: let the parent know how far we are
-                _report(jobs, written, loader.completed)
-            job: Job | Release | Settle = jobs.recv()
-            if isinstance(job, Release):
+                _report(parent, written, loader.completed)
+            task = tasks.get()
+            if task is None:
+                return
+            if isinstance(task, Release):
                 loader.release()
-                _report(jobs, written, loader.completed)
-                jobs.send(Released(writer.name, writer.version))
+                _report(parent, written, loader.completed)
+                parent.send(Released(writer.name, writer.version))
                 continue
-            if isinstance(job, Settle):
-                _settle(job)
-                jobs.send(Settled())
+            if isinstance(task, Settle):
+                _settle(task)
+                parent.send(Settled())
                 continue
-            verdict = judge.judge(job.lines, first_line=job.first_line)
+            verdict = judge.judge(task.lines, first_line=task.first_line)
             if not dry_run:
                 loader.write(verdict.events)
             done = Done(
-                job.number,
+                task.number,
                 read=verdict.read,
                 stored=len(verdict.events),
                 discarded=verdict.discarded,
@@ -126,14 +135,23 @@ def work(jobs: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> None
                 hours=frozenset(hour_of(event.ts_ms) for event in verdict.events if event.kind == START),
             )
             written.append((loader.submitted, done))
-            _report(jobs, written, loader.completed)
-    except (EOFError, BrokenPipeError, ConnectionResetError):
+            _report(parent, written, loader.completed)
+    except (BrokenPipeError, ConnectionResetError):
         return
 
 
-def _report(jobs: Connection, written: deque[tuple[int, Done]], completed: int) -> None:
+def _take(parent: Connection, tasks: SimpleQueue[Task | None]) -> None:
+    """Take every task as it comes, then None: a parent that sends more than the pipe holds never waits for a worker
+    that does the same, or that waits for Cassandra."""
+    with contextlib.suppress(EOFError, ConnectionResetError):
+        while True:
+            tasks.put(parent.recv())
+    tasks.put(None)
+
+
+def _report(parent: Connection, written: deque[tuple[int, Done]], completed: int) -> None:
     while written and written[0][0] <= completed:
-        jobs.send(written.popleft()[1])
+        parent.send(written.popleft()[1])
 
 
 def _settle(task: Settle) -> None:

@@ -18,12 +18,15 @@ from typing import IO, Any, cast
 from events.dump import Dump, DumpError
 from events.import_worker import Done, Failed, Job, Released, Settled, Waiting, work
 from events.judge import Reject, newest_timestamp
+from events.read_ahead import ReadAhead
 from events.settling import Settling
 
 # One being written, one waiting in the pipe: a worker never waits for us, and memory stays small.
 JOBS_PER_WORKER = 2
 # Small enough that little is repeated after a kill, large enough that handing over costs nothing.
 LINES_PER_JOB = 2_000
+# How long to wait for workers: when all have enough to do, and when a job may come at any moment.
+WAIT_SECONDS, HUNGRY_WAIT_SECONDS = 0.2, 0.01
 CHECKPOINT_SECONDS = 1.0
 # How long an interrupted import waits for writes under way; beyond that the checkpoint is simply older.
 FINISH_SECONDS = 10.0
@@ -53,7 +56,6 @@ class Progress:
 
     totals: Totals
     position: int  # bytes of the files, as they lie on disk, behind which everything is durable
-    size: int  # of all files; 0 when unknown
     waiting_for: str | None = None
 
 
@@ -130,10 +132,10 @@ class Import:
         self._done: dict[int, Done] = {}
         self._under_way: dict[Connection, int] = {}  # jobs of each worker
         self._next_number = 0  # of the job behind which everything is durable
-        self._progress = Progress(checkpoint.totals, 0, sum(dump.size for dump in dumps))
+        self._progress = Progress(checkpoint.totals, 0)
         self._saved_at = time.monotonic()
 
-    def run(self) -> Totals:
+    def run(self) -> None:
         """Import to the end. Raises DumpError, ImportFailed, Interrupted; the checkpoint is then up to date."""
         if not self._dry_run:
             self.checkpoint.save(self._checkpoint_path)
@@ -148,7 +150,6 @@ class Import:
                 self._save(rejects)
         if not self._dry_run:
             self._checkpoint_path.unlink(missing_ok=True)
-        return self.checkpoint.totals
 
     def _start_worker(self, stack: ExitStack) -> Connection:
         context = multiprocessing.get_context("spawn")  # a forked driver session hangs
@@ -168,34 +169,44 @@ class Import:
 
     def _feed(self, pipes: Sequence[Connection], rejects: IO[bytes]) -> None:
         """Keep every worker busy until the files end, one breaks, or a stop is asked for; then wait for the rest."""
-        jobs = self._jobs()
-        self._under_way = under_way = dict.fromkeys(pipes, 0)
+        jobs = ReadAhead(self._jobs(), most=JOBS_PER_WORKER * len(pipes))
+        self._under_way = dict.fromkeys(pipes, 0)
         broken: DumpError | None = None
         exhausted = False
         give_up_at: float | None = None
-        while not exhausted or any(under_way.values()):
+        while not exhausted or any(self._under_way.values()):
             if self.stop_requested:
                 exhausted, give_up_at = True, give_up_at or time.monotonic() + FINISH_SECONDS
                 if time.monotonic() > give_up_at:
                     break
-            for pipe in pipes:
-                while not exhausted and under_way[pipe] < JOBS_PER_WORKER:
-                    try:
-                        pipe.send(next(jobs))
-                        under_way[pipe] += 1
-                    except StopIteration:
-                        exhausted = True
-                    except DumpError as error:
-                        broken, exhausted = error, True
-                    except BrokenPipeError:
-                        self._receive(pipe)  # its last word: why it ended
-            for ready in wait(pipes, timeout=0.2):
+            all_busy = True
+            try:
+                all_busy = exhausted or self._hand_out(jobs, pipes)
+            except StopIteration:
+                exhausted = True
+            except DumpError as error:
+                broken, exhausted = error, True
+            for ready in wait(pipes, timeout=WAIT_SECONDS if all_busy else HUNGRY_WAIT_SECONDS):
                 self._receive(cast(Connection, ready))
             self._advance(rejects)
         if broken:
             raise broken
         if self.stop_requested:
             raise Interrupted
+
+    def _hand_out(self, jobs: ReadAhead[Job], pipes: Sequence[Connection]) -> bool:
+        """Give each worker what it has room for; whether there was enough. Raises StopIteration at the end."""
+        for pipe in pipes:
+            while self._under_way[pipe] < JOBS_PER_WORKER:
+                job = jobs.take()
+                if job is None:
+                    return False
+                try:
+                    pipe.send(job)
+                except BrokenPipeError:
+                    self._receive(pipe)  # its last word: why it ended
+                self._under_way[pipe] += 1
+        return True
 
     def _settle(self, pipes: Sequence[Connection]) -> None:
         """Have the workers count the days that were written to; a stop is then only a matter of speed for reports."""
@@ -206,16 +217,17 @@ class Import:
 
     def _await_round(self, pipes: Sequence[Connection]) -> None:
         while self._settling.is_under_way and not self.stop_requested:
-            for ready in wait(pipes, timeout=0.2):
+            for ready in wait(pipes, timeout=WAIT_SECONDS):
                 self._receive(cast(Connection, ready))
 
     def _jobs(self) -> Iterator[Job]:
         """The lines behind the checkpoint, cut to jobs."""
         number = 0
         before = 0  # bytes of the files before this one
+        begin_file, begin_line = self.checkpoint.file, self.checkpoint.line
         for index, dump in enumerate(self._dumps):
-            if index >= self.checkpoint.file:
-                skip = self.checkpoint.line if index == self.checkpoint.file else 0
+            if index >= begin_file:
+                skip = begin_line if index == begin_file else 0
                 for block in dump.blocks():
                     for first in range(max(0, skip + 1 - block.first_line), len(block.lines), LINES_PER_JOB):
                         lines = block.lines[first : first + LINES_PER_JOB]

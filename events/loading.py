@@ -17,7 +17,9 @@ from events.services import (
     mark_rows,
     oldest_kept_ms,
     player_rows,
+    remember_marks,
     touch_rows,
+    unmarked,
 )
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement, StoreUnavailable, WriteUnderWay
@@ -31,7 +33,7 @@ RETOUCH_MS = 10 * domain.SECOND_MS
 # and a batch that became durable only this long after it was sent is sent again with fresh ones.
 LATE_MS = 20 * domain.SECOND_MS
 RETRY_SECONDS = 1.0
-MOST_REMEMBERED = 100_000
+MOST_REMEMBERED_TOUCHES = 100_000
 
 
 @dataclass(slots=True)
@@ -57,7 +59,6 @@ class Loader:
         self.completed = 0
         self._on_wait = on_wait
         self._under_way: deque[_Batch] = deque()
-        self._marked: set[CountryHour] = set()
         self._touched: dict[CountryHour, int] = {}
 
     def write(self, events: Sequence[Event]) -> None:
@@ -128,7 +129,7 @@ class Loader:
         batch.hours = country_hours(batch.events)
         batch.touched = {hour for hour in batch.hours if now_ms - self._touched.get(hour, 0) > RETOUCH_MS}
         rows = country_rows(batch.events, now_ms=now_ms)
-        rows += mark_rows(batch.hours - self._marked, now_ms=now_ms)
+        rows += mark_rows(unmarked(batch.hours), now_ms=now_ms)
         rows += touch_rows(batch.touched, now_ms=now_ms)
         return rows
 
@@ -148,7 +149,7 @@ class Loader:
             if _now_ms() - batch.sent_ms < LATE_MS:
                 break
             self._send_again(batch)
-        self._remember_marks(batch.hours)
+        remember_marks(batch.hours)
         self._remember_touches(batch.touched, batch.sent_ms)
         self.completed += 1
 
@@ -159,14 +160,9 @@ class Loader:
         self._send(batch)
 
     def _remember_touches(self, hours: Iterable[CountryHour], now_ms: int) -> None:
-        if len(self._touched) > MOST_REMEMBERED:
+        if len(self._touched) > MOST_REMEMBERED_TOUCHES:
             self._touched.clear()
         self._touched.update(dict.fromkeys(hours, now_ms))
-
-    def _remember_marks(self, hours: Iterable[CountryHour]) -> None:
-        if len(self._marked) > MOST_REMEMBERED:
-            self._marked.clear()
-        self._marked.update(hours)
 
 
 def _player(event: Event) -> str:

@@ -1,12 +1,11 @@
-"""What drf-spectacular is told beside the code: headers, examples, error replies."""
+"""What drf-spectacular is told of events beside the code: headers, examples, bounds."""
 
 from typing import Any
 
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, PolymorphicProxySerializer
 
 from events.domain import START
-from events.serializers import EventSerializer, ProblemSerializer, ReceiptSerializer
+from events.serializers import EventSerializer, ReceiptSerializer
 from events.validators import MAX_BATCH_SIZE, MIN_BATCH_SIZE
 
 SESSION_ID = "4a0c43c9-c43a-42ff-ba55-67563dfa35d4"
@@ -52,29 +51,6 @@ PREFERENCE_APPLIED = OpenApiParameter(
     response=[201, 207],
     description="`handling=lenient` when that was asked for.",
 )
-REQUEST_ID = OpenApiParameter(
-    "X-Request-ID",
-    location=OpenApiParameter.HEADER,
-    response=True,
-    description="Taken from the request's header of this name, or made; every log line of the request has it.",
-)
-RETRY_AFTER = OpenApiParameter(
-    "Retry-After",
-    type=OpenApiTypes.INT,
-    location=OpenApiParameter.HEADER,
-    response=[503],
-    description="Seconds.",
-)
-COMMON_HEADERS = [REQUEST_ID, RETRY_AFTER]
-
-PROBLEMS = {
-    400: "A value is invalid; `errors` points at each. Nothing was stored.",
-    404: "Nothing is at this address.",
-    406: "The Accept header asks for a media type that is not offered.",
-    413: "The body is larger than 256 KiB, as sent or inflated. Nothing was stored.",
-    415: "Not JSON, or a Content-Encoding other than gzip. Nothing was stored.",
-    503: "Cassandra does not answer in time. Nothing was acknowledged; send the same request again.",
-}
 
 
 def bound_batches(result: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -86,11 +62,3 @@ def bound_batches(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     for path in ("/api/v1/events/", "/event-handler"):
         result["paths"][path]["post"]["requestBody"]["required"] = True
     return result
-
-
-def problems(*statuses: int) -> dict[Any, OpenApiResponse]:
-    """Problem details for these statuses, as drf-spectacular's ``responses`` wants them."""
-    return {
-        (status, "application/problem+json"): OpenApiResponse(ProblemSerializer, description=PROBLEMS[status])
-        for status in statuses
-    }

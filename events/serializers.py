@@ -12,6 +12,7 @@ from rest_framework.exceptions import ValidationError
 
 from events import domain
 from events.validators import BatchSizeValidator
+from sessions_project.schema import FieldErrorSerializer
 
 
 def latest_moment(now_ms: int) -> int:
@@ -147,24 +148,6 @@ class EventSerializer(serializers.Serializer[Any]):
             ts_ms=ts_ms,
             country=fields.get("country"),
         )
-
-
-class FieldErrorSerializer(serializers.Serializer[Any]):
-    """One wrong value."""
-
-    pointer = serializers.CharField(help_text="JSON pointer (RFC 6901) to the value, such as /3/ts.")
-    code = serializers.CharField(help_text="For programs; stable.")
-    detail = serializers.CharField(help_text="For people: what to send instead.")
-
-
-class ProblemSerializer(serializers.Serializer[Any]):
-    """A problem detail (RFC 9457)."""
-
-    type = serializers.CharField(help_text="Names the kind of problem; stable.")
-    title = serializers.CharField()
-    status = serializers.IntegerField()
-    detail = serializers.CharField()
-    errors = FieldErrorSerializer(many=True, required=False)  # type: ignore[assignment]  # hides DRF's property on purpose
 
 
 class EventResultSerializer(serializers.Serializer[Any]):

@@ -95,15 +95,14 @@ def record_events(events: Sequence[Event], *, now_ms: int) -> list[bool]:
     kept = [event.ts_ms >= oldest_ms for event in events]
     young = [event for event in events if event.ts_ms >= oldest_ms]
     if young:
-        hours = country_hours(young)
-        unmarked = hours - _marked
+        new_hours = unmarked(country_hours(young))
         statements = event_rows(young, now_ms=now_ms)
-        statements += mark_rows(unmarked, now_ms=now_ms)
+        statements += mark_rows(new_hours, now_ms=now_ms)
         statements += touch_rows(
             country_hours(event for event in young if domain.is_late(event.ts_ms, now_ms=now_ms)), now_ms=now_ms
         )
         _commits.write(statements, seconds=settings.CASSANDRA_TIMEOUT_SECONDS)
-        remember_marks(unmarked)
+        remember_marks(new_hours)
     return kept
 
 
@@ -188,6 +187,11 @@ def touch_rows(hours: Collection[CountryHour], *, now_ms: int) -> list[Statement
         )
         for country, hour, _ in hours
     ]
+
+
+def unmarked(hours: set[CountryHour]) -> set[CountryHour]:
+    """Those whose mark this process has not seen become durable."""
+    return hours - _marked
 
 
 def remember_marks(hours: Iterable[CountryHour]) -> None:

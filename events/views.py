@@ -22,6 +22,7 @@ from events.plain import PlainReader
 from events.serializers import EventBatchSerializer, EventSerializer, latest_moment
 from events.services import record_events
 from sessions_project.problems import InvalidFields, field_errors
+from sessions_project.schema import COMMON_HEADERS, problems
 
 LENIENT = "handling=lenient"
 
@@ -30,7 +31,8 @@ class EventViewSet(ViewSet):
     """Send 1 to 10 session events as a JSON array, or one event as an object.
 
     The reply says for each event what became of it, and comes only when the stored ones are durable. Any invalid event
-    refuses the whole batch, unless you send `Prefer: handling=lenient`. Sending a batch again changes nothing.
+    refuses the whole batch, unless you send `Prefer: handling=lenient`. Sending events again changes nothing when they
+    name their `session_id` and `ts`.
     """
 
     parser_classes = [EventsParser]
@@ -46,11 +48,11 @@ class EventViewSet(ViewSet):
         summary="Store 1 to 10 session events",
         tags=["events"],
         request=schema.EVENT_OR_BATCH,
-        parameters=[schema.PREFER, schema.CONTENT_ENCODING, schema.PREFERENCE_APPLIED, *schema.COMMON_HEADERS],
+        parameters=[schema.PREFER, schema.CONTENT_ENCODING, schema.PREFERENCE_APPLIED, *COMMON_HEADERS],
         responses={
             201: schema.RECEIPT,
             207: schema.LENIENT_RECEIPT,
-            **schema.problems(400, 406, 413, 415, 503),
+            **problems(400, 406, 413, 415, 503),
         },
         examples=schema.BATCH_EXAMPLES,
     )
@@ -104,10 +106,10 @@ class EventHandlerViewSet(EventViewSet):
         description="Use `POST /api/v1/events/` in new clients.",
         tags=["earlier addresses"],
         request=EventSerializer,
-        parameters=[schema.CONTENT_ENCODING, *schema.COMMON_HEADERS],
+        parameters=[schema.CONTENT_ENCODING, *COMMON_HEADERS],
         responses={
             204: OpenApiResponse(description="Durable, or too old and discarded."),
-            **schema.problems(400, 406, 413, 415, 503),
+            **problems(400, 406, 413, 415, 503),
         },
         examples=[OpenApiExample("a start", value=schema.EXAMPLE_EVENT, request_only=True)],
     )

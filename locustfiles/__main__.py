@@ -1,15 +1,19 @@
-"""``python -m locustfiles``: latency.py without its page; HOST, PORT and the LOAD_ variables change it."""
+"""``python -m locustfiles``: latency.py without its page; HOST, PORT and LOAD_…, also from ``.env``, change it."""
 
 import os
 import sys
 from pathlib import Path
 
+import environ
+
+PROJECT = Path(__file__).resolve().parent.parent
 # The share of the time over which the users come, one after the other: the plots show latency against load.
 RAMP = 0.5
 
 
 def main() -> None:
     """Become the locust process: its exit status is ours."""
+    environ.Env.read_env(PROJECT / ".env")
     host, port = os.environ.get("HOST") or "127.0.0.1", os.environ.get("PORT") or "8000"
     users = int(os.environ.get("LOAD_USERS") or "20")
     seconds = int(os.environ.get("LOAD_SECONDS") or "60")

@@ -1,4 +1,4 @@
-"""The mix of the mission: batches of ten, both reports over cold and cached keys.
+"""Game servers and those who look: batches of ten, both reports over cold and cached keys.
 
 ``make load`` runs it headless; ``locust -f locustfiles/latency.py`` shows locust's own page.
 """

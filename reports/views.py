@@ -17,7 +17,6 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
 from events.domain import EARLIEST_MS, HOUR_MS, format_timestamp
-from events.schema import COMMON_HEADERS, problems
 from reports import selectors
 from reports.cursors import decode_cursor, encode_cursor
 from reports.selectors import Position, Session, Start
@@ -38,6 +37,7 @@ from reports.serializers import (
     WindowQuerySerializer,
 )
 from reports.spreadsheets import CsvRenderer, Download, attachment, csv_or
+from sessions_project.schema import COMMON_HEADERS, problems
 
 STARTS, PLAYERS = "starts", "players"
 # The earlier address answers with a bare array, which has no room for a link: the Link header has it.

@@ -14,13 +14,6 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
-DEFAULTS = {
-    "HOST": "127.0.0.1",
-    "PORT": "8000",
-    # One process for each core; each has its own driver session.
-    "WEB_WORKERS": str(os.cpu_count() or 1),
-}
-
 
 def main() -> None:
     """Judge the settings, then become the server process: signals reach it directly."""
@@ -32,15 +25,14 @@ def main() -> None:
         call_command("check", stdout=StringIO())
     except SystemCheckError as complaints:
         sys.exit(str(complaints))
-    options = {name: os.environ.get(name) or default for name, default in DEFAULTS.items()}
-    refuse_a_taken_port(options["HOST"], int(options["PORT"]))
+    refuse_a_taken_port(settings.HOST, settings.PORT)
     server = Path(sys.executable).with_name("granian")
     command = [
         str(server),
         "--interface=wsgi",
-        f"--host={options['HOST']}",
-        f"--port={options['PORT']}",
-        f"--workers={options['WEB_WORKERS']}",
+        f"--host={settings.HOST}",
+        f"--port={settings.PORT}",
+        f"--workers={settings.WEB_WORKERS}",
         f"--blocking-threads={server_threads(working=settings.WEB_THREADS)}",
         "--respawn-failed-workers",
         "--workers-kill-timeout=10",
@@ -49,7 +41,7 @@ def main() -> None:
         *sys.argv[1:],
         "sessions_project.wsgi:application",
     ]
-    print(f"Serving on http://{options['HOST']}:{options['PORT']} (Ctrl-C stops)", flush=True)
+    print(f"Serving on http://{settings.HOST}:{settings.PORT} (Ctrl-C stops)", flush=True)
     os.execv(server, command)
 
 

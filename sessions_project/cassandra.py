@@ -1,4 +1,4 @@
-"""The only holder of the driver session: connect, prepare, execute. Driver errors end here, as StoreUnavailable.
+"""The only way of requests to the driver: connect, prepare, execute. Driver errors end here, as StoreUnavailable.
 
 Statements are written with ``{keyspace}`` before each table and ``?`` for values, prepared once per process, and
 marked idempotent, which all of this service's are: each names its own write timestamp.
@@ -65,7 +65,7 @@ class _Prepared(NamedTuple):
 # With every thread waiting for a store that is paused, requests would queue for one timeout after another.
 _breaker = Breaker(pause_seconds=1.0)
 # Open while batches come through only without the log; one in a second waits for it, to see whether it is back.
-_log = Breaker(pause_seconds=1.0)
+_batch_log = Breaker(pause_seconds=1.0)
 
 _connecting = threading.Lock()
 _preparing = threading.Lock()
@@ -160,7 +160,7 @@ def execute_batch(statements: Sequence[Statement], *, seconds: float) -> None:
         # The log of a single node is its own; when it is slow, a second way only makes it slower.
         WriteUnderWay(_sent(session, statements, logged=True, timeout=seconds)).wait()
         return
-    patience = LOG_SECONDS if _log.allows() else STALLED_LOG_SECONDS
+    patience = LOG_SECONDS if _batch_log.allows() else STALLED_LOG_SECONDS
     asked_at = time.monotonic()
     answers: SimpleQueue[_Answer] = SimpleQueue()
     _send_answering(session, statements, answers, logged=True, seconds=seconds)
@@ -175,9 +175,9 @@ def execute_batch(statements: Sequence[Statement], *, seconds: float) -> None:
         raise _unavailable(answer.error) from answer.error
     _breaker.succeeded()
     if answer.logged:
-        _log.succeeded()
+        _batch_log.succeeded()
     else:
-        _log.failed(asked_at=asked_at)
+        _batch_log.failed(asked_at=asked_at)
 
 
 class _Answer(NamedTuple):

@@ -37,6 +37,9 @@ def _bounds() -> Iterator[CheckMessage]:
         "MAX_BODY_BYTES": (4_096, 67_108_864),
         "CASSANDRA_PORT": (1, 65_535),
         "CASSANDRA_TIMEOUT_SECONDS": (0.1, 30),
+        "WEB_THREADS": (1, 256),
+        "WEB_WORKERS": (1, 256),
+        "PORT": (1, 65_535),
     }
     for number, (name, (least, most)) in enumerate(bounds.items()):
         if not least <= getattr(settings, name) <= most:

@@ -11,7 +11,6 @@ from rest_framework import exceptions
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
-from rest_framework.views import set_rollback
 
 from sessions_project.cassandra import StoreUnavailable
 
@@ -97,7 +96,6 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
         return None
     if isinstance(error, exceptions.APIException) and (wait := getattr(error, "wait", None)):
         headers["Retry-After"] = str(wait)
-    set_rollback()
     if getattr(context["request"], "accepted_renderer", None) and context["request"].accepted_renderer.format == "csv":
         # Whoever asks for a table gets its errors as everybody does.
         context["request"].accepted_renderer = JSONRenderer()

@@ -3,6 +3,7 @@
 The values are judged by the system checks in ``sessions_project/checks.py``, which every command and the server run.
 """
 
+import os
 import socket
 from pathlib import Path
 
@@ -81,7 +82,7 @@ WHITENOISE_AUTOREFRESH = False
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
-# Every route ends in a slash; an address without one gets a 404 that names the right one, never a redirected POST.
+# Addresses under /api/ end in a slash; one without it gets a 404 that names the right one, never a redirected POST.
 APPEND_SLASH = False
 
 # --- The service's own rules ------------------------------------------------------------------------------------------
@@ -97,6 +98,10 @@ MAX_BODY_BYTES = _whole_number("MAX_BODY_BYTES", 262_144)
 
 # --- Serving ----------------------------------------------------------------------------------------------------------
 
+HOST = env.str("HOST", default="127.0.0.1")
+PORT = _whole_number("PORT", 8000)
+# One process for each core; each has its own driver session.
+WEB_WORKERS = _whole_number("WEB_WORKERS", os.cpu_count() or 1)
 # Requests of one process that work at a time. With 4, the mix of `make load` had 8 % refused while reports counted; 32
 # make each other wait for the interpreter's lock.
 WEB_THREADS = _whole_number("WEB_THREADS", 16)
@@ -200,7 +205,6 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "sessions_project.rendering.QuickNegotiation",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "sessions_project.problems.problem_response",
-    "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Player sessions",
@@ -218,7 +222,6 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {"EventKindEnum": ["start", "end"]},
-    "SCHEMA_PATH_PREFIX": "/api/v1",
 }
 
 # --- Logs -------------------------------------------------------------------------------------------------------------

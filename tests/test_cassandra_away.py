@@ -21,7 +21,7 @@ from tests.clients import Clients
 
 pytestmark = pytest.mark.own_node
 
-# Twice the threads of the two workers: some requests wait in the server's queue.
+# Twice the requests that the two workers work on: some wait for their turn.
 CLIENTS = 16
 
 
@@ -52,7 +52,7 @@ def served(node: CassandraNode, web_server: Callable[..., WebServer]) -> Node:
     environment["DJANGO_SETTINGS_MODULE"] = "sessions_project.settings"
     command = [sys.executable, "manage.py", "sync_cassandra"]
     subprocess.run(command, cwd=PROJECT, env={**os.environ, **environment}, check=True, capture_output=True)
-    return Node(node, web_server(**environment, WEB_WORKERS="2"))
+    return Node(node, web_server(**environment, WEB_WORKERS="2", WEB_THREADS="4"))
 
 
 def post_event(url: str) -> Reply:

@@ -73,7 +73,7 @@ def test_redis_gone_costs_nothing_but_the_cache(web, own_redis, country, now_ms)
         record_start(country, now_ms)
 
 
-def test_redis_that_comes_back_is_used_again(web, own_redis, country, now_ms):
+def test_redis_that_comes_back_is_used_again(web, own_redis, country):
     own_redis.stop()
     starts(web, country)
     own_redis.start()

@@ -38,6 +38,8 @@ def test_production_is_good_with_a_key_and_hosts():
         ({"RETENTION_SECONDS": "700000000"}, "E010"),
         ({"RETENTION_SECONDS": "a year"}, "Write a number, such as 31557600."),
         ({"CASSANDRA_PORT": "0"}, "CASSANDRA_PORT is 0."),
+        ({"WEB_THREADS": "0"}, "WEB_THREADS is 0."),
+        ({"WEB_WORKERS": "two"}, "WEB_WORKERS is 'two'."),
         ({"CASSANDRA_KEYSPACE": "it's"}, "E031"),
         ({"CASSANDRA_REPLICATION": "three"}, "E032"),
         ({"COUNTRY_SHARDS": "0"}, "E033"),

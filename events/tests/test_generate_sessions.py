@@ -56,7 +56,7 @@ def test_it_needs_no_memory():
     assert len(list(islice(endless, 100))) == 100
 
 
-def test_the_command_writes_lines(tmp_path):
+def test_the_command_writes_lines():
     told = manage("generate_sessions", "--events", "10", "--days", "0.5")
     assert len(told.stdout.splitlines()) == 10
     wrong = manage("generate_sessions", "--events", "0")

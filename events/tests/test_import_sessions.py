@@ -135,6 +135,38 @@ def test_rejected_lines_go_to_a_file_with_number_and_reason(run, tmp_path, playe
     assert stored(player, country, now_ms) == (1, 1)
 
 
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_a_file_of_rejects_only_is_read_to_its_end(run, tmp_path, options):
+    """What a worker has to say of a job does not fit the pipe, nor does the next job: neither may wait for the other."""
+    (tmp_path / "dump").write_text(f"{'no event ' * 30}\n" * 10_000)
+    status, summary = run("dump", *options)
+    assert (status, summary["read"], summary["rejected"]) == (1, 10_000, 10_000)
+    assert len((tmp_path / "dump.rejects.jsonl").read_text().splitlines()) == 10_000
+
+
+@pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_import_of_standard_input_stores_what_has_come_and_can_be_stopped(
+    tmp_path, player, country, now_ms, how, status
+):
+    command = [sys.executable, str(PROJECT / "manage.py"), "import_sessions", "-", "--json"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        running.stdin.write(lines_of(player, country, now_ms).encode())
+        running.stdin.flush()  # and nothing more, nor an end
+        give_up_at = time.monotonic() + 30
+        while stored(player, country, now_ms) != (5, 5):
+            assert time.monotonic() < give_up_at
+            time.sleep(0.1)
+        running.send_signal(how)
+        assert running.wait(10) == status
+        assert json.loads(running.stdout.read())["stored"] == 10
+        log = running.stderr.read().decode()
+    assert "--resume" in log
+    assert "Traceback" not in log
+    assert "Fatal" not in log
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

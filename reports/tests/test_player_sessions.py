@@ -107,7 +107,7 @@ def test_an_unknown_player_has_an_empty_list(api, player):
     assert report(api, player) == {"player_id": player, "next": None, "results": []}
 
 
-def test_a_player_id_comes_back_as_it_was_sent(api, now_ms):
+def test_a_player_id_comes_back_as_it_was_sent(api):
     for player in (uuid.uuid4().hex, str(uuid.uuid4()), "Mixed.Case:@-_", "0"):
         assert report(api, player)["player_id"] == player
 

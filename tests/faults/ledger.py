@@ -60,10 +60,10 @@ class Ledger:
         return [json.loads(line) for line in self.path.read_text().splitlines()]
 
 
-def ask(url: str, body: Any = None, *, headers: dict[str, str] | None = None) -> tuple[Reply, Any]:
+def ask(url: str, body: Any = None) -> tuple[Reply, Any]:
     """POST ``body`` as JSON, or GET without one; the JSON of the reply, None when there is none."""
     content = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, content, {"Content-Type": "application/json", **(headers or {})})
+    request = urllib.request.Request(url, content, {"Content-Type": "application/json"})
     began = time.monotonic()
     status, retry_after, told = 0, None, None
     try:
@@ -126,9 +126,9 @@ class Load(Clients):
     def failed_share(self) -> float:
         return len(self.failed()) / len(self.replies)
 
-    def p99_seconds(self, *, after: float, seconds: float = 10.0) -> float:
-        """Of the requests that began within ``seconds`` after a moment of ``time.monotonic()``."""
-        took = sorted(reply.seconds for reply in self.replies if after <= reply.at < after + seconds)
+    def p99_seconds(self, *, after: float) -> float:
+        """Of the requests that began within 10 s after a moment of ``time.monotonic()``."""
+        took = sorted(reply.seconds for reply in self.replies if after <= reply.at < after + 10)
         return took[int(len(took) * 0.99)] if took else 0.0
 
     def slowest_seconds(self) -> float:
@@ -183,7 +183,7 @@ class ReadBack(NamedTuple):
         return f"{self.lost} of {self.acknowledged:,} acknowledged events lost{more}"
 
 
-def read_back(load: Load, *, hours: int = 2, as_of: str | None = None) -> ReadBack:
+def read_back(load: Load) -> ReadBack:
     """Walk every page of the reports: each acknowledged event must be there once, and nothing that was never sent.
 
     Batches whose last try failed when the load ended may be there or not.
@@ -191,8 +191,7 @@ def read_back(load: Load, *, hours: int = 2, as_of: str | None = None) -> ReadBa
     acknowledged = load.ledger.events()
     wanted = Counter(_key(event) for event in acknowledged)
     allowed = set(wanted) | {_key(event) for event in load.unacknowledged}
-    window = f"hours={hours}&as_of={as_of or moment()}"
-    starts_report = f"{load.url}/api/v1/reports/starts/{load.country}/?{window}&limit={PAGE}"
+    starts_report = f"{load.url}/api/v1/reports/starts/{load.country}/?hours=2&as_of={moment()}&limit={PAGE}"
     counted, starts = walk(starts_report)
     there = Counter(("start", one["player_id"], one["session_id"], one["ts"]) for one in starts)
     for player in {event["player_id"] for event in acknowledged}:

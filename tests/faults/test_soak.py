@@ -1,4 +1,4 @@
-"""The mission's mix for a long time, with faults at random: nothing lost, nothing leaked."""
+"""Batches and reports for a long time, with faults at random: nothing lost, nothing leaked."""
 
 import random
 import time
@@ -28,8 +28,8 @@ def test_a_soak(ring_service: Service, ledger: Ledger, figure: Figure, long_form
     """Nothing acknowledged is lost in a long run with faults at random, the memory of the web processes stays flat (the
     last third within 5 % of the middle one), and no descriptor is leaked.
 
-    The mission's mix with, at random, a node killed or paused and Redis killed or paused: 30 s, in the long form 20
-    minutes at about 60 % of what the machine can do.
+    Four clients send a batch and ask for a report in turn while, at random, a node is paused and Redis killed or
+    paused: 30 s, in the long form 20 minutes, in which nodes are killed, too.
     """
     chance = random.Random(9)
     until = time.monotonic() + (LONG_SECONDS if long_form else SHORT_SECONDS)

@@ -15,7 +15,7 @@ export class Trouble extends Error {
 }
 
 /**
- * The JSON at an address of the service; `ageSeconds` is how long ago the server's clock showed `to`.
+ * The JSON at an address of the service, and when it answered by its own clock (ms).
  * Never from the browser's cache: the service has its own, and two of them would show numbers twice as old.
  */
 export async function ask(path, { signal, ...options } = {}) {

@@ -16,7 +16,6 @@ export class Report {
   }
 
   constructor(body, answeredAt, signal) {
-    this.to = body.to;
     this.total = body.total;
     this.countries = body.countries;
     this.window = { hours: body.hours, as_of: body.to };

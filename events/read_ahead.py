@@ -1,0 +1,36 @@
+"""An iterator whose items are made by a thread, so that whoever takes them need not wait for the next one."""
+
+import threading
+from collections.abc import Iterator
+from queue import Empty, Queue
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class ReadAhead(Generic[Item]):
+    """Holds up to ``most`` items of ``items``. The thread ends with the process, also when nobody takes the rest."""
+
+    def __init__(self, items: Iterator[Item], *, most: int) -> None:
+        self._items = items
+        self._there: Queue[Item | Exception] = Queue(most)
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def take(self) -> Item | None:
+        """The next item, or None when it is not there yet. Raises StopIteration behind the last one, or what reading
+        raised."""
+        try:
+            item = self._there.get_nowait()
+        except Empty:
+            return None
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+    def _read(self) -> None:
+        try:
+            for item in self._items:
+                self._there.put(item)
+            self._there.put(StopIteration())
+        except Exception as error:
+            self._there.put(error)
