@@ -3,9 +3,10 @@
 Moments are whole milliseconds since 1970 in UTC (``ts_ms``, ``now_ms``), as Cassandra stores them.
 """
 
+import math
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
@@ -35,6 +36,10 @@ MOST_SHARDS = 64
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_WITHOUT_ZONE = datetime(1970, 1, 1)  # noqa: DTZ001  # for times without offset, which are UTC
 _MILLISECOND = timedelta(milliseconds=1)
+
+# The number of shards of "every country" ("") and of some, each from a moment on, newest first.
+Shards = Mapping[str, Sequence[tuple[float, int]]]
+ALWAYS = -math.inf
 
 # The beginning of the year 1 in UTC: what is earlier has no name in ISO 8601's four digits.
 EARLIEST_MS = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
@@ -122,14 +127,27 @@ def shard_of(session_id: uuid.UUID, shards: int) -> int:
     return session_id.int % shards
 
 
-def parse_shards(text: str) -> Mapping[str, int]:
-    """``"1,US=4"`` as ``{"": 1, "US": 4}``, where "" stands for every other country. Raises ValueError."""
-    shards = {"": 1}
+def parse_shards(text: str) -> Shards:
+    """``"1,US=4,US=8@2026-12-01T00:00"``: one, for the United States four, and eight from an hour (UTC) on.
+
+    Raises ValueError.
+    """
+    shards: dict[str, dict[float, int]] = {"": {ALWAYS: 1}}
     for item in filter(None, (part.strip() for part in text.split(","))):
-        country, equals, number = item.rpartition("=")
+        what, at, since = item.partition("@")
+        country, equals, number = what.rpartition("=")
         if equals and not COUNTRY.match(country):
             raise ValueError(f"{country!r} is not a country of two letters")
         if not number.isdecimal() or not 1 <= int(number) <= MOST_SHARDS:
             raise ValueError(f"{number!r} is not a number from 1 to {MOST_SHARDS}")
-        shards[country.upper()] = int(number)
-    return shards
+        since_ms = parse_timestamp(since) if at else ALWAYS
+        if at and since_ms != hour_of(int(since_ms)):
+            raise ValueError(f"{since!r} is not the beginning of an hour")
+        shards.setdefault(country.upper(), {})[since_ms] = int(number)
+    return {country: sorted(since.items(), reverse=True) for country, since in shards.items()}
+
+
+def shards_at(shards: Shards, country: str, hour_ms: int) -> int:
+    """Over how many partitions the starts of a country are spread in an hour."""
+    every = (*shards.get(country, ()), *shards[""])
+    return next(number for since_ms, number in every if since_ms <= hour_ms)

@@ -63,7 +63,7 @@ class Keeping:
 
         ``counted`` is the fingerprint of an earlier count: touches that it has seen were durable then.
         """
-        seen = json.loads(counted) if counted else {}
+        seen = json.loads(counted) if counted and counted.startswith("{") else {}  # earlier ones were hashes
         touches = (
             version
             for writer, version in (touched or {}).items()

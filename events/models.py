@@ -30,7 +30,7 @@ class SessionByCountry(Model):
 
     country = columns.Text(partition_key=True)  # two upper-case letters
     hour = columns.DateTime(partition_key=True)  # its beginning, UTC
-    shard = columns.Integer(partition_key=True)  # session_id mod COUNTRY_SHARDS
+    shard = columns.Integer(partition_key=True)  # session_id mod COUNTRY_SHARDS of the hour
     ts = columns.DateTime(primary_key=True, clustering_order="DESC")  # when the session started
     session_id = columns.UUID(primary_key=True, clustering_order="DESC")  # two starts in one millisecond are two rows
     player_id = columns.Text()

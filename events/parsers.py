@@ -83,4 +83,6 @@ def _inflated(body: bytes) -> bytes:
         raise PayloadTooLarge
     if not inflator.eof:
         raise ParseError("The gzip body ends too early.")
+    if inflator.unused_data:
+        raise ParseError("There is more behind the gzip body. Send it as one gzip member.")
     return inflated

@@ -141,19 +141,19 @@ def country_rows(events: Iterable[Event], *, now_ms: int) -> list[Statement]:
     gone_ms = now_ms - settings.RETENTION_SECONDS * domain.SECOND_MS
     for kind, player, session, ts, country in events:
         if kind == domain.START:
-            shard = domain.shard_of(session, shards_of(country))
+            hour = domain.hour_of(ts)
+            shard = domain.shard_of(session, shards_of(country, hour))
             written_at, ttl = ts * MICROSECONDS, (ts - gone_ms) // domain.SECOND_MS
-            rows.append((INSERT_START, (country, domain.hour_of(ts), shard, ts, session, player, written_at, ttl)))
+            rows.append((INSERT_START, (country, hour, shard, ts, session, player, written_at, ttl)))
     return rows
 
 
 def country_hours(events: Iterable[Event]) -> set[CountryHour]:
     """Every country hour that the starts among the events fall in."""
-    return {
-        (event.country, domain.hour_of(event.ts_ms), shards_of(event.country))
-        for event in events
-        if event.kind == domain.START and event.country
+    cells = {
+        (event.country, domain.hour_of(event.ts_ms)) for event in events if event.kind == domain.START and event.country
     }
+    return {(country, hour, shards_of(country, hour)) for country, hour in cells}
 
 
 def mark_rows(hours: Iterable[CountryHour], *, now_ms: int) -> list[Statement]:
@@ -201,7 +201,9 @@ def remember_marks(hours: Iterable[CountryHour]) -> None:
     _marked.update(hours)
 
 
-def shards_of(country: str | None) -> int:
-    """Over how many partitions a new start of the country is spread."""
-    shards = _parsed_shards(settings.COUNTRY_SHARDS)
-    return shards.get(country or "", shards[""])
+def shards_of(country: str | None, hour_ms: int) -> int:
+    """Over how many partitions the starts of the country in this hour are spread.
+
+    Of the hour alone, not of when it is written: an event that is sent again meets its own row.
+    """
+    return domain.shards_at(_parsed_shards(settings.COUNTRY_SHARDS), country or "", hour_ms)

@@ -25,6 +25,8 @@ from sessions_project.problems import InvalidFields, field_errors
 from sessions_project.schema import COMMON_HEADERS, problems
 
 LENIENT = "handling=lenient"
+# Entries of a problem's ``errors``.
+Errors = list[dict[str, str]]
 
 
 class EventViewSet(ViewSet):
@@ -62,7 +64,7 @@ class EventViewSet(ViewSet):
         lenient = LENIENT in request.headers.get("Prefer", "").lower().replace(" ", "")
         judged = self.judge(body, now_ms=now_ms, lenient=lenient)
         results = record(judged, now_ms=now_ms)
-        invalid = sum(isinstance(verdict, ValidationError) for verdict in judged)
+        invalid = sum(isinstance(verdict, list) for verdict in judged)
         receipt = {"stored": _number_of("stored", results), "discarded": _number_of("discarded", results)}
         if invalid:
             receipt["invalid"] = invalid
@@ -72,24 +74,24 @@ class EventViewSet(ViewSet):
             headers={"Preference-Applied": LENIENT} if lenient else None,
         )
 
-    def judge(self, body: bytes, *, now_ms: int, lenient: bool = False) -> list[Event | ValidationError]:
+    def judge(self, body: bytes, *, now_ms: int, lenient: bool = False) -> list[Event | Errors]:
         """Each event of the body, or what is wrong with it; InvalidFields when the body must be refused whole."""
         plain = PlainReader(now_ms=now_ms, latest_ms=latest_moment(now_ms)).events(body)
         return [*plain] if plain else self.judge_thoroughly(parse_json(body), now_ms=now_ms, lenient=lenient)
 
-    def judge_thoroughly(self, body: Any, *, now_ms: int, lenient: bool) -> list[Event | ValidationError]:
+    def judge_thoroughly(self, body: Any, *, now_ms: int, lenient: bool) -> list[Event | Errors]:
         """The same by the serializer."""
         single = isinstance(body, dict)
         batch = [body] if single else body
         if not isinstance(batch, list):
             raise InvalidFields([_body_error("not_a_batch", "Send a JSON array of 1 to 10 events, or one event.")])
-        judged = self.batch_serializer.judge(batch, now_ms=now_ms)
-        errors = [
-            error
-            for index, verdict in enumerate(judged)
+        judged = [
+            field_errors(verdict.detail, "" if single else f"/{index}")
             if isinstance(verdict, ValidationError)
-            for error in field_errors(verdict.detail, "" if single else f"/{index}")
+            else verdict
+            for index, verdict in enumerate(self.batch_serializer.judge(batch, now_ms=now_ms))
         ]
+        errors = [error for verdict in judged if isinstance(verdict, list) for error in verdict]
         if errors and not lenient:
             raise InvalidFields(errors)
         return judged
@@ -120,14 +122,14 @@ class EventHandlerViewSet(EventViewSet):
         return Response(status=HTTPStatus.NO_CONTENT)
 
 
-def record(judged: list[Event | ValidationError], *, now_ms: int) -> list[dict[str, Any]]:
+def record(judged: list[Event | Errors], *, now_ms: int) -> list[dict[str, Any]]:
     """Store the events among the verdicts and tell, in their order, what became of each."""
     stored = iter(record_events([verdict for verdict in judged if isinstance(verdict, Event)], now_ms=now_ms))
     return [
         {"session_id": str(verdict.session_id), "status": "stored" if next(stored) else "discarded"}
         if isinstance(verdict, Event)
-        else {"status": "invalid", "errors": field_errors(verdict.detail, f"/{index}")}
-        for index, verdict in enumerate(judged)
+        else {"status": "invalid", "errors": verdict}
+        for verdict in judged
     ]
 
 

@@ -68,7 +68,7 @@ class Download(FileResponse):
 
 def asks_for_csv(request: HttpRequest) -> bool:
     """Whether the reply may be CSV."""
-    return request.GET.get("format") == CsvRenderer.format or MEDIA_TYPE in request.headers.get("Accept", "")
+    return request.GET.get("format") == CsvRenderer.format or MEDIA_TYPE in request.headers.get("Accept", "").lower()
 
 
 def attachment(name: str) -> dict[str, str]:

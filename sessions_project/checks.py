@@ -1,5 +1,6 @@
 """Settings judged before anything starts: each complaint has an id and says what to write instead."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -8,8 +9,9 @@ from django.core.checks import CheckMessage, Error, register
 
 from events.domain import parse_shards
 
-# Cassandra's own limit of a TTL: 20 years.
-MOST_TTL_SECONDS = 630_720_000
+KEYSPACE = re.compile(r"[a-z][a-z0-9_]{0,47}\Z")
+# Cassandra's own limit of a TTL is 20 years, which begin at the end of an event's hour, and events may be of tomorrow.
+MOST_RETENTION_SECONDS = 630_720_000 - 3_600 - 86_400
 
 
 @register()
@@ -31,7 +33,7 @@ def _environment() -> Iterator[CheckMessage]:
 
 def _bounds() -> Iterator[CheckMessage]:
     bounds = {
-        "RETENTION_SECONDS": (1, MOST_TTL_SECONDS),
+        "RETENTION_SECONDS": (1, MOST_RETENTION_SECONDS),
         "FUTURE_TOLERANCE_SECONDS": (0, 86_400),
         "REPORT_CACHE_SECONDS": (0, 86_400),
         "MAX_BODY_BYTES": (4_096, 67_108_864),
@@ -50,7 +52,7 @@ def _cassandra() -> Iterator[CheckMessage]:
     if not settings.CASSANDRA_HOSTS:
         yield _error("E030", "CASSANDRA_HOSTS is empty.", "Write one or more addresses, joined by commas.")
     keyspace = settings.CASSANDRA_KEYSPACE
-    if not (keyspace.isidentifier() and keyspace.isascii() and keyspace == keyspace.lower() and len(keyspace) <= 48):
+    if not KEYSPACE.match(keyspace):
         yield _error(
             "E031", f"CASSANDRA_KEYSPACE is {keyspace!r}.", "Write up to 48 of a-z, 0-9 and _, a letter first."
         )
@@ -64,7 +66,11 @@ def _cassandra() -> Iterator[CheckMessage]:
     try:
         parse_shards(settings.COUNTRY_SHARDS)
     except ValueError as error:
-        yield _error("E033", f"COUNTRY_SHARDS: {error}.", "Write such as 1,US=4: one partition, four for US.")
+        yield _error(
+            "E033",
+            f"COUNTRY_SHARDS: {error}.",
+            "Write such as 1,US=4, or 1,US=4@2026-12-01T00:00.",
+        )
 
 
 def _redis() -> Iterator[CheckMessage]:

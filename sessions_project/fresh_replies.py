@@ -6,7 +6,7 @@ no report gets older than in Redis.
 
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from django.utils.http import parse_http_date
@@ -16,13 +16,16 @@ from sessions_project.logs import chosen_request_id
 
 Application = Callable[..., Iterable[bytes]]
 Headers = list[tuple[str, str]]
+Name = tuple[str, ...]
 
 # In the environment of a request: its reply may be kept.
 MAY_BE_KEPT = "player_sessions.may_be_kept"
 # Some 1,700 reports of 12 kB, or 8,000 of 1 kB.
 MOST_BYTES = 24_000_000
-# Of a reply beside its body: its name and headers.
+# Of a reply beside its body: its headers and its name.
 BYTES_BESIDE_BODY = 2_000
+# An address or an Accept that is longer is nobody's who wants the same report again.
+MOST_NAME_CHARACTERS = 1_000
 # A larger one would drive out too many others.
 LARGEST_BYTES = MOST_BYTES // 24
 
@@ -45,7 +48,7 @@ class FreshReplies:
     def __init__(self, application: Application, *, lifetime_seconds: float) -> None:
         self._application = application
         self._lifetime = lifetime_seconds
-        self._replies: dict[Hashable, _Reply] = {}
+        self._replies: dict[Name, _Reply] = {}
         self._bytes = 0
         self._lock = threading.Lock()
 
@@ -59,9 +62,7 @@ class FreshReplies:
         start_response(reply.status, [*reply.headers, ("Age", age), (REQUEST_ID, chosen_request_id(environ))])
         return [reply.body]
 
-    def _new_reply(
-        self, environ: dict[str, Any], start_response: Callable[..., Any], name: Hashable
-    ) -> Iterable[bytes]:
+    def _new_reply(self, environ: dict[str, Any], start_response: Callable[..., Any], name: Name) -> Iterable[bytes]:
         head: list[tuple[str, Headers]] = []
 
         def begin(status: str, headers: Headers, *error: Any) -> Any:
@@ -69,18 +70,18 @@ class FreshReplies:
             return start_response(status, headers, *error)
 
         response = self._application(environ, begin)
-        if MAY_BE_KEPT not in environ:
+        if MAY_BE_KEPT not in environ or getattr(response, "streaming", False):
             return response
         body = b"".join(response)
         response.close()  # type: ignore[attr-defined]  # Django's
         self._keep(name, *head[-1], body)
         return [body]
 
-    def _keep(self, name: Hashable, status: str, headers: Headers, body: bytes) -> None:
+    def _keep(self, name: Name, status: str, headers: Headers, body: bytes) -> None:
         told = dict(headers)
-        if "Expires" not in told or len(body) > LARGEST_BYTES:
+        if "Expires" not in told or len(body) > LARGEST_BYTES or sum(map(len, name)) > MOST_NAME_CHARACTERS:
             return
-        lasting = [header for header in headers if header[0] != REQUEST_ID]
+        lasting = [header for header in headers if header[0] not in (REQUEST_ID, "Age")]
         reply = _Reply(status, lasting, body, parse_http_date(told["Expires"]))
         with self._lock:
             self._forget(name)
@@ -97,19 +98,19 @@ class FreshReplies:
                 return
             self._forget(oldest)
 
-    def _forget(self, name: Hashable) -> None:
+    def _forget(self, name: Name) -> None:
         reply = self._replies.pop(name, None)
         if reply is not None:
             self._bytes -= len(reply.body) + BYTES_BESIDE_BODY
 
 
-def report_name(environ: Mapping[str, Any]) -> Hashable:
+def report_name(environ: Mapping[str, Any]) -> Name:
     """What tells a request's reply from others: method, address, and the Accept header."""
     return (
         environ["REQUEST_METHOD"],
         environ["wsgi.url_scheme"],
-        environ.get("HTTP_HOST"),
+        environ.get("HTTP_HOST", ""),
         environ["PATH_INFO"],
         environ["QUERY_STRING"],
-        environ.get("HTTP_ACCEPT"),
+        environ.get("HTTP_ACCEPT", ""),
     )

@@ -39,6 +39,10 @@ def _number(name: str, default: float, kind: type[int] | type[float] = float) ->
         raise SystemExit(f"The setting {name} is {written!r}. Write a number, such as {default}.") from None
 
 
+def _list(name: str, default: list[str]) -> list[str]:
+    return [item.strip() for item in env.list(name, default=default)]
+
+
 # --- Django -----------------------------------------------------------------------------------------------------------
 
 ENVIRONMENT = env.str("ENVIRONMENT", default="development")
@@ -47,7 +51,7 @@ DEBUG = env.bool("DEBUG", default=False)
 # Signs the cursors of paged reports; every web process of one service needs the same.
 DEVELOPMENT_SECRET_KEY = "for-development-only"  # noqa: S105  # the system check refuses it in production
 SECRET_KEY = env.str("SECRET_KEY", default="") or DEVELOPMENT_SECRET_KEY
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[] if IN_PRODUCTION else ["localhost", "127.0.0.1", "[::1]"])
+ALLOWED_HOSTS = _list("ALLOWED_HOSTS", [] if IN_PRODUCTION else ["localhost", "127.0.0.1", "[::1]"])
 
 INSTALLED_APPS = [
     "django.contrib.staticfiles",
@@ -108,7 +112,7 @@ WEB_THREADS = _whole_number("WEB_THREADS", 16)
 
 # --- Cassandra --------------------------------------------------------------------------------------------------------
 
-CASSANDRA_HOSTS = env.list("CASSANDRA_HOSTS", default=["127.0.0.1"])
+CASSANDRA_HOSTS = _list("CASSANDRA_HOSTS", ["127.0.0.1"])
 CASSANDRA_PORT = _whole_number("CASSANDRA_PORT", 9042)
 CASSANDRA_KEYSPACE = env.str("CASSANDRA_KEYSPACE", default="player_sessions")
 CASSANDRA_USER = env.str("CASSANDRA_USER", default="")

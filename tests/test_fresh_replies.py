@@ -14,7 +14,9 @@ LIFETIME = 50
 
 
 class Reply(list[bytes]):
-    """Of an application; Django's can be closed."""
+    """Of an application; Django's can be closed, and tells whether it is made while it is sent."""
+
+    streaming = False
 
     def close(self) -> None:
         pass
@@ -33,13 +35,15 @@ def replies(asked: list[str]) -> FreshReplies:
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         asked.append(environ["PATH_INFO"])
         seconds = {"/brief": 1, "/past": 0}.get(environ["PATH_INFO"].rstrip("0123456789"), LIFETIME)
-        headers = [("X-Request-ID", "of-the-first")]
+        headers = [("X-Request-ID", "of-the-first"), ("Age", "12")]
         if "error" not in environ["PATH_INFO"]:
             headers.append(("Expires", http_date(time.time() + seconds)))
         if "unmarked" not in environ["PATH_INFO"]:
             environ[MAY_BE_KEPT] = True
         start_response("200 OK", headers)
-        return Reply([b"%d" % len(asked), b"x" * 100])
+        reply = Reply([b"%d" % len(asked), b"x" * 100])
+        reply.streaming = "stream" in environ["PATH_INFO"]
+        return reply
 
     return FreshReplies(application, lifetime_seconds=LIFETIME)
 
@@ -74,7 +78,7 @@ def test_another_question_has_another_reply(replies: FreshReplies, other: dict[s
     assert ask(replies, "/report", **other)[0] == b"2"
 
 
-@pytest.mark.parametrize("path", ["/unmarked", "/error"])
+@pytest.mark.parametrize("path", ["/unmarked", "/error", "/stream", "/long" * 200])
 def test_what_is_not_to_be_kept_is_asked_for_again(replies: FreshReplies, path: str) -> None:
     assert [ask(replies, path)[0] for _ in range(2)] == [b"1", b"2"]
 

@@ -84,8 +84,15 @@ def test_a_session_always_lies_in_the_same_shard():
 
 
 def test_shards_are_set_for_all_and_for_some():
-    assert domain.parse_shards("2") == {"": 2}
-    assert domain.parse_shards("1, us=4,IN=2") == {"": 1, "US": 4, "IN": 2}
-    for wrong in ("0", "x", "USA=2", "US=0", "US=65", "US=", "-1"):
+    noon = domain.parse_timestamp("2026-12-01T12:00")
+    text = "1, us=4,IN=2,US=8@2026-12-01T12:00,3@2026-12-02T00:00Z,US=6@2026-11-01T00:00"
+
+    def at(country: str, hour_ms: int) -> int:
+        return domain.shards_at(domain.parse_shards(text), country, hour_ms)
+
+    assert [domain.shards_at(domain.parse_shards(one), "FI", noon) for one in ("", "2", "2,3", "FI=5")] == [1, 2, 3, 5]
+    assert [at("US", noon + hours * HOUR_MS) for hours in (-9_999, -1, 0, 12)] == [4, 6, 8, 8]
+    assert [at("IN", noon), at("FI", noon), at("FI", noon + 12 * HOUR_MS)] == [2, 1, 3]
+    for wrong in ("0", "x", "USA=2", "US=0", "US=65", "US=", "-1", "US=2@", "US=2@2026-12-01T12:30", "2@now"):
         with pytest.raises(ValueError):  # noqa: PT011  # the kind is the contract
             domain.parse_shards(wrong)

@@ -137,7 +137,7 @@ def test_rejected_lines_go_to_a_file_with_number_and_reason(run, tmp_path, playe
 
 @pytest.mark.parametrize("options", [(), ("--dry-run",)])
 def test_a_file_of_rejects_only_is_read_to_its_end(run, tmp_path, options):
-    """What a worker has to say of a job does not fit the pipe, nor does the next job: neither may wait for the other."""
+    """What a worker says of a job does not fit the pipe, nor does the next job: neither may wait for the other."""
     (tmp_path / "dump").write_text(f"{'no event ' * 30}\n" * 10_000)
     status, summary = run("dump", *options)
     assert (status, summary["read"], summary["rejected"]) == (1, 10_000, 10_000)

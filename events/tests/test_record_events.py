@@ -153,6 +153,14 @@ def test_lenient_handling_keeps_the_good_ones(api, player):
     assert len(rows_of(player)) == 1
 
 
+def test_lenient_handling_points_into_a_body_that_is_one_event(api, player):
+    reply = api.post(
+        EVENTS, {"event": "start", "player_id": player}, format="json", headers={"prefer": "handling=lenient"}
+    )
+    assert (reply.status_code, reply.json()["stored"]) == (207, 0)
+    assert reply.json()["results"][0]["errors"][0]["pointer"] == "/country"
+
+
 def test_lenient_handling_of_a_good_batch_is_plain_success(api, player):
     reply = api.post(EVENTS, [start(player)], format="json", headers={"prefer": "handling=lenient"})
     assert (reply.status_code, reply["Preference-Applied"]) == (201, "handling=lenient")
@@ -198,6 +206,7 @@ def test_a_body_that_is_no_batch_is_refused(api, body, status):
         (gzip.compress(b" " * 50_000_000), 413),
         (b"not gzip", 400),
         (gzip.compress(b"[]")[:-4], 400),
+        (gzip.compress(b"[]") + gzip.compress(b"[]"), 400),
         (gzip.compress(b"nonsense"), 400),
     ],
 )

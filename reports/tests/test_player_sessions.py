@@ -4,6 +4,8 @@ import uuid
 
 from events.domain import Event, format_timestamp
 from events.services import record_events
+from reports import selectors
+from sessions_project import cassandra
 
 
 def record(player: str, *events: tuple[str, uuid.UUID, int], now_ms: int, country: str = "FI") -> None:
@@ -89,6 +91,27 @@ def test_superseded_ends_do_not_cost_others_their_place(api, player, now_ms):
     shown = [row["session_id"] for row in first["results"] + second["results"]]
     assert len(shown) == len(set(shown)) == 26
     assert second["next"] is None
+
+
+def test_a_session_with_many_ends_costs_few_statements(player, now_ms, monkeypatch):
+    monkeypatch.setattr(selectors, "FEW_SESSIONS", 0)  # no reading of all sessions at once
+    restless, older = uuid.uuid4(), uuid.uuid4()
+    ends = [Event("end", player, restless, now_ms - number, None) for number in range(300)]
+    for first in range(0, 300, 10):
+        record_events(ends[first : first + 10], now_ms=now_ms)
+    record(player, ("end", older, now_ms - 100_000), now_ms=now_ms)
+    asked: list[str] = []
+    execute_many = cassandra.execute_many
+
+    def noted(statements, **options):
+        statements = list(statements)
+        asked.extend(cql for cql, _ in statements)
+        return execute_many(statements, **options)
+
+    monkeypatch.setattr(cassandra, "execute_many", noted)
+    page, _ = selectors.completed_sessions(player_id=player, now_ms=now_ms, limit=20)
+    assert [session.session_id for session in page] == [restless, older]
+    assert len(asked) < 12
 
 
 def test_a_walk_over_the_pages_shows_every_session_once(api, player, now_ms):

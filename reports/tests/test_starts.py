@@ -225,6 +225,39 @@ def test_more_shards_later_lose_nothing(settings, country, now_ms):
     assert starts == len(page) == 30
 
 
+def test_a_report_of_the_present_hour_finds_a_store_that_is_back(country, now_ms):
+    record_starts(country, now_ms - 1_000, now_ms=now_ms)
+    cassandra._breaker.failed(asked_at=time.monotonic() + 60)
+    assert cassandra._breaker.is_open
+    window = report_window(hours=1, as_of_ms=now_ms, now_ms=now_ms)
+    while True:  # one may try in a second, and it is used
+        try:
+            starts, _, _ = starts_of_country(country=country, window=window, now_ms=now_ms, limit=1)
+            break
+        except cassandra.StoreUnavailable:
+            assert time.time_ns() // 1_000_000 < now_ms + 5_000
+            time.sleep(0.1)
+    assert starts == 1
+    assert not cassandra._breaker.is_open
+
+
+def test_the_moment_of_a_clock_that_is_ahead_is_taken(api, now_ms):
+    """A link of one machine is followed on another."""
+    ahead = {seconds: format_timestamp(now_ms + seconds * 1_000) for seconds in (30, 90)}
+    assert api.get(STARTS, {"as_of": ahead[30]}).json()["to"] == ahead[30]
+    assert api.get(STARTS, {"as_of": ahead[90]}).json()["errors"][0]["code"] == "in_the_future"
+
+
+def test_events_that_are_sent_again_after_a_change_of_shards_are_there_once(settings, country, now_ms):
+    sessions = [Event("start", "p", uuid.uuid4(), now_ms - number * 900_000, country) for number in range(10)]
+    record_events(sessions, now_ms=now_ms)
+    settings.COUNTRY_SHARDS = f"1,{country}=8@{format_timestamp(hour_of(now_ms) + HOUR_MS)}"
+    record_events(sessions, now_ms=now_ms)
+    window = report_window(hours=4, as_of_ms=now_ms, now_ms=now_ms)
+    starts, page, _ = starts_of_country(country=country, window=window, now_ms=now_ms, limit=100)
+    assert starts == len(page) == 10
+
+
 def test_sessions_are_shown_from_far_back_when_few(country, now_ms):
     moments = [now_ms - days * 24 * HOUR_MS for days in range(12)]
     record_starts(country, *moments, now_ms=now_ms)
