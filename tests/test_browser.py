@@ -280,6 +280,31 @@ def test_a_moment_can_be_held_and_sent_to_someone(browser, web):
     assert "as_of" not in browser.driver.current_url
 
 
+def test_a_shorter_window_is_shown_while_the_cursor_is_on_a_late_hour_of_a_longer_one(browser, web):
+    browser.open(web.url, hours="720")
+    browser.wait_for_numbers()
+    browser.run("document.querySelector('#plot .canvas').focus()")
+    browser.press(Keys.END)
+    assert browser.text("#plot .moment") != "In the whole window"
+    # As a click does, but the cursor stays where it is.
+    browser.run("document.querySelector('[name=hours][value=\"24\"]').click()")
+    browser.wait(lambda: "hours=24" in browser.driver.current_url)
+    browser.wait_for_numbers()
+    total = ask(web, "starts/", hours=24, as_of=browser.shown_as_of())["total"]
+    browser.wait(lambda: number(browser.text("#total")) == total)
+    assert browser.text("#age").endswith("refreshed every 50 s")
+
+
+def test_a_moment_without_an_offset_is_utc_wherever_one_is(browser, web):
+    browser.tell("Emulation.setTimezoneOverride", timezoneId="Asia/Tokyo")
+    as_of = time.strftime("%Y-%m-%dT%H:00:00", time.gmtime(time.time() - 3 * 3600))
+    browser.open(web.url, hours="24", as_of=as_of)
+    browser.wait_for_numbers()
+    assert browser.shown_as_of() == f"{as_of}.000Z"
+    assert browser.run("return document.querySelector('#as-of').value").startswith(as_of[:16])
+    browser.tell("Emulation.setTimezoneOverride", timezoneId="")
+
+
 def test_the_last_sessions_of_a_player_stand_in_a_table_and_on_a_bar(browser, web, player, country, now_ms):
     for minutes_ago in range(10, 240, 10):
         record_session(player, minutes_ago=minutes_ago, country=country, now_ms=now_ms)

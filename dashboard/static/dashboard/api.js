@@ -29,6 +29,7 @@ export async function ask(path, { signal, ...options } = {}) {
   }
   const body = await response.json().catch((error) => {
     if (signal?.aborted) throw error;
+    if (response.ok) throw new Trouble(0);
     return {};
   });
   if (!response.ok) throw new Trouble(response.status, body);
@@ -53,9 +54,9 @@ export const sendBatch = (text, { lenient }) =>
     headers: { "Content-Type": "application/json", ...(lenient && { Prefer: "handling=lenient" }) },
   });
 
-/** What the service misses, in its own words, such as "Cassandra does not answer"; null when nothing. */
-export async function whatIsMissing() {
-  const response = await fetch(new URL("readyz", document.baseURI), { cache: "no-store" });
+/** What the service misses, in its own words, such as "Cassandra does not answer"; null when nothing that it knows. */
+export async function whatIsMissing({ signal }) {
+  const response = await fetch(new URL("readyz", document.baseURI), { cache: "no-store", signal });
   const { checks } = await response.json();
-  return response.ok ? null : checks.cassandra;
+  return response.ok ? null : checks?.cassandra ?? null;
 }

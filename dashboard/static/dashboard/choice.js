@@ -22,7 +22,11 @@ export function watchChoice({ changed, shownEnd }) {
   };
   form.addEventListener("submit", (event) => event.preventDefault());
   for (const radio of form.elements.hours) radio.addEventListener("change", () => choose(chosenEnd));
-  asOf.addEventListener("change", () => choose(asOf.value ? `${asOf.value}Z` : null));
+  asOf.addEventListener("change", () => {
+    const end = asOf.value ? `${asOf.value}Z` : null;
+    if (end && Number.isNaN(Date.parse(end))) complain("Write a year of four digits.");
+    else choose(end);
+  });
   hold.addEventListener("click", () => {
     choose(chosenEnd ? null : shownEnd());
     if (chosenEnd) asOf.focus();
@@ -33,8 +37,10 @@ export function watchChoice({ changed, shownEnd }) {
 export function readAddress() {
   const asked = new URLSearchParams(location.search);
   for (const radio of form.elements.hours) radio.checked ||= radio.value === asked.get("hours");
-  const end = asked.get("as_of");
-  chosenEnd = Number.isNaN(Date.parse(end)) ? null : end;
+  const end = asked.get("as_of") ?? "";
+  // To the API a moment without an offset is UTC, to the browser it would be here.
+  const inUtc = /(Z|[+-]\d\d:?\d\d)$/i.test(end) ? end : `${end}Z`;
+  chosenEnd = Number.isNaN(Date.parse(inUtc)) ? null : inUtc;
   showChoice();
 }
 

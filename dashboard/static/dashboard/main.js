@@ -33,9 +33,9 @@ async function load() {
   } catch (error) {
     if (signal.aborted) return;
     if (!(error instanceof Trouble)) throw error;
-    await tellOf(error);
+    await tellOf(error, { signal });
   }
-  document.body.removeAttribute("aria-busy");
+  if (!signal.aborted) document.body.removeAttribute("aria-busy");
 }
 
 function show(asked, byHour) {
@@ -61,7 +61,7 @@ function showFigures(starts) {
   for (const [id, figure] of Object.entries(figures)) document.getElementById(id).textContent = figure;
 }
 
-async function tellOf(trouble) {
+async function tellOf(trouble, { signal }) {
   if (!trouble.passes) {
     refresh.stop();
     complain(trouble.message);
@@ -70,7 +70,7 @@ async function tellOf(trouble) {
   }
   refresh.after(RETRY_SECONDS);
   showAge("old: the service does not answer");
-  await outOfOrder(trouble, { retrySeconds: RETRY_SECONDS });
+  await outOfOrder(trouble, { retrySeconds: RETRY_SECONDS, signal });
 }
 
 function showAge(remark) {

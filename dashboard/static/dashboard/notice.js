@@ -17,13 +17,14 @@ export function nothingHere({ hours, held }) {
 }
 
 /** The service does not serve: why, as far as it knows, and what to do. */
-export async function outOfOrder(trouble, { retrySeconds }) {
+export async function outOfOrder(trouble, { retrySeconds, signal }) {
   const again = `This page tries again every ${retrySeconds} s.`;
   try {
-    const missing = await whatIsMissing();
+    const missing = await whatIsMissing({ signal });
     if (missing === null) show("trouble", trouble.message, again);
     else show("trouble", `${missing}.`, `${adviceOn(missing)} ${again}`);
   } catch {
+    if (signal.aborted) return;
     show("trouble", "The service does not answer.", `Start it with \`make run\`. ${again}`);
   }
 }
