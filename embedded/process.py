@@ -20,8 +20,8 @@ class EmbeddedError(Exception):
 class Daemon:
     """One background process with a pid file, a log file and a way to tell that it answers.
 
-    The pid file holds the process id and its start time, so a recycled id is never mistaken
-    for ours.
+    It works in its folder, so a recycled process id is never mistaken for ours. (The time of its start would change
+    with the system's clock.)
     """
 
     def __init__(self, *, name: str, folder: Path, address: tuple[str, int], answers: Callable[[], bool]) -> None:
@@ -42,12 +42,11 @@ class Daemon:
         if self._child is not None:
             self._child.poll()
         try:
-            pid, started = self._pid_file.read_text().split()
-            process = psutil.Process(int(pid))
-            if process.create_time() == float(started) and process.status() != psutil.STATUS_ZOMBIE:
+            process = psutil.Process(int(self._pid_file.read_text()))
+            if Path(process.cwd()) == self.folder.resolve():
                 return process
-        except (FileNotFoundError, ValueError, psutil.NoSuchProcess):
-            pass
+        except (FileNotFoundError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
+            pass  # a zombie's folder cannot be read either
         return None
 
     def wait_if_ending(self) -> None:
@@ -80,7 +79,7 @@ class Daemon:
                 cwd=self.folder,
                 start_new_session=True,
             )
-        self._pid_file.write_text(f"{self._child.pid} {psutil.Process(self._child.pid).create_time()}")
+        self._pid_file.write_text(str(self._child.pid))
 
     def wait_until_ready(self, *, seconds: float) -> None:
         """Return once it answers; raise EmbeddedError with the end of its log when it does not."""

@@ -202,16 +202,15 @@ def is_sent_to_the_engine(path: str) -> bool:
 
 
 def variables_read() -> set[str]:
-    """What settings.py asks of the environment, and what __main__.py does."""
-    asked = {
+    """What settings.py asks of the environment."""
+    return {
         node.args[0].value
         for node in ast.walk(ast.parse(SETTINGS.read_text()))
         if isinstance(node, ast.Call)
-        and re.fullmatch(r"env\.\w+|_number|_whole_number", ast.unparse(node.func))
+        and re.fullmatch(r"env\.\w+|_number|_whole_number|_list", ast.unparse(node.func))
         and node.args
         and isinstance(node.args[0], ast.Constant)
     }
-    return asked | {key.value for key in assigned("DEFAULTS", SERVER).keys}
 
 
 def assigned(name: str, module: Path) -> Any:
@@ -661,7 +660,7 @@ def test_the_proxy_finds_the_replicas(cluster: Compose) -> None:
     assert nginx("resolver")[0].startswith("127.0.0.11 ")
     assert nginx("zone")
     [upstream] = re.findall(r"^\s*upstream (\w+) \{$", (DOCKER / "nginx.conf").read_text(), re.MULTILINE)
-    assert nginx("proxy_pass") == [f"http://{upstream}"]
+    assert set(nginx("proxy_pass")) == {f"http://{upstream}"}
 
 
 def test_the_proxy_passes_on_what_the_service_needs() -> None:
@@ -671,7 +670,10 @@ def test_the_proxy_passes_on_what_the_service_needs() -> None:
 
 
 def test_the_proxy_asks_another_replica() -> None:
-    assert set(nginx("proxy_next_upstream")[0].split()) == {"error", "timeout", "non_idempotent"}
+    assert [set(value.split()) for value in nginx("proxy_next_upstream")] == [
+        {"error", "timeout", "non_idempotent"},
+        {"error"},  # of a file, which takes long everywhere
+    ]
 
 
 def test_the_proxy_takes_larger_bodies_than_the_service() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from argparse import ArgumentParser
 from io import StringIO
 from pathlib import Path
@@ -11,11 +12,17 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
+from events.counts import count_starts
+from events.domain import DAY_MS, HOUR_MS, Window
+from sessions_project.cassandra import deadline_from_now
+
 EVENTS, DAYS = 200_000, 30
+# An hour with fewer of the starts that it should have is one that no demo has filled.
+FILLED = 0.1
 
 
 class Command(BaseCommand):
-    """Creates the tables, generates and imports a dump, and serves."""
+    """Creates the tables, generates and imports a dump, and serves. Run again, it adds the time since."""
 
     help = f"Generate {EVENTS:,} events over {DAYS} days, import them and serve."
 
@@ -28,13 +35,19 @@ class Command(BaseCommand):
         dump = folder / "demo.jsonl.bz2"
         self.stdout.write("Creating the tables ...")
         call_command("sync_cassandra", stdout=StringIO())
-        self.stdout.write(f"Generating {events:,} events over {DAYS} days into {_short(dump)} ...")
-        call_command("generate_sessions", "--events", str(events), "--days", str(DAYS), "--output", str(dump))
-        self.stdout.write("Importing them ...")
-        call_command(
-            "import_sessions", str(dump), "--checkpoint", f"{dump}.checkpoint", "--rejects", f"{dump}.rejects.jsonl"
-        )
-        address = f"http://{os.environ.get('HOST') or '127.0.0.1'}:{os.environ.get('PORT') or '8000'}"
+        now_ms = time.time_ns() // 1_000_000
+        days = _empty_days(now_ms=now_ms, events=events)
+        if wanted := int(events * days / DAYS):
+            self.stdout.write(f"Generating {wanted:,} events over {days:.1f} days into {_short(dump)} ...")
+            made = ["--events", str(wanted), "--days", str(days), "--seed", str(now_ms), "--output", str(dump)]
+            call_command("generate_sessions", *made)
+            self.stdout.write("Importing them ...")
+            call_command(
+                "import_sessions", str(dump), "--checkpoint", f"{dump}.checkpoint", "--rejects", f"{dump}.rejects.jsonl"
+            )
+        else:
+            self.stdout.write("The sessions of an earlier demo are there.")
+        address = f"http://{settings.HOST}:{settings.PORT}"
         self.stdout.write(
             f"\nLook at {address}/ with a browser. Or try, in another terminal:\n"
             f"  curl '{address}/api/v1/reports/starts/?hours=24&sessions=1'\n"
@@ -44,6 +57,16 @@ class Command(BaseCommand):
         )
         self.stdout.flush()
         os.execv(sys.executable, [sys.executable, "-m", "sessions_project"])
+
+
+def _empty_days(*, now_ms: int, events: int) -> float:
+    """How much of the month before now no demo of so many events has filled, in days."""
+    month = Window(now_ms - DAYS * DAY_MS, now_ms)
+    counts = count_starts(window=month, now_ms=now_ms, deadline=deadline_from_now())
+    usual = events / 2 / len(counts.hours)
+    filled = [hour for hour, starts in zip(counts.hours, counts.of_hours(), strict=True) if starts > FILLED * usual]
+    filled_until = max(filled) + HOUR_MS if filled else month.from_ms
+    return max(0, now_ms - filled_until) / DAY_MS
 
 
 def _short(path: Path) -> Path:
