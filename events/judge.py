@@ -4,7 +4,7 @@ import json
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from rest_framework.exceptions import ValidationError
@@ -19,6 +19,7 @@ from sessions_project.problems import field_errors
 
 # Session ids of lines that have none: made from the line, so that a repeated import meets its own rows.
 NAMESPACE = uuid.UUID("6b1f4f0c-3f0a-5a3e-9c55-0d9f3b0a7c11")
+LATEST_MS = domain.parse_timestamp("9999-12-31T00:00")
 # A reject tells what the line was; nobody needs all of a runaway line.
 MOST_INPUT_CHARACTERS = 1_000
 
@@ -60,9 +61,7 @@ class LineJudge:
             if not line or line.isspace():
                 continue
             verdict.read += 1
-            event = self._plain.event(line, new_session_id=partial(_session_id, line, number)) or self._judged(
-                line, number
-            )
+            event = self.event(line, number)
             if isinstance(event, str):
                 text = line[:MOST_INPUT_CHARACTERS].decode(errors="replace").rstrip("\r")
                 verdict.rejects.append(Reject(number, event, text))
@@ -75,10 +74,15 @@ class LineJudge:
                 verdict.events.append(event)
         return verdict
 
-    def _judged(self, line: bytes, number: int) -> Event | str:
-        """The event, or the reason why it is none."""
+    def event(self, line: bytes, number: int) -> Event | str:
+        """The event of a line, not moved, or the reason why it is none."""
         if len(line) > MOST_LINE_BYTES:
             return f"longer than {MOST_LINE_BYTES} bytes"
+        plain = self._plain.event(line, new_session_id=partial(_session_id, line, number))
+        return plain or self._judged(line, number)
+
+    def _judged(self, line: bytes, number: int) -> Event | str:
+        """The same by the serializer."""
         try:
             item = json.loads(line.decode())
         except UnicodeDecodeError:
@@ -98,16 +102,15 @@ def _session_id(line: bytes, number: int) -> uuid.UUID:
 
 
 def newest_timestamp(lines: Iterable[bytes]) -> int | None:
-    """The latest ``ts`` among the lines that have a valid one, in milliseconds; None when none has."""
-    newest = None
-    for line in lines:
-        try:
-            ts_ms = domain.parse_timestamp(json.loads(line)["ts"])
-        except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
-            continue
-        if newest is None or ts_ms > newest:
-            newest = ts_ms
-    return newest
+    """The latest ``ts`` among the lines that are events and have one, in milliseconds; None when there is none."""
+    events = (_any_time().event(line, 0) for line in lines)
+    return max((event.ts_ms for event in events if isinstance(event, Event) and event.ts_ms < LATEST_MS), default=None)
+
+
+@cache
+def _any_time() -> LineJudge:
+    """To which no event is of the future, and one without ``ts`` is of LATEST_MS."""
+    return LineJudge(now_ms=LATEST_MS, shift_ms=0)
 
 
 def _told(error: dict[str, Any]) -> str:

@@ -19,6 +19,8 @@ import pytest
 
 from conftest import PROJECT, manage
 from events.domain import DAY_MS, format_timestamp
+from events.dump import Dump
+from events.importing import Checkpoint
 from reports.selectors import completed_sessions, report_window, starts_of_country
 from sessions_project import cassandra
 
@@ -104,6 +106,14 @@ def test_with_rebase_a_dump_of_2016_is_loaded_whole(run, tmp_path, player, count
     assert session.ended_ms - session.started_ms == 714_480
 
 
+def test_only_an_event_sets_the_shift_of_rebase(run, tmp_path, player, country, now_ms):
+    no_events = '{"ts":"2099-01-01T00:00:00Z"}\nnull\n' + json.dumps({"event": "end", "player_id": player}) + "\n"
+    (tmp_path / "dump").write_text(no_events + lines_of(player, country, now_ms - 900 * DAY_MS))
+    status, summary = run("dump", "--rebase")
+    assert (status, summary["stored"], summary["discarded"], summary["rejected"]) == (1, 11, 0, 2)
+    assert stored(player, country, now_ms)[0] == 5
+
+
 def test_a_dry_run_writes_nothing(run, tmp_path, player, country, now_ms):
     (tmp_path / "dump").write_text(lines_of(player, country, now_ms) + OLD + "x\n")
     status, summary = run("dump", "--dry-run")
@@ -119,10 +129,11 @@ def test_rejected_lines_go_to_a_file_with_number_and_reason(run, tmp_path, playe
         b'{"event":"start","player_id":"\xff"}',
         b'{"x":"' + b"y" * 10_000_000 + b'"}',
         b"[1]",
+        good[0][:-1] + b', "padding": "' + b"y" * 70_000 + b'"}',
     ]
     (tmp_path / "dump").write_bytes(b"\xef\xbb\xbf" + b"\r\n".join([good[0], *bad, b"", good[1]]))
     status, summary = run("dump", "--rejects", "bad.jsonl")
-    assert (status, summary["stored"], summary["rejected"], summary["rejects"]) == (1, 2, 5, "bad.jsonl")
+    assert (status, summary["stored"], summary["rejected"], summary["rejects"]) == (1, 2, 6, "bad.jsonl")
     rejects = [json.loads(line) for line in (tmp_path / "bad.jsonl").read_text().splitlines()]
     assert [(reject["line"], reject["reason"]) for reject in rejects] == [
         (2, "not JSON"),
@@ -130,9 +141,20 @@ def test_rejected_lines_go_to_a_file_with_number_and_reason(run, tmp_path, playe
         (4, "not UTF-8"),
         (5, "longer than 65536 bytes"),
         (6, "Send an object for each event."),
+        (7, "longer than 65536 bytes"),
     ]
     assert rejects[0]["input"] == "not json"
     assert stored(player, country, now_ms) == (1, 1)
+
+
+def test_an_import_whose_rejects_are_elsewhere_is_not_resumed(run, tmp_path, player, country, now_ms, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("dump").write_text(lines_of(player, country, now_ms))
+    Checkpoint([Dump("dump").identity()], now_ms, 0, line=2, rejects_bytes=100).save(Path("dump.checkpoint"))
+    status, summary = run("dump", "--resume", "--rejects", "others.jsonl")
+    assert (status, summary["stored"]) == (1, 0)
+    assert "does not hold the rejects" in summary["error"]
+    assert json.loads(Path("dump.checkpoint").read_text())["rejects_bytes"] == 100
 
 
 @pytest.mark.parametrize("options", [(), ("--dry-run",)])

@@ -33,7 +33,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--rebase", action="store_true", help="move the newest event to now, and all others by as much"
         )
-        parser.add_argument("--dry-run", action="store_true", help="judge every line, write nothing")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="judge every line, store nothing; rejects are written"
+        )
         parser.add_argument("--resume", action="store_true", help="go on where an interrupted import of FILE ended")
         parser.add_argument(
             "--rejects", type=Path, metavar="PATH", help="where rejected lines go (default: NAME.rejects.jsonl here)"
@@ -76,6 +78,8 @@ class Command(BaseCommand):
                 status = self._run(run, checkpoint_path)
         except (DumpError, ImportFailed) as failure:
             error, status = str(failure), 1
+        except KeyboardInterrupt:  # in the pass of --rebase
+            error, status = "Stopped. Nothing was stored.", 130
         except OSError as failure:
             error, status = f"{failure.filename}: {failure.strerror}", 1
         if not totals.rejected and rejects_path.exists() and not rejects_path.stat().st_size:
