@@ -42,10 +42,10 @@ class Daemon:
         if self._child is not None:
             self._child.poll()
         try:
-            process = psutil.Process(int(self._pid_file.read_text()))
+            process = psutil.Process(int(self._pid_file.read_text().split()[0]))
             if Path(process.cwd()) == self.folder.resolve():
                 return process
-        except (FileNotFoundError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
+        except (FileNotFoundError, ValueError, IndexError, psutil.NoSuchProcess, psutil.AccessDenied):
             pass  # a zombie's folder cannot be read either
         return None
 

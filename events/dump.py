@@ -4,6 +4,8 @@ import bz2
 import gzip
 import hashlib
 import io
+import math
+import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ STDIN = "-"
 STDIN_DESCRIPTOR = 0
 # What one read of the decompressor may return; a few thousand lines.
 READ_BYTES = 512 * 1024
-# A pipe gives little at a time. What comes no later than this goes together.
+# A pipe gives little at a time. What comes in this time goes together.
 GATHER_SECONDS = 0.05
 # An event of ours takes 200 bytes; a line that is longer is no event and must not fill the memory.
 MOST_LINE_BYTES = 64 * 1024
@@ -96,12 +98,20 @@ class _CountingReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the stubs want any buffer
-        size = more = self._raw.readinto(buffer) or 0
-        while more and size < len(buffer) and select([self._raw], [], [], GATHER_SECONDS)[0]:
-            more = self._raw.readinto(buffer[size:]) or 0
-            size += more
+        size, until = 0, math.inf
+        while size < len(buffer) and select([self._raw], [], [], _seconds_until(until))[0]:
+            more = self._raw.readinto(buffer[size:])
+            if more == 0:
+                break
+            size += more or 0  # None: a pipe that does not block, and had nothing
+            until = min(until, time.monotonic() + GATHER_SECONDS)
         self.position += size
         return size
+
+
+def _seconds_until(moment: float) -> float | None:
+    """As select takes it: None is for ever."""
+    return None if moment == math.inf else max(0.0, moment - time.monotonic())
 
 
 def _decompressed(file: io.BufferedReader, *, name: str) -> io.BufferedIOBase:

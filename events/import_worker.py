@@ -143,10 +143,13 @@ def work(parent: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> No
 def _take(parent: Connection, tasks: SimpleQueue[Task | None]) -> None:
     """Take every task as it comes, then None: a parent that sends more than the pipe holds never waits for a worker
     that does the same, or that waits for Cassandra."""
-    with contextlib.suppress(EOFError, ConnectionResetError):
+    try:
         while True:
             tasks.put(parent.recv())
-    tasks.put(None)
+    except (EOFError, ConnectionResetError):
+        pass
+    finally:
+        tasks.put(None)
 
 
 def _report(parent: Connection, written: deque[tuple[int, Done]], completed: int) -> None:

@@ -289,13 +289,13 @@ class Import:
 
     def _open_rejects(self) -> IO[bytes]:
         """The rejects file, cut to what the checkpoint knows of: lines behind it will be judged again."""
-        file = self._rejects_path.open("r+b" if self._rejects_path.exists() else "w+b")
-        if file.seek(0, os.SEEK_END) < self.checkpoint.rejects_bytes:
-            file.close()
+        exists = self._rejects_path.exists()
+        if self.checkpoint.rejects_bytes > (self._rejects_path.stat().st_size if exists else 0):
             raise ImportFailed(
                 f"{self._rejects_path} does not hold the rejects of the import that is to be resumed. "
                 "Name their file with --rejects, or start without --resume."
             )
+        file = self._rejects_path.open("r+b" if exists else "w+b")
         file.truncate(self.checkpoint.rejects_bytes)
         file.seek(self.checkpoint.rejects_bytes)
         return file

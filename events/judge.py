@@ -1,6 +1,5 @@
 """From a line of a dump to an event, by the same rulebook as the API."""
 
-import json
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from rest_framework.exceptions import ValidationError
 from events import domain
 from events.domain import Event
 from events.dump import MOST_LINE_BYTES
+from events.parsers import load_json
 from events.plain import PlainReader
 from events.serializers import EventSerializer, latest_moment
 from events.services import oldest_kept_ms
@@ -84,7 +84,7 @@ class LineJudge:
     def _judged(self, line: bytes, number: int) -> Event | str:
         """The same by the serializer."""
         try:
-            item = json.loads(line.decode())
+            item = load_json(line.decode())
         except UnicodeDecodeError:
             return "not UTF-8"
         except (ValueError, RecursionError):

@@ -11,6 +11,7 @@ from django.conf import settings
 from events import domain
 from events.domain import Event
 from events.services import (
+    LATE_MS,
     CountryHour,
     country_hours,
     country_rows,
@@ -30,8 +31,7 @@ EVENTS_PER_BATCH = 150
 BATCHES_IN_FLIGHT = 8
 # A count is believed 90 s after the last touch of its hour: while rows are written, touches are kept this young,
 RETOUCH_MS = 10 * domain.SECOND_MS
-# and a batch that became durable only this long after it was sent is sent again with fresh ones.
-LATE_MS = 20 * domain.SECOND_MS
+# and a batch that became durable LATE_MS after it was sent is sent again with fresh ones.
 RETRY_SECONDS = 1.0
 MOST_REMEMBERED_TOUCHES = 100_000
 

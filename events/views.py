@@ -61,7 +61,7 @@ class EventViewSet(ViewSet):
     def create(self, request: Request) -> Response:
         body = received_body(request)  # the client may take its time
         now_ms = time.time_ns() // 1_000_000
-        lenient = LENIENT in request.headers.get("Prefer", "").lower().replace(" ", "")
+        lenient = prefers_lenient(request.headers.get("Prefer", ""))
         judged = self.judge(body, now_ms=now_ms, lenient=lenient)
         results = record(judged, now_ms=now_ms)
         invalid = sum(isinstance(verdict, list) for verdict in judged)
@@ -120,6 +120,15 @@ class EventHandlerViewSet(EventViewSet):
         now_ms = time.time_ns() // 1_000_000
         record(self.judge(body, now_ms=now_ms), now_ms=now_ms)
         return Response(status=HTTPStatus.NO_CONTENT)
+
+
+def prefers_lenient(preferences: str) -> bool:
+    """Whether a Prefer header (RFC 7240) asks for lenient handling; of two values the first counts."""
+    for preference in preferences.lower().split(","):
+        name, _, value = preference.partition(";")[0].partition("=")
+        if name.strip() == "handling":
+            return value.strip().strip('"') == "lenient"
+    return False
 
 
 def record(judged: list[Event | Errors], *, now_ms: int) -> list[dict[str, Any]]:

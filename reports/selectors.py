@@ -40,8 +40,9 @@ HOURS_PER_STATEMENT = 48
 MOST_SESSIONS = 40_000
 # Of a player with so few, reading all of them is cheaper than the newest ends first and then their sessions.
 FEW_SESSIONS = 100
-# A session may have many ends, of which only the latest counts: asked for one at a time they would take for ever.
-FEWEST_ENDS = 100
+# A session may have many ends, of which only the latest counts. When some of those that were asked for are not, so many
+# more are: asked for one at a time they would take for ever.
+MORE_ENDS = 100
 # Of a report that is read to its end: 5,000 rows are 500 kB.
 STARTS_AT_A_TIME = 5_000
 # The smallest UUID in Cassandra's order.
@@ -247,14 +248,14 @@ def completed_sessions(
     oldest_ms = _oldest_ms(now_ms)
     behind = after or Position(_newest_ms(now_ms) + 1, NO_SESSION)
     page: list[Session] = []
+    asked = limit + 1
     while len(page) <= limit:
-        asked = max(limit + 1 - len(page), FEWEST_ENDS)
         query = (SELECT_COMPLETED, (player_id, oldest_ms, *behind, asked))
         ends = [Position(*row) for row in cassandra.execute_many([query], deadline=deadline)[0]]
         page += _sessions_ending_at(ends, player_id=player_id, deadline=deadline)
         if len(ends) < asked:
             break
-        behind = ends[-1]
+        behind, asked = ends[-1], MORE_ENDS
     more = len(page) > limit
     return page[:limit], page[limit - 1].end_position if more else None
 

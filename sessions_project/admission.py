@@ -5,11 +5,13 @@ may work at a time, and the waiting happens here.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from sessions_project.logs import HEADER as REQUEST_ID
+from sessions_project.logs import chosen_request_id
 from sessions_project.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, problem
 
 Application = Callable[..., Iterable[bytes]]
@@ -18,8 +20,9 @@ Application = Callable[..., Iterable[bytes]]
 MOST_WAIT_SECONDS = 0.1
 # What one process of two on two cores gets done in half of that time: whoever comes later would wait in vain.
 MOST_WAITING = 16
-# Threads that neither work nor wait: they refuse, so that nothing piles up in the server's queue.
-REFUSING = 2
+# Threads that neither work nor wait: two refuse, so that nothing piles up in the server's queue, also while two others
+# send files (reports/spreadsheets.py) to clients that take their time.
+REFUSING = 4
 # Must answer whatever the load.
 NEVER_REFUSED = "/livez"
 
@@ -42,7 +45,7 @@ class Admission:
         if environ["PATH_INFO"] == NEVER_REFUSED:
             return self._application(environ, start_response)
         if not self._may_begin():
-            return refuse(start_response)
+            return refuse(environ, start_response)
         try:
             return self._application(environ, start_response)
         finally:
@@ -85,7 +88,7 @@ def tokens(number: int) -> SimpleQueue[None]:
     return queue
 
 
-def refuse(start_response: Callable[..., Any]) -> Iterable[bytes]:
+def refuse(environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """503, without any of the framework."""
     detail = "More requests than can be handled. Nothing was done; send the same request again."
     body = json.dumps(problem(status=_STATUS, code="overloaded", detail=detail)).encode()
@@ -93,6 +96,7 @@ def refuse(start_response: Callable[..., Any]) -> Iterable[bytes]:
         ("Content-Type", MEDIA_TYPE),
         ("Content-Length", str(len(body))),
         ("Retry-After", str(RETRY_AFTER_SECONDS)),
+        (REQUEST_ID, chosen_request_id(environ)),
     ]
     start_response(f"{_STATUS.value} {_STATUS.phrase}", headers)
     return [body]

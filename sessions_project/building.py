@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 
 View = Callable[..., HttpResponseBase]
 
-# As long as a report may take; whoever has waited for longer helps himself.
-LONGEST_WAIT_SECONDS = 4.0
+# Longer than a report takes, with the wait for the lock; whoever has waited for longer helps himself.
+LONGEST_WAIT_SECONDS = 6.0
 # A process that dies while it builds holds the others up for so long; a report that takes longer is built once more.
 LOCK_SECONDS = 1
 # What a process that waits for another one may lose by asking too late.

@@ -40,7 +40,7 @@ def _bounds() -> Iterator[CheckMessage]:
         "CASSANDRA_PORT": (1, 65_535),
         "CASSANDRA_TIMEOUT_SECONDS": (0.1, 30),
         "WEB_THREADS": (1, 256),
-        "WEB_WORKERS": (1, 256),
+        "WEB_WORKERS": (1, settings.MOST_WORKERS),
         "PORT": (1, 65_535),
     }
     for number, (name, (least, most)) in enumerate(bounds.items()):

@@ -56,7 +56,8 @@ class FreshReplies:
         name = report_name(environ)
         reply = self._replies.get(name)
         seconds_left = reply.expires_at - time.time() if reply else 0.0
-        if reply is None or seconds_left <= 0:
+        # More than its lifetime: the clock was set back.
+        if reply is None or not 0 < seconds_left <= self._lifetime + 1:
             return self._new_reply(environ, start_response, name)
         age = str(max(0, int(self._lifetime - seconds_left)))
         start_response(reply.status, [*reply.headers, ("Age", age), (REQUEST_ID, chosen_request_id(environ))])
@@ -109,6 +110,7 @@ def report_name(environ: Mapping[str, Any]) -> Name:
     return (
         environ["REQUEST_METHOD"],
         environ["wsgi.url_scheme"],
+        environ.get("HTTP_X_FORWARDED_PROTO", ""),
         environ.get("HTTP_HOST", ""),
         environ["PATH_INFO"],
         environ["QUERY_STRING"],

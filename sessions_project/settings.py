@@ -31,7 +31,7 @@ def _whole_number(name: str, default: int) -> int:
 
 
 def _number(name: str, default: float, kind: type[int] | type[float] = float) -> float:
-    written = env.str(name, default=str(default))
+    written = env.str(name, default="") or str(default)
     try:
         return kind(written)
     except ValueError:
@@ -102,13 +102,17 @@ MAX_BODY_BYTES = _whole_number("MAX_BODY_BYTES", 262_144)
 
 # --- Serving ----------------------------------------------------------------------------------------------------------
 
-HOST = env.str("HOST", default="127.0.0.1")
+HOST = env.str("HOST", default="") or "127.0.0.1"
 PORT = _whole_number("PORT", 8000)
+MOST_WORKERS = 256
 # One process for each core; each has its own driver session.
-WEB_WORKERS = _whole_number("WEB_WORKERS", os.cpu_count() or 1)
+WEB_WORKERS = _whole_number("WEB_WORKERS", min(os.cpu_count() or 1, MOST_WORKERS))
 # Requests of one process that work at a time. With 4, the mix of `make load` had 8 % refused while reports counted; 32
 # make each other wait for the interpreter's lock.
 WEB_THREADS = _whole_number("WEB_THREADS", 16)
+# Only behind a proxy that sets X-Forwarded-Proto itself: else clients could choose what stands in links.
+BEHIND_TLS_PROXY = env.bool("BEHIND_TLS_PROXY", default=False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS_PROXY else None
 
 # --- Cassandra --------------------------------------------------------------------------------------------------------
 

@@ -63,6 +63,16 @@ def test_it_works(replies: FreshReplies) -> None:
     assert ask(replies, "/report")[1]["X-Request-ID"] not in ("of-the-first", "mine")
 
 
+def test_its_age_is_told_once(replies: FreshReplies) -> None:
+    """The application's own, of a report that was in Redis for a while, is of the moment when it came."""
+    common = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": "http", "HTTP_HOST": "here", "QUERY_STRING": ""}
+    told: list[list[tuple[str, str]]] = []
+    for _ in range(2):
+        list(replies({**common, "PATH_INFO": "/report"}, lambda status, headers: told.append(headers)))
+    assert [value for name, value in told[0] if name == "Age"] == ["12"]
+    assert [int(value) <= 2 for name, value in told[1] if name == "Age"] == [True]
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -108,7 +118,7 @@ def test_what_has_expired_is_not_held(replies: FreshReplies) -> None:
         ask(replies, f"/brief{number}")
     time.sleep(1.1)
     ask(replies, "/another")
-    assert [name[3] for name in replies._replies] == ["/another"]
+    assert [name[4] for name in replies._replies] == ["/another"]
 
 
 def test_what_expires_at_once_is_sent_and_not_held(replies: FreshReplies) -> None:

@@ -1,13 +1,19 @@
 """Bad settings are refused with a hint before anything starts."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
+import urllib.request
+import uuid
+from collections.abc import Callable
 
 import pytest
 
-from conftest import PROJECT
+from conftest import PROJECT, WebServer
+from events.domain import Event
+from events.services import record_events
 
 
 def check(module: str = "manage.py check", **environment: str) -> subprocess.CompletedProcess[str]:
@@ -68,3 +74,19 @@ def test_the_server_refuses_them_too():
     refused = check("-m sessions_project", COUNTRY_SHARDS="0")
     assert refused.returncode == 1
     assert "E033" in refused.stderr
+
+
+@pytest.mark.parametrize(("behind", "scheme"), [("True", "https"), ("False", "http")])
+def test_links_have_the_scheme_that_the_proxy_tells(
+    web_server: Callable[..., WebServer], country: str, now_ms: int, behind: str, scheme: str
+) -> None:
+    for number in range(2):
+        record_events([Event("start", "p", uuid.uuid4(), now_ms - number, country)], now_ms=now_ms)
+    web = web_server(BEHIND_TLS_PROXY=behind, WEB_WORKERS="1")
+    address = f"{web.url}/api/v1/reports/starts/{country}/?limit=1"
+
+    def following(**headers: str) -> str:
+        with urllib.request.urlopen(urllib.request.Request(address, headers=headers)) as reply:
+            return json.load(reply)["next"].partition(":")[0]
+
+    assert [following(**{"X-Forwarded-Proto": "https"}), following()] == [scheme, "http"]

@@ -20,7 +20,7 @@ import pytest
 from conftest import PROJECT, manage
 from events.domain import DAY_MS, format_timestamp
 from events.dump import Dump
-from events.importing import Checkpoint
+from events.importing import Checkpoint, Totals
 from reports.selectors import completed_sessions, report_window, starts_of_country
 from sessions_project import cassandra
 
@@ -129,11 +129,12 @@ def test_rejected_lines_go_to_a_file_with_number_and_reason(run, tmp_path, playe
         b'{"event":"start","player_id":"\xff"}',
         b'{"x":"' + b"y" * 10_000_000 + b'"}',
         b"[1]",
+        good[0][:-1] + b', "x": NaN}',
         good[0][:-1] + b', "padding": "' + b"y" * 70_000 + b'"}',
     ]
     (tmp_path / "dump").write_bytes(b"\xef\xbb\xbf" + b"\r\n".join([good[0], *bad, b"", good[1]]))
     status, summary = run("dump", "--rejects", "bad.jsonl")
-    assert (status, summary["stored"], summary["rejected"], summary["rejects"]) == (1, 2, 6, "bad.jsonl")
+    assert (status, summary["stored"], summary["rejected"], summary["rejects"]) == (1, 2, 7, "bad.jsonl")
     rejects = [json.loads(line) for line in (tmp_path / "bad.jsonl").read_text().splitlines()]
     assert [(reject["line"], reject["reason"]) for reject in rejects] == [
         (2, "not JSON"),
@@ -141,7 +142,8 @@ def test_rejected_lines_go_to_a_file_with_number_and_reason(run, tmp_path, playe
         (4, "not UTF-8"),
         (5, "longer than 65536 bytes"),
         (6, "Send an object for each event."),
-        (7, "longer than 65536 bytes"),
+        (7, "not JSON"),
+        (8, "longer than 65536 bytes"),
     ]
     assert rejects[0]["input"] == "not json"
     assert stored(player, country, now_ms) == (1, 1)
@@ -150,9 +152,11 @@ def test_rejected_lines_go_to_a_file_with_number_and_reason(run, tmp_path, playe
 def test_an_import_whose_rejects_are_elsewhere_is_not_resumed(run, tmp_path, player, country, now_ms, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("dump").write_text(lines_of(player, country, now_ms))
-    Checkpoint([Dump("dump").identity()], now_ms, 0, line=2, rejects_bytes=100).save(Path("dump.checkpoint"))
+    begun = Checkpoint([Dump("dump").identity()], now_ms, 0, line=2, rejects_bytes=100, totals=Totals(2, 1, 0, 1))
+    begun.save(Path("dump.checkpoint"))
     status, summary = run("dump", "--resume", "--rejects", "others.jsonl")
-    assert (status, summary["stored"]) == (1, 0)
+    assert (status, summary["stored"], summary["rejects"]) == (1, 1, None)
+    assert not Path("others.jsonl").exists()
     assert "does not hold the rejects" in summary["error"]
     assert json.loads(Path("dump.checkpoint").read_text())["rejects_bytes"] == 100
 
@@ -174,8 +178,10 @@ def test_an_import_of_standard_input_stores_what_has_come_and_can_be_stopped(
     with subprocess.Popen(
         command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as running:
-        running.stdin.write(lines_of(player, country, now_ms).encode())
-        running.stdin.flush()  # and nothing more, nor an end
+        for line in lines_of(player, country, now_ms).encode().splitlines():
+            running.stdin.write(line + b"\n")
+            running.stdin.flush()  # and no end
+            time.sleep(0.03)
         give_up_at = time.monotonic() + 30
         while stored(player, country, now_ms) != (5, 5):
             assert time.monotonic() < give_up_at

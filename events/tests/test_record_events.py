@@ -4,10 +4,14 @@ import gzip
 import json
 import time
 import uuid
+from itertools import chain, repeat
 
 import pytest
 
+from events import services
+from events.domain import Event, day_of, hour_of
 from events.services import CLOCK_SET_BACK_MS, Writer
+from events.views import prefers_lenient
 from sessions_project import cassandra
 
 EVENTS = "/api/v1/events/"
@@ -168,6 +172,40 @@ def test_lenient_handling_of_a_good_batch_is_plain_success(api, player):
 
 def test_lenient_handling_still_wants_a_batch(api):
     assert api.post(EVENTS, [], format="json", headers={"prefer": "handling=lenient"}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("preferences", "lenient"),
+    [
+        ("handling=lenient", True),
+        ('respond-async, Handling = "lenient"; x=1', True),
+        ("handling=strict, handling=lenient", False),
+        ("x-handling=lenient", False),
+        ("handling=lenient-not", False),
+        ('note="handling=lenient"', False),
+        ("", False),
+    ],
+)
+def test_preferences_are_read_as_their_rfc_says(preferences, lenient):
+    assert prefers_lenient(preferences) is lenient
+
+
+def test_a_number_of_any_length_in_a_field_that_is_ignored_is_no_trouble(api, player):
+    for name in ("x", "ä"):
+        body = json.dumps([{**start(player), name: 0}], ensure_ascii=False).replace(": 0", ": " + "9" * 5_000)
+        assert api.post(EVENTS, body.encode(), content_type="application/json").status_code == 201
+
+
+def test_what_a_paused_process_writes_late_touches_its_hour(player, country, now_ms, monkeypatch):
+    """Its clock goes on while it is paused: a count may have been kept meanwhile."""
+    clock = chain([now_ms, now_ms + 200_000], repeat(now_ms + 200_000))
+    monkeypatch.setattr(services, "wall_clock_ms", lambda: next(clock))
+    event = Event("start", player, uuid.uuid4(), now_ms, country)
+    assert services.record_events([event], now_ms=now_ms) == [True]
+    query = "SELECT touched FROM {keyspace}.country_hour WHERE day = ? AND hour = ? AND country = ?"
+    [(touched,)] = cassandra.execute(query, (day_of(now_ms), hour_of(now_ms), country))
+    assert list(touched.values()) == [services.writer.version]
+    assert len(rows_of(player)) == 1
 
 
 def test_a_gzip_body_is_understood(api, player):

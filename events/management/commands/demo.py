@@ -10,11 +10,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
-from events.counts import count_starts
-from events.domain import DAY_MS, HOUR_MS, Window
-from sessions_project.cassandra import deadline_from_now
+from events.counts import StartCounts, count_starts
+from events.domain import DAY_MS, Window
+from sessions_project.cassandra import StoreUnavailable, deadline_from_now
 
 EVENTS, DAYS = 200_000, 30
 # An hour with fewer of the starts that it should have is one that no demo has filled.
@@ -22,7 +22,7 @@ FILLED = 0.1
 
 
 class Command(BaseCommand):
-    """Creates the tables, generates and imports a dump, and serves. Run again, it adds the time since."""
+    """Creates the tables, generates and imports a dump, and serves. Run again, it adds the hours since."""
 
     help = f"Generate {EVENTS:,} events over {DAYS} days, import them and serve."
 
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         self.stdout.write("Creating the tables ...")
         call_command("sync_cassandra", stdout=StringIO())
         now_ms = time.time_ns() // 1_000_000
-        days = _empty_days(now_ms=now_ms, events=events)
+        days = empty_days(_month_before(now_ms), now_ms=now_ms, events=events)
         if wanted := int(events * days / DAYS):
             self.stdout.write(f"Generating {wanted:,} events over {days:.1f} days into {_short(dump)} ...")
             made = ["--events", str(wanted), "--days", str(days), "--seed", str(now_ms), "--output", str(dump)]
@@ -59,14 +59,20 @@ class Command(BaseCommand):
         os.execv(sys.executable, [sys.executable, "-m", "sessions_project"])
 
 
-def _empty_days(*, now_ms: int, events: int) -> float:
-    """How much of the month before now no demo of so many events has filled, in days."""
+def empty_days(month: StartCounts, *, now_ms: int, events: int) -> float:
+    """How long ago the first hour was that no demo of so many events has filled, in days."""
+    usual = events / 2 / len(month.hours)
+    hours = list(zip(month.hours, month.of_hours(), strict=True))[1:]  # of the first there is only a part
+    empty = next((hour for hour, starts in hours if starts <= FILLED * usual), now_ms)
+    return max(0, now_ms - empty) / DAY_MS
+
+
+def _month_before(now_ms: int) -> StartCounts:
     month = Window(now_ms - DAYS * DAY_MS, now_ms)
-    counts = count_starts(window=month, now_ms=now_ms, deadline=deadline_from_now())
-    usual = events / 2 / len(counts.hours)
-    filled = [hour for hour, starts in zip(counts.hours, counts.of_hours(), strict=True) if starts > FILLED * usual]
-    filled_until = max(filled) + HOUR_MS if filled else month.from_ms
-    return max(0, now_ms - filled_until) / DAY_MS
+    try:
+        return count_starts(window=month, now_ms=now_ms, deadline=deadline_from_now())
+    except StoreUnavailable as error:
+        raise CommandError(f"Cassandra does not answer: {error}") from error
 
 
 def _short(path: Path) -> Path:

@@ -134,7 +134,7 @@ class Command(BaseCommand):
         return 0
 
     def _tell(self, totals: Totals, *, seconds: float, rejects: Path, error: str | None, as_json: bool) -> None:
-        where = str(rejects) if totals.rejected else None
+        where = str(rejects) if totals.rejected and rejects.exists() else None
         if as_json:
             summary = {**asdict(totals), "seconds": round(seconds, 3), "rejects": where, "error": error}
             self.stdout.write(json.dumps(summary))
