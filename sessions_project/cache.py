@@ -5,12 +5,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from django.http.response import HttpResponseBase
 from django_redis.cache import RedisCache
 
 from sessions_project.breaker import Breaker
 
 log = logging.getLogger(__name__)
 
+# Parts of cache_page's keys, and what it keeps there: anything else is not ours, and it would fail over it.
+KEPT_BY_CACHE_PAGE = {".cache_page.": HttpResponseBase, ".cache_header.": list}
 # One request in two seconds and process pays the socket timeout to find out whether Redis is back. Of the module:
 # Django makes a cache object for each thread, but Redis fails for all of them.
 _breaker = Breaker(pause_seconds=2.0)
@@ -20,7 +23,9 @@ class ReportCache(RedisCache):
     """A cache that answers "not there" while Redis is refused, stalled, full, or holds what cannot be read."""
 
     def get(self, key: Any, default: Any = None, version: Any = None, client: Any = None) -> Any:
-        return _guarded(lambda: self.client.get(key, default=default, version=version, client=client), default)
+        found = _guarded(lambda: self.client.get(key, default=default, version=version, client=client), default)
+        kind = next((one for part, one in KEPT_BY_CACHE_PAGE.items() if part in key), object)
+        return found if isinstance(found, kind) else default
 
     def set(self, *args: Any, **kwargs: Any) -> Any:
         return _guarded(lambda: self.client.set(*args, **kwargs), False)

@@ -509,6 +509,7 @@ def test_an_empty_store_says_what_to_do_and_an_open_page_notices_the_first_sessi
     browser.wait(lambda: browser.text("#total") == "1")
     assert browser.text("#notice") == ""
     assert browser.run(ASKED_WHILE_HIDDEN) == 0
+    browser.driver.get("about:blank")  # before its service ends
 
 
 def test_a_store_that_is_away_is_told_with_what_to_do(chromium, web_server):

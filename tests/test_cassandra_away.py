@@ -160,7 +160,7 @@ def test_an_import_waits_for_cassandra_and_goes_on(served: Node, tmp_path: Path)
     environment = {**os.environ, "CASSANDRA_PORT": str(served.node.port), "CASSANDRA_KEYSPACE": "player_sessions"}
     environment["DJANGO_SETTINGS_MODULE"] = "sessions_project.settings"
     manage = [sys.executable, str(PROJECT / "manage.py")]
-    generate = [*manage, "generate_sessions", "--events", "60000", "--output", "dump.jsonl"]
+    generate = [*manage, "generate_sessions", "--events", "200000", "--output", "dump.jsonl"]
     subprocess.run(generate, cwd=tmp_path, env=environment, check=True, timeout=60)
     running = subprocess.Popen(
         [*manage, "import_sessions", "dump.jsonl", "--json"],
@@ -170,15 +170,16 @@ def test_an_import_waits_for_cassandra_and_goes_on(served: Node, tmp_path: Path)
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not (tmp_path / "dump.jsonl.checkpoint").exists():
-        time.sleep(0.05)
-    time.sleep(2)
+    checkpoint = tmp_path / "dump.jsonl.checkpoint"
+    while not (checkpoint.exists() and json.loads(checkpoint.read_text())["line"] > 6_000):  # both workers write
+        assert running.poll() is None
+        time.sleep(0.02)
     served.node.process().kill()
     time.sleep(3)
     served.node.start()
     served.node.wait_until_ready(seconds=READY_SECONDS)
     told, log = running.communicate(timeout=120)
     summary = json.loads(told)
-    assert (running.returncode, summary["stored"], summary["rejected"]) == (0, 60_000, 0)
+    assert (running.returncode, summary["stored"], summary["rejected"]) == (0, 200_000, 0)
     assert "Waiting for Cassandra" in log
     assert "Cassandra is back." in log

@@ -105,11 +105,20 @@ def test_what_one_process_has_built_the_others_find(web, new_process, country, n
 
 def test_garbage_in_redis_is_a_miss(web, new_process, own_redis, country, now_ms):
     record_start(country, now_ms)
-    starts(web, country)
     client = redis.Redis(port=own_redis.address[1])
-    for key in client.scan_iter():
-        client.set(key, b"\x80garbage" if client.strlen(key) % 2 else pickle.dumps({"not": "a response"}))
-    assert starts(new_process(), country, host=web.url.removeprefix("http://"))[0] == 1
+    rubbish = [b"\x80garbage", pickle.dumps({"not": "a response"}), b"123"]
+    cases = [(kind, garbage) for kind in (b"", b".cache_page.", b".cache_header.") for garbage in rubbish]
+    for hours, (kind, garbage) in enumerate(cases, 1):
+        before = set(client.scan_iter())
+        starts(web, country, f"hours={hours}")
+        spoiled = [key for key in set(client.scan_iter()) - before if kind in key]
+        assert spoiled
+        for key in spoiled:
+            client.set(key, garbage)
+    other = new_process()
+    for hours in range(1, len(cases) + 1):
+        time.sleep(2.1 if hours % 3 == 2 else 0)  # garbage that cannot be read has Redis left alone
+        assert starts(other, country, f"hours={hours}", host=web.url.removeprefix("http://"))[0] == 1
 
 
 def test_a_wrong_password_is_a_cache_that_is_not_there(web, own_redis, country, now_ms):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import PROJECT, manage
+from conftest import PROJECT, drop_keyspace, manage
 from events.domain import DAY_MS, format_timestamp
 from events.dump import Dump
 from events.importing import Checkpoint, Totals
@@ -278,7 +278,7 @@ def a_keyspace() -> Iterator[str]:
     try:
         yield name
     finally:
-        cassandra.execute(f"DROP KEYSPACE IF EXISTS {name}", ())
+        drop_keyspace(name)
 
 
 def start_import(keyspace: str, folder: Path, *arguments: str) -> subprocess.Popen:

@@ -25,6 +25,7 @@ moments = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(window=st.builds(lambda *two: Window(*sorted(two)), moments, moments), moment=moments, known=st.integers(0, 60))
 def test_each_moment_of_the_window_is_in_one_part(window: Window, moment: int, known: int) -> None:
     if window.to_ms < HOUR or window.from_ms >= HOUR + HOUR_MS - 1:

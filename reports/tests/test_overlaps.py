@@ -2,7 +2,7 @@
 
 import uuid
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.overlaps import Interval, overlapping
@@ -34,6 +34,7 @@ def test_a_long_one_overlaps_all_that_come_after_it():
     assert numbers((0, 100), (1, 2), (3, 4), (50, 60), (100, 101)) == {0, 1, 2, 3}
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(moments, moments), max_size=12))
 def test_it_finds_what_comparing_every_pair_finds(bounds):
     every = intervals(*bounds)
