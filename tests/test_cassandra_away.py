@@ -156,30 +156,69 @@ def test_missing_tables_are_named(served: Node, web_server: Callable[..., WebSer
     assert post_event(web.url).status == 503
 
 
+class Importing:
+    """An import of a made-up dump of EVENTS in a folder of its own."""
+
+    EVENTS = 100_000
+
+    def __init__(self, node: CassandraNode, folder: Path) -> None:
+        self._folder = folder
+        self._environment = {**os.environ, "CASSANDRA_PORT": str(node.port), "CASSANDRA_KEYSPACE": "player_sessions"}
+        self._environment["DJANGO_SETTINGS_MODULE"] = "sessions_project.settings"
+        self._manage("generate_sessions", "--events", str(self.EVENTS), "--output", "dump.jsonl").communicate(
+            timeout=60
+        )
+
+    def start(self, *options: str) -> subprocess.Popen[str]:
+        """Returns when both workers write."""
+        running = self._manage("import_sessions", "dump.jsonl", "--json", *options)
+        begun = self._line()
+        while self._line() <= begun + 6_000:
+            assert running.poll() is None
+            time.sleep(0.02)
+        return running
+
+    def _line(self) -> int:
+        checkpoint = self._folder / "dump.jsonl.checkpoint"
+        return int(json.loads(checkpoint.read_text())["line"]) if checkpoint.exists() else 0
+
+    def _manage(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, str(PROJECT / "manage.py"), *arguments],
+            cwd=self._folder,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
 def test_an_import_waits_for_cassandra_and_goes_on(served: Node, tmp_path: Path) -> None:
-    environment = {**os.environ, "CASSANDRA_PORT": str(served.node.port), "CASSANDRA_KEYSPACE": "player_sessions"}
-    environment["DJANGO_SETTINGS_MODULE"] = "sessions_project.settings"
-    manage = [sys.executable, str(PROJECT / "manage.py")]
-    generate = [*manage, "generate_sessions", "--events", "200000", "--output", "dump.jsonl"]
-    subprocess.run(generate, cwd=tmp_path, env=environment, check=True, timeout=60)
-    running = subprocess.Popen(
-        [*manage, "import_sessions", "dump.jsonl", "--json"],
-        cwd=tmp_path,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    checkpoint = tmp_path / "dump.jsonl.checkpoint"
-    while not (checkpoint.exists() and json.loads(checkpoint.read_text())["line"] > 6_000):  # both workers write
-        assert running.poll() is None
-        time.sleep(0.02)
+    importing = Importing(served.node, tmp_path)
+    running = importing.start()
     served.node.process().kill()
     time.sleep(3)
     served.node.start()
     served.node.wait_until_ready(seconds=READY_SECONDS)
     told, log = running.communicate(timeout=120)
     summary = json.loads(told)
-    assert (running.returncode, summary["stored"], summary["rejected"]) == (0, 200_000, 0)
+    assert (running.returncode, summary["stored"], summary["rejected"]) == (0, importing.EVENTS, 0)
     assert "Waiting for Cassandra" in log
     assert "Cassandra is back." in log
+
+
+def test_an_import_that_waits_for_cassandra_can_be_stopped_and_resumed(served: Node, tmp_path: Path) -> None:
+    importing = Importing(served.node, tmp_path)
+    running = importing.start()
+    served.node.process().kill()
+    try:
+        assert any("Waiting for Cassandra" in line for line in running.stderr)
+        running.send_signal(signal.SIGTERM)
+        _, log = running.communicate(timeout=30)
+        assert running.returncode == 143
+        assert "--resume" in log
+    finally:
+        served.node.start()
+        served.node.wait_until_ready(seconds=READY_SECONDS)
+    told, _ = importing.start("--resume").communicate(timeout=120)
+    assert json.loads(told)["stored"] == importing.EVENTS
