@@ -57,6 +57,13 @@ def started(pool: ThreadPoolExecutor, commits: GroupCommit, name: str, *, second
     return caller
 
 
+def joined(pool: ThreadPoolExecutor, commits: GroupCommit, name: str) -> Future[None]:
+    """A caller that waits in a group."""
+    caller = started(pool, commits, name)
+    wait_for(lambda: (group := commits._gathering) is not None and statement(name) in group.statements)
+    return caller
+
+
 def test_it_works(pool, now_ms, country):
     before = cassandra.execute_batch
     calls = []
@@ -91,8 +98,7 @@ def test_who_comes_meanwhile_goes_together_in_writes_of_bounded_size(pool, store
     commits = GroupCommit(store.write, at_a_time=1, most_statements=3)
     started(pool, commits, "first")
     wait_for(lambda: store.calls == [["first"]])
-    callers = [started(pool, commits, str(number)) for number in range(7)]
-    time.sleep(0.1)
+    callers = [joined(pool, commits, str(number)) for number in range(7)]
     store.open.set()
     assert [caller.result(5) for caller in callers] == [None] * 7
     assert sorted(len(call) for call in store.calls[1:]) == [1, 3, 3]
@@ -105,10 +111,7 @@ def test_what_failed_is_told_to_all_whom_it_concerns_and_to_nobody_else(pool, st
     commits = GroupCommit(store.write, at_a_time=1, most_statements=3)
     first = started(pool, commits, "first")
     wait_for(lambda: store.calls == [["first"]])
-    callers = []
-    for number in range(6):  # one after the other: three with "0", three without
-        callers.append(started(pool, commits, str(number)))
-        time.sleep(0.05)
+    callers = [joined(pool, commits, str(number)) for number in range(6)]  # three with "0", three without
     store.open.set()
     assert first.result(5) is None
     assert [type(caller.exception(5)) for caller in callers] == [

@@ -215,14 +215,15 @@ def walk(url: str) -> tuple[int, list[Any]]:
     rows: list[Any] = []
     counted, following = 0, url
     while following:
-        page = _page(following)
+        page = answer(following)
         counted = counted or page.get("starts", 0)
         rows += page["results"]
         following = page["next"]
     return counted, rows
 
 
-def _page(url: str) -> Any:
+def answer(url: str) -> Any:
+    """The JSON of a report; asked again while it is refused."""
     for _ in range(10):
         reply, page = ask(url)
         if reply.status == 200:

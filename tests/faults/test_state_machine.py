@@ -21,7 +21,7 @@ from conftest import PROJECT, WebServer
 from embedded.cassandra import CassandraNode
 from embedded.redis import RedisServer
 from tests.faults.conftest import environment_of, redis_environment
-from tests.faults.ledger import ask
+from tests.faults.ledger import answer, ask
 from tests.faults.proxy import Network, Proxy
 
 Figure = Callable[[str], None]
@@ -96,6 +96,14 @@ class Histories(RuleBasedStateMachine):
                 self.accept(event)
         return reply.status
 
+    def store_whole(self, batch: list[dict[str, Any]]) -> None:
+        """As clients do: again, until it is stored."""
+        until = time.monotonic() + 10
+        while (status := self.post(batch)) != 201:
+            assert status == 503
+            assert time.monotonic() < until
+            time.sleep(0.1)
+
     def accept(self, event: dict[str, Any]) -> None:
         if _young(event):
             self.model.record(event)
@@ -114,13 +122,13 @@ class Histories(RuleBasedStateMachine):
             self.event(kind, player, (session + number // 2) % 10, moment, offset_ms)
             for number, kind in enumerate(kinds)
         ]
-        assert self.post(batch) == 201
+        self.store_whole(batch)
 
     @precondition(lambda self: self.sent)
     @rule(data=st.data())
     def send_again_in_another_order(self, data: st.DataObject) -> None:
         chosen = data.draw(st.lists(st.sampled_from(self.sent), min_size=1, max_size=10))
-        assert self.post(data.draw(st.permutations(chosen))) == 201
+        self.store_whole(data.draw(st.permutations(chosen)))
 
     @precondition(lambda self: self.sent)
     @rule(data=st.data(), offset_ms=st.integers(-5, 5))
@@ -129,7 +137,7 @@ class Histories(RuleBasedStateMachine):
         moment = datetime.fromisoformat(known["ts"]) + timedelta(milliseconds=offset_ms)
         ts = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         end = {"event": "end", "player_id": known["player_id"], "session_id": known["session_id"], "ts": ts}
-        assert self.post([end]) == 201
+        self.store_whole([end])
 
     @rule(player=players, session=sessions)
     def be_refused_and_repeat(self, player: str, session: int) -> None:
@@ -139,11 +147,7 @@ class Histories(RuleBasedStateMachine):
             assert self.post(batch) == 503
         finally:
             self.store.network = Network()
-        until = time.monotonic() + 10
-        while (status := self.post(batch)) != 201:
-            assert status == 503
-            assert time.monotonic() < until
-            time.sleep(0.1)
+        self.store_whole(batch)
 
     @precondition(lambda self: IMPORTS)
     @rule(player=players, session=sessions, moment=moments)
@@ -163,7 +167,7 @@ class Histories(RuleBasedStateMachine):
         self.changed = False
         for player in PLAYERS:
             name = f"{player}_{self.run}"
-            _, told = ask(f"{self.web.url}/api/v1/reports/players/{name}/sessions/?limit=100&{uuid.uuid4()}")
+            told = answer(f"{self.web.url}/api/v1/reports/players/{name}/sessions/?limit=100&{uuid.uuid4()}")
             there = [(one["ended_at"], one["session_id"], one["started_at"]) for one in told["results"]]
             assert sorted(there) == self.model.completed(name)
             assert [end for end, _, _ in there] == sorted((end for end, _, _ in there), reverse=True)
@@ -176,7 +180,7 @@ class Histories(RuleBasedStateMachine):
         begin = (datetime.fromisoformat(as_of) - timedelta(days=1)).isoformat(timespec="milliseconds")
         wanted = {start for start in self.model.starts if begin.replace("+00:00", "Z") < start[0] <= as_of}
         url = f"{self.web.url}/api/v1/reports/starts/{self.country}/?hours=24&limit=1000&as_of={as_of}&{uuid.uuid4()}"
-        _, told = ask(url)
+        told = answer(url)
         there = {(one["ts"], one["session_id"], one["player_id"]) for one in told["results"]}
         assert (there, told["starts"]) == (wanted, len(wanted))
 
@@ -257,7 +261,7 @@ def test_histories_agree_with_a_model(
 def test_the_edge_of_the_retention(
     proxied_web: tuple[WebServer, Proxy, dict[str, str]], figure: Figure, country: str
 ) -> None:
-    """An event a second older than the retention is discarded, one that is two seconds younger is stored and gone three
+    """An event a second older than the retention is discarded, one that is five seconds younger is stored and gone six
     seconds later.
 
     Starts at the edge, to within a second; the report is asked again after the time has passed.
@@ -268,17 +272,19 @@ def test_the_edge_of_the_retention(
         at = datetime.now(UTC) - timedelta(seconds=RETENTION_SECONDS - seconds_to_live)
         ts = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         event = {"event": "start", "player_id": "edge", "country": country, "session_id": str(uuid.uuid4()), "ts": ts}
-        return ask(f"{web.url}/api/v1/events/", [event])[1]["results"][0]["status"]
+        while (told := ask(f"{web.url}/api/v1/events/", [event]))[0].status == 503:
+            pass  # a new process prepares its statements first
+        return told[1]["results"][0]["status"]
 
     def listed() -> int:
         as_of = datetime.now(UTC) - timedelta(seconds=RETENTION_SECONDS - 3_600)
         query = f"hours=2&as_of={as_of.isoformat(timespec='milliseconds').replace('+00:00', 'Z')}&{uuid.uuid4()}"
-        told = ask(f"{web.url}/api/v1/reports/starts/{country}/?{query}")[1]
+        told = answer(f"{web.url}/api/v1/reports/starts/{country}/?{query}")
         assert told["starts"] == len(told["results"])
         return int(told["starts"])
 
-    assert [start(-1), start(0.9), start(2.9)] == ["discarded", "discarded", "stored"]
+    assert [start(-1), start(0.9), start(5.9)] == ["discarded", "discarded", "stored"]
     assert listed() == 1
-    time.sleep(3)
+    time.sleep(6)
     assert listed() == 0
-    figure("discarded, discarded, stored; listed once, and not after 3 s")
+    figure("discarded, discarded, stored; listed once, and not after 6 s")
