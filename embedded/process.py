@@ -31,7 +31,7 @@ class Daemon:
         self.answers = answers
         self.log = folder / "output.log"
         self._pid_file = folder / "pid"
-        self._is_ending = folder / "ending"  # there while a command waits for its end
+        self._ending_file = folder / "ending"  # there while a command waits for its end
         self._child: subprocess.Popen[bytes] | None = None  # when this object launched it
 
     def __str__(self) -> str:
@@ -42,17 +42,17 @@ class Daemon:
         if self._child is not None:
             self._child.poll()
         try:
-            process = psutil.Process(int(self._pid_file.read_text().split()[0]))
+            process = psutil.Process(int(self._pid_file.read_text()))
             if Path(process.cwd()) == self.folder.resolve():
                 return process
-        except (FileNotFoundError, ValueError, IndexError, psutil.NoSuchProcess, psutil.AccessDenied):
+        except (FileNotFoundError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
             pass  # a zombie's folder cannot be read either
         return None
 
     def wait_if_ending(self) -> None:
         """Return once no other command is stopping it."""
         process = self.process()
-        if process is not None and self._is_ending.exists():
+        if process is not None and self._ending_file.exists():
             psutil.wait_procs([process], timeout=STOP_SECONDS)
 
     def launch(self, command: Sequence[str | Path]) -> None:
@@ -67,7 +67,7 @@ class Daemon:
                 f"want to use, say so with CASSANDRA_HOSTS or REDIS_URL."
             )
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._is_ending.unlink(missing_ok=True)
+        self._ending_file.unlink(missing_ok=True)
         if self._child is not None:
             self._child.wait()
         with self.log.open("wb") as log:
@@ -96,7 +96,7 @@ class Daemon:
         process = self.process()
         if process is None:
             return False
-        self._is_ending.touch()
+        self._ending_file.touch()
         process.send_signal(signal.SIGCONT)  # a paused process would never see the SIGTERM
         process.terminate()
         try:
@@ -108,7 +108,7 @@ class Daemon:
             self._child.wait()
         if self.process() is None:  # else another command has started it anew
             self._pid_file.unlink(missing_ok=True)
-        self._is_ending.unlink(missing_ok=True)
+        self._ending_file.unlink(missing_ok=True)
         return True
 
     def _log_tail(self, lines: int = 15) -> str:

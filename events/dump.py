@@ -4,7 +4,6 @@ import bz2
 import gzip
 import hashlib
 import io
-import math
 import time
 import zlib
 from collections.abc import Iterator
@@ -98,20 +97,14 @@ class _CountingReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the stubs want any buffer
-        size, until = 0, math.inf
-        while size < len(buffer) and select([self._raw], [], [], _seconds_until(until))[0]:
-            more = self._raw.readinto(buffer[size:])
-            if more == 0:
+        select([self._raw], [], [])  # a pipe that does not block has nothing before, which is not its end
+        size, until = 0, time.monotonic() + GATHER_SECONDS
+        while more := self._raw.readinto(buffer[size:]):
+            size += more
+            if not select([self._raw], [], [], max(0.0, until - time.monotonic()))[0]:
                 break
-            size += more or 0  # None: a pipe that does not block, and had nothing
-            until = min(until, time.monotonic() + GATHER_SECONDS)
         self.position += size
         return size
-
-
-def _seconds_until(moment: float) -> float | None:
-    """As select takes it: None is for ever."""
-    return None if moment == math.inf else max(0.0, moment - time.monotonic())
 
 
 def _decompressed(file: io.BufferedReader, *, name: str) -> io.BufferedIOBase:

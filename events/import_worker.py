@@ -3,15 +3,16 @@
 import contextlib
 import os
 import signal
-import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import django
+
+from events.read_ahead import ReadAhead
 
 if TYPE_CHECKING:
     from events.domain import Window
@@ -104,16 +105,16 @@ def work(parent: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> No
     judge = LineJudge(now_ms=now_ms, shift_ms=shift_ms)
     loader = Loader(on_wait=lambda reason: parent.send(Waiting(reason)))
     written: deque[tuple[int, Done]] = deque()
-    tasks: SimpleQueue[Task | None] = SimpleQueue()
-    threading.Thread(target=_take, args=(parent, tasks), daemon=True).start()
+    # In a thread: a parent that sends more than the pipe holds never waits for a worker that does the same, or that
+    # waits for Cassandra.
+    tasks = ReadAhead(_received(parent))
     try:
         while True:
-            if tasks.empty():
+            task = tasks.take()
+            if task is None:
                 loader.finish()  # nothing to overlap with: let the parent know how far we are
                 _report(parent, written, loader.completed)
-            task = tasks.get()
-            if task is None:
-                return
+                task = tasks.wait()
             if isinstance(task, Release):
                 loader.release()
                 _report(parent, written, loader.completed)
@@ -136,20 +137,15 @@ def work(parent: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> No
             )
             written.append((loader.submitted, done))
             _report(parent, written, loader.completed)
-    except (BrokenPipeError, ConnectionResetError):
+    except (StopIteration, BrokenPipeError, ConnectionResetError):
         return
 
 
-def _take(parent: Connection, tasks: SimpleQueue[Task | None]) -> None:
-    """Take every task as it comes, then None: a parent that sends more than the pipe holds never waits for a worker
-    that does the same, or that waits for Cassandra."""
-    try:
+def _received(parent: Connection) -> Iterator[Task]:
+    """Every task, until the connection is closed."""
+    with contextlib.suppress(EOFError):
         while True:
-            tasks.put(parent.recv())
-    except (EOFError, ConnectionResetError):
-        pass
-    finally:
-        tasks.put(None)
+            yield parent.recv()
 
 
 def _report(parent: Connection, written: deque[tuple[int, Done]], completed: int) -> None:

@@ -21,6 +21,7 @@ from events.services import (
     remember_marks,
     touch_rows,
     unmarked,
+    wall_clock_ms,
 )
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement, StoreUnavailable, WriteUnderWay
@@ -113,7 +114,7 @@ class Loader:
 
     def _send(self, batch: _Batch) -> None:
         """Send without waiting; a batch that cannot even be sent is left for _complete_oldest."""
-        batch.sent_ms = _now_ms()
+        batch.sent_ms = wall_clock_ms()
         oldest_ms = oldest_kept_ms(batch.sent_ms)
         batch.events = [event for event in batch.events if event.ts_ms >= oldest_ms]
         rows = self._rows(batch)
@@ -146,7 +147,7 @@ class Loader:
                 time.sleep(RETRY_SECONDS)
                 self._send_again(batch)
                 continue
-            if _now_ms() - batch.sent_ms < LATE_MS:
+            if wall_clock_ms() - batch.sent_ms < LATE_MS:
                 break
             self._send_again(batch)
         remember_marks(batch.hours)
@@ -171,7 +172,3 @@ def _player(event: Event) -> str:
 
 def _country_and_moment(event: Event) -> tuple[str | None, int]:
     return event.country, event.ts_ms
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -9,9 +9,10 @@ Item = TypeVar("Item")
 
 
 class ReadAhead(Generic[Item]):
-    """Holds up to ``most`` items of ``items``. The thread ends with the process, also when nobody takes the rest."""
+    """Holds up to ``most`` items of ``items``, 0 any number. The thread ends with the process, also when nobody takes
+    the rest."""
 
-    def __init__(self, items: Iterator[Item], *, most: int) -> None:
+    def __init__(self, items: Iterator[Item], *, most: int = 0) -> None:
         self._items = items
         self._there: Queue[Item | Exception] = Queue(most)
         threading.Thread(target=self._read, daemon=True).start()
@@ -20,12 +21,13 @@ class ReadAhead(Generic[Item]):
         """The next item, or None when it is not there yet. Raises StopIteration behind the last one, or what reading
         raised."""
         try:
-            item = self._there.get_nowait()
+            return _item_or_raised(self._there.get_nowait())
         except Empty:
             return None
-        if isinstance(item, Exception):
-            raise item
-        return item
+
+    def wait(self) -> Item:
+        """The next item, once it is there. Raises likewise."""
+        return _item_or_raised(self._there.get())
 
     def _read(self) -> None:
         try:
@@ -34,3 +36,9 @@ class ReadAhead(Generic[Item]):
             self._there.put(StopIteration())
         except Exception as error:
             self._there.put(error)
+
+
+def _item_or_raised(item: Item | Exception) -> Item:
+    if isinstance(item, Exception):
+        raise item
+    return item

@@ -66,11 +66,7 @@ def _cassandra() -> Iterator[CheckMessage]:
     try:
         parse_shards(settings.COUNTRY_SHARDS)
     except ValueError as error:
-        yield _error(
-            "E033",
-            f"COUNTRY_SHARDS: {error}.",
-            "Write such as 1,US=4, or 1,US=4@2026-12-01T00:00.",
-        )
+        yield _error("E033", f"COUNTRY_SHARDS: {error}.", "Write such as 1,US=4, or 1,US=4@2026-12-01T00:00.")
 
 
 def _redis() -> Iterator[CheckMessage]:

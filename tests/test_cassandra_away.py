@@ -35,6 +35,7 @@ class Reply(NamedTuple):
 class Node(NamedTuple):
     node: CassandraNode
     web: WebServer
+    environment: dict[str, str]  # of a process that uses it
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +49,12 @@ def node(tmp_path_factory) -> Iterator[CassandraNode]:
 
 @pytest.fixture
 def served(node: CassandraNode, web_server: Callable[..., WebServer]) -> Node:
-    environment = {"CASSANDRA_PORT": str(node.port), "CASSANDRA_KEYSPACE": "player_sessions"}
-    environment["DJANGO_SETTINGS_MODULE"] = "sessions_project.settings"
+    ours = {"CASSANDRA_PORT": str(node.port), "CASSANDRA_KEYSPACE": "player_sessions"}
+    ours["DJANGO_SETTINGS_MODULE"] = "sessions_project.settings"
+    environment = {**os.environ, **ours}
     command = [sys.executable, "manage.py", "sync_cassandra"]
-    subprocess.run(command, cwd=PROJECT, env={**os.environ, **environment}, check=True, capture_output=True)
-    return Node(node, web_server(**environment, WEB_WORKERS="2", WEB_THREADS="4"))
+    subprocess.run(command, cwd=PROJECT, env=environment, check=True, capture_output=True)
+    return Node(node, web_server(**ours, WEB_WORKERS="2", WEB_THREADS="4"), environment)
 
 
 def post_event(url: str) -> Reply:
@@ -161,10 +163,9 @@ class Importing:
 
     EVENTS = 100_000
 
-    def __init__(self, node: CassandraNode, folder: Path) -> None:
+    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+        self._environment = environment
         self._folder = folder
-        self._environment = {**os.environ, "CASSANDRA_PORT": str(node.port), "CASSANDRA_KEYSPACE": "player_sessions"}
-        self._environment["DJANGO_SETTINGS_MODULE"] = "sessions_project.settings"
         self._manage("generate_sessions", "--events", str(self.EVENTS), "--output", "dump.jsonl").communicate(
             timeout=60
         )
@@ -194,7 +195,7 @@ class Importing:
 
 
 def test_an_import_waits_for_cassandra_and_goes_on(served: Node, tmp_path: Path) -> None:
-    importing = Importing(served.node, tmp_path)
+    importing = Importing(served.environment, tmp_path)
     running = importing.start()
     served.node.process().kill()
     time.sleep(3)
@@ -208,7 +209,7 @@ def test_an_import_waits_for_cassandra_and_goes_on(served: Node, tmp_path: Path)
 
 
 def test_an_import_that_waits_for_cassandra_can_be_stopped_and_resumed(served: Node, tmp_path: Path) -> None:
-    importing = Importing(served.node, tmp_path)
+    importing = Importing(served.environment, tmp_path)
     running = importing.start()
     served.node.process().kill()
     try:

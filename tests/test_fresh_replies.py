@@ -48,10 +48,12 @@ def replies(asked: list[str]) -> FreshReplies:
     return FreshReplies(application, lifetime_seconds=LIFETIME)
 
 
+COMMON = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": "http", "HTTP_HOST": "here", "QUERY_STRING": ""}
+
+
 def ask(replies: FreshReplies, path: str, **environ: str) -> tuple[bytes, dict[str, str]]:
-    common = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": "http", "HTTP_HOST": "here", "QUERY_STRING": ""}
     told: dict[str, str] = {}
-    body = replies({**common, "PATH_INFO": path, **environ}, lambda status, headers: told.update(headers))
+    body = replies({**COMMON, "PATH_INFO": path, **environ}, lambda status, headers: told.update(headers))
     return b"".join(body).rstrip(b"x"), told
 
 
@@ -65,10 +67,9 @@ def test_it_works(replies: FreshReplies) -> None:
 
 def test_its_age_is_told_once(replies: FreshReplies) -> None:
     """The application's own, of a report that was in Redis for a while, is of the moment when it came."""
-    common = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": "http", "HTTP_HOST": "here", "QUERY_STRING": ""}
     told: list[list[tuple[str, str]]] = []
     for _ in range(2):
-        list(replies({**common, "PATH_INFO": "/report"}, lambda status, headers: told.append(headers)))
+        list(replies({**COMMON, "PATH_INFO": "/report"}, lambda status, headers: told.append(headers)))
     assert [value for name, value in told[0] if name == "Age"] == ["12"]
     assert [int(value) <= 2 for name, value in told[1] if name == "Age"] == [True]
 

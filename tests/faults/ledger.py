@@ -215,15 +215,14 @@ def walk(url: str) -> tuple[int, list[Any]]:
     rows: list[Any] = []
     counted, following = 0, url
     while following:
-        page = answer(following)
+        page = _page(following)
         counted = counted or page.get("starts", 0)
         rows += page["results"]
         following = page["next"]
     return counted, rows
 
 
-def answer(url: str) -> Any:
-    """The JSON of a report; asked again while it is refused."""
+def _page(url: str) -> Any:
     for _ in range(10):
         reply, page = ask(url)
         if reply.status == 200:

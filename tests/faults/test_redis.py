@@ -108,10 +108,10 @@ def test_redis_in_trouble(
     does not know: each for 3 s, in the long form for 20 s, under load.
     """
     seconds = 20.0 if long_form else 3.0
+    undisturbed = sorted(report_seconds(node_service.web.url, "RD") for _ in range(50))[-2]
     slow: dict[str, int] = {}
     slowest = 0.0
     with Load(node_service.web.url, ledger, country="RD", clients=2, pause_seconds=0.1) as load:
-        undisturbed = sorted(report_seconds(node_service.web.url, "RD") for _ in range(50))[-2]
         for fault in FAULTS:
             with fault(redis_server):
                 took = report_seconds_during(seconds, node_service.web.url, "RD")
