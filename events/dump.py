@@ -30,7 +30,7 @@ class DumpError(Exception):
 class Block:
     """Some consecutive lines; ``first_line`` counts from 1, ``position`` is how much of the file they end at.
 
-    A line that was too long is there cut to MOST_LINE_BYTES + 1 bytes, which no event has.
+    A line that is too long may be cut, to MOST_LINE_BYTES + 1 bytes, which no event has.
     """
 
     first_line: int
@@ -62,6 +62,8 @@ class Dump:
 def _readable_size(path: Path) -> int:
     if path.is_dir():
         raise DumpError(f"{path} is a directory. Name the files in it.")
+    if path.exists() and not path.is_file():
+        raise DumpError(f"{path} is not a file. Send what it gives to standard input, and name -.")
     try:
         with path.open("rb"):
             size = path.stat().st_size

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,9 +24,10 @@ NICENESS = 10
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A block of lines to judge and write; ``number`` orders the jobs of one import."""
+    """Lines of the dump with this identity, to judge and write; ``number`` orders the jobs of one import."""
 
     number: int
+    dump: str
     first_line: int
     lines: list[bytes]
 
@@ -79,7 +79,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The worker cannot begin."""
+    """The worker cannot begin, or not go on."""
 
     reason: str
 
@@ -91,13 +91,13 @@ def work(parent: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> No
     """Answer each Job from the parent with a Done, in order, Release with Released, Settle with Settled, until the
     connection is closed."""
     os.nice(NICENESS)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the parent decides what it means
     django.setup()
     from events.domain import START, hour_of
     from events.judge import LineJudge
     from events.loading import Loader
     from events.services import writer
+    from sessions_project.cassandra import StatementRefused
 
     if not dry_run and (trouble := _trouble()):
         parent.send(Failed(trouble))
@@ -124,7 +124,7 @@ def work(parent: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> No
                 _settle(task)
                 parent.send(Settled())
                 continue
-            verdict = judge.judge(task.lines, first_line=task.first_line)
+            verdict = judge.judge(task.lines, first_line=task.first_line, dump=task.dump)
             if not dry_run:
                 loader.write(verdict.events)
             done = Done(
@@ -139,6 +139,8 @@ def work(parent: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> No
             _report(parent, written, loader.completed)
     except (StopIteration, BrokenPipeError, ConnectionResetError):
         return
+    except StatementRefused as error:
+        parent.send(Failed(f"Cassandra refuses to write: {error} When it is mended, run the command with --resume."))
 
 
 def _received(parent: Connection) -> Iterator[Task]:
@@ -155,10 +157,11 @@ def _report(parent: Connection, written: deque[tuple[int, Done]], completed: int
 
 def _settle(task: Settle) -> None:
     from events.counts import settle
+    from events.services import wall_clock_ms
     from sessions_project.cassandra import StoreUnavailable
 
     with contextlib.suppress(StoreUnavailable):
-        settle(task.windows, now_ms=time.time_ns() // 1_000_000, durable=task.versions)
+        settle(task.windows, now_ms=wall_clock_ms(), durable=task.versions)
 
 
 def _trouble() -> str | None:

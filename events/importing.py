@@ -7,6 +7,7 @@ run which is killed at any moment goes on with the same clock and the same shift
 import json
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -21,7 +22,7 @@ from events.judge import Reject, newest_timestamp
 from events.read_ahead import ReadAhead
 from events.settling import Settling
 
-# One being written, one waiting in the pipe: a worker never waits for us, and memory stays small.
+# One being written, one waiting: a worker never waits for us, and memory stays small.
 JOBS_PER_WORKER = 2
 # Small enough that little is repeated after a kill, large enough that handing over costs nothing.
 LINES_PER_JOB = 2_000
@@ -137,6 +138,9 @@ class Import:
 
     def run(self) -> None:
         """Import to the end. Raises DumpError, ImportFailed, Interrupted; the checkpoint is then up to date."""
+        for path, option in ((self._checkpoint_path, "--checkpoint"), (self._rejects_path, "--rejects")):
+            if path.exists() and not path.is_file():
+                raise ImportFailed(f"{path} is not a file. Name one with {option}.")
         if not self._dry_run:
             self.checkpoint.save(self._checkpoint_path)
         with ExitStack() as stack:
@@ -148,6 +152,8 @@ class Import:
                 self._settle(pipes)
             finally:
                 self._save(rejects)
+                if not self.checkpoint.totals.rejected:
+                    self._rejects_path.unlink(missing_ok=True)
         if not self._dry_run:
             self._checkpoint_path.unlink(missing_ok=True)
 
@@ -160,7 +166,9 @@ class Import:
             "dry_run": self._dry_run,
         }
         process = context.Process(target=work, args=(theirs,), kwargs=options, daemon=True)
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker inherits it: we decide what Ctrl-C means
         process.start()
+        signal.signal(signal.SIGINT, handler)
         theirs.close()
         stack.callback(process.kill)
         stack.callback(process.join, 1.0)
@@ -233,7 +241,7 @@ class Import:
                         lines = block.lines[first : first + LINES_PER_JOB]
                         line = block.first_line + first
                         self._sent[number] = _Sent(index, line + len(lines) - 1, before + block.position)
-                        yield Job(number, line, lines)
+                        yield Job(number, self.checkpoint.files[index], line, lines)
                         number += 1
             before += dump.size
 

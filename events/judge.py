@@ -1,7 +1,7 @@
 """From a line of a dump to an event, by the same rulebook as the API."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
@@ -13,11 +13,12 @@ from events.domain import Event
 from events.dump import MOST_LINE_BYTES
 from events.parsers import load_json
 from events.plain import PlainReader
-from events.serializers import EventSerializer, latest_moment
+from events.serializers import EventSerializer
 from events.services import oldest_kept_ms
 from sessions_project.problems import field_errors
 
-# Session ids of lines that have none: made from the line, so that a repeated import meets its own rows.
+# Session ids of lines that have none: made from the dump, the line and its number, so that a repeated import meets its
+# own rows and no other dump's.
 NAMESPACE = uuid.UUID("6b1f4f0c-3f0a-5a3e-9c55-0d9f3b0a7c11")
 LATEST_MS = domain.parse_timestamp("9999-12-31T00:00")
 # A reject tells what the line was; nobody needs all of a runaway line.
@@ -50,18 +51,21 @@ class LineJudge:
         self.now_ms = now_ms
         self.shift_ms = shift_ms
         self._received_ms = now_ms - shift_ms
-        self._plain = PlainReader(now_ms=self._received_ms, latest_ms=latest_moment(self._received_ms))
+        self._plain = PlainReader(now_ms=self._received_ms)
         self._serializer = EventSerializer()
 
-    def judge(self, lines: Iterable[bytes], *, first_line: int) -> Verdict:
-        """The events young enough to keep, the number of those too old, and the lines that are no events."""
+    def judge(self, lines: Iterable[bytes], *, first_line: int, dump: str) -> Verdict:
+        """The events young enough to keep, the number of those too old, and the lines that are no events.
+
+        ``dump`` is the identity of the dump that the lines are of.
+        """
         verdict = Verdict()
         oldest_ms = oldest_kept_ms(self.now_ms)
         for number, line in enumerate(lines, start=first_line):
             if not line or line.isspace():
                 continue
             verdict.read += 1
-            event = self.event(line, number)
+            event = self.event(line, number, dump)
             if isinstance(event, str):
                 text = line[:MOST_INPUT_CHARACTERS].decode(errors="replace").rstrip("\r")
                 verdict.rejects.append(Reject(number, event, text))
@@ -74,14 +78,14 @@ class LineJudge:
                 verdict.events.append(event)
         return verdict
 
-    def event(self, line: bytes, number: int) -> Event | str:
+    def event(self, line: bytes, number: int = 0, dump: str = "") -> Event | str:
         """The event of a line, not moved, or the reason why it is none."""
         if len(line) > MOST_LINE_BYTES:
             return f"longer than {MOST_LINE_BYTES} bytes"
-        plain = self._plain.event(line, new_session_id=partial(_session_id, line, number))
-        return plain or self._judged(line, number)
+        new_session_id = partial(_session_id, line, number, dump)
+        return self._plain.event(line, new_session_id=new_session_id) or self._judged(line, new_session_id)
 
-    def _judged(self, line: bytes, number: int) -> Event | str:
+    def _judged(self, line: bytes, new_session_id: Callable[[], uuid.UUID]) -> Event | str:
         """The same by the serializer."""
         try:
             item = load_json(line.decode())
@@ -89,21 +93,19 @@ class LineJudge:
             return "not UTF-8"
         except (ValueError, RecursionError):
             return "not JSON"
-        event = self._serializer.judge(
-            item, now_ms=self._received_ms, new_session_id=partial(_session_id, line, number)
-        )
+        event = self._serializer.judge(item, now_ms=self._received_ms, new_session_id=new_session_id)
         if isinstance(event, ValidationError):
             return "; ".join(_told(error) for error in field_errors(event.detail))
         return event
 
 
-def _session_id(line: bytes, number: int) -> uuid.UUID:
-    return uuid.uuid5(NAMESPACE, f"{number}:{line.hex()}")
+def _session_id(line: bytes, number: int, dump: str) -> uuid.UUID:
+    return uuid.uuid5(NAMESPACE, f"{dump}:{number}:{line.hex()}")
 
 
 def newest_timestamp(lines: Iterable[bytes]) -> int | None:
     """The latest ``ts`` among the lines that are events and have one, in milliseconds; None when there is none."""
-    events = (_any_time().event(line, 0) for line in lines)
+    events = (_any_time().event(line) for line in lines)
     return max((event.ts_ms for event in events if isinstance(event, Event) and event.ts_ms < LATEST_MS), default=None)
 
 

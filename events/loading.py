@@ -24,15 +24,17 @@ from events.services import (
     wall_clock_ms,
 )
 from sessions_project import cassandra
-from sessions_project.cassandra import Statement, StoreUnavailable, WriteUnderWay
+from sessions_project.cassandra import Statement, StatementRefused, StoreUnavailable, WriteUnderWay
 
-# 150 to 230 rows: larger ones write no faster, and near Cassandra's limit of 50 KiB (batch_size_fail_threshold).
-EVENTS_PER_BATCH = 150
+# Larger batches write no faster. Cassandra refuses those of more than 50 KiB (batch_size_fail_threshold): a start has a
+# row of 170 bytes and, in an hour and a day of its own, marks and touches of 240; an end has two rows.
+EVENTS_PER_BATCH = 120
 # Enough to keep a node busy while rows are being bound here, few enough that it never sheds load.
 BATCHES_IN_FLIGHT = 8
-# A count is believed 90 s after the last touch of its hour: while rows are written, touches are kept this young,
+# A count is kept when it began MARGIN_MS after the last touch: touches of rows that are being written stay younger.
+# (And a batch that became durable LATE_MS after it was sent is sent again with fresh ones.)
 RETOUCH_MS = 10 * domain.SECOND_MS
-# and a batch that became durable LATE_MS after it was sent is sent again with fresh ones.
+# Between attempts while Cassandra is away.
 RETRY_SECONDS = 1.0
 MOST_REMEMBERED_TOUCHES = 100_000
 
@@ -52,7 +54,8 @@ class _Batch:
 class Loader:
     """Writes events through one process's session; ``completed`` batches of those ``submitted`` are durable, in order.
 
-    While Cassandra is away it waits, tells ``on_wait`` why, and goes on. Nothing is skipped.
+    While Cassandra is away it waits, tells ``on_wait`` why, and goes on. Nothing is skipped. Raises StatementRefused
+    when that would be for ever.
     """
 
     def __init__(self, *, on_wait: Callable[[str], None]) -> None:
@@ -120,6 +123,8 @@ class Loader:
         rows = self._rows(batch)
         try:
             batch.write = cassandra.send_batch(rows, seconds=settings.CASSANDRA_TIMEOUT_SECONDS) if rows else None
+        except StatementRefused:
+            raise
         except StoreUnavailable:
             batch.write = None
 
@@ -142,6 +147,8 @@ class Loader:
                 if batch.write is None:
                     raise StoreUnavailable("The batch could not be sent.")
                 batch.write.wait()
+            except StatementRefused:
+                raise
             except StoreUnavailable as error:
                 self._on_wait(str(error))
                 time.sleep(RETRY_SECONDS)

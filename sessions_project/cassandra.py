@@ -88,6 +88,10 @@ class StoreUnavailable(Exception):
     """Cassandra did not answer, or not in time. A write may or may not have happened; sending it again is safe."""
 
 
+class StatementRefused(StoreUnavailable):
+    """Cassandra did answer: as it stands the statement will never succeed."""
+
+
 def connect() -> None:
     """Connect this process; called once per worker before it serves. Raises StoreUnavailable."""
     _connected()
@@ -358,6 +362,6 @@ def _unavailable(error: BaseException) -> StoreUnavailable:
         _breaker.failed(asked_at=time.monotonic() - settings.CASSANDRA_TIMEOUT_SECONDS)
     if isinstance(error, InvalidRequest):
         log.error("Cassandra refused a statement. Are the tables there (manage.py sync_cassandra)? %s", error)
-    else:
-        log.warning("Cassandra is unavailable: %s: %s", type(error).__name__, error)
+        return StatementRefused(f"{error}.")
+    log.warning("Cassandra is unavailable: %s: %s", type(error).__name__, error)
     return StoreUnavailable(f"{type(error).__name__}: {error}")

@@ -4,7 +4,9 @@ import bz2
 import gzip
 import json
 import os
+import pty
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -16,11 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from django.db import connections
 
 from conftest import PROJECT, drop_keyspace, manage
-from events.domain import DAY_MS, format_timestamp
+from events.domain import DAY_MS, HOUR_MS, format_timestamp
 from events.dump import Dump
 from events.importing import Checkpoint, Totals
+from events.keeping import MARGIN_MS
 from reports.selectors import completed_sessions, report_window, starts_of_country
 from sessions_project import cassandra
 
@@ -226,12 +230,80 @@ def test_what_stands_before_the_cut_is_kept(run, tmp_path, player, country, now_
     assert stored(player, country, now_ms)[1] == 20
 
 
-def test_a_line_without_session_id_or_ts_is_the_same_row_again(run, tmp_path, player):
-    (tmp_path / "dump").write_text(json.dumps({"event": "start", "country": "FI", "player_id": player}) + "\n")
-    for _ in range(2):
+def test_a_line_without_session_id_or_ts_is_the_same_session_again(run, tmp_path, player, country, now_ms):
+    (tmp_path / "dump").write_text(json.dumps({"event": "start", "country": country, "player_id": player}) + "\n")
+    for starts in (1, 2):  # each of the time of its import
         assert run("dump")[0] == 0
-    rows = cassandra.execute("SELECT * FROM {keyspace}.session_by_player_id WHERE player_id = ?", (player,))
-    assert len(rows) == 1
+        rows = cassandra.execute("SELECT * FROM {keyspace}.session_by_player_id WHERE player_id = ?", (player,))
+        assert len(rows) == 1
+        assert stored(player, country, now_ms)[0] == starts
+
+
+def test_lines_without_session_id_are_sessions_of_their_own_in_every_file(run, tmp_path, player, country, now_ms):
+    line = {"event": "start", "country": country, "player_id": player, "ts": format_timestamp(now_ms)}
+    (tmp_path / "a").write_text(json.dumps(line) + "\n")
+    (tmp_path / "b").write_text((json.dumps(line) + "\n") * 2)
+    for _ in range(2):  # again changes nothing
+        assert run("a", "b")[1]["stored"] == 3
+        assert stored(player, country, now_ms)[0] == 3
+
+
+@pytest.mark.parametrize("option", ["--rejects", "--checkpoint"])
+def test_what_is_no_file_is_not_written_to(run, tmp_path, player, country, now_ms, option):
+    """Such as /dev/null, which an administrator could replace."""
+    (tmp_path / "dump").write_text(lines_of(player, country, now_ms))
+    os.mkfifo(tmp_path / "pipe")
+    status, summary = run("dump", option, "pipe")
+    assert (status, summary["stored"]) == (1, 0)
+    assert summary["error"] == f"pipe is not a file. Name one with {option}."
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_pipe_is_to_be_sent_to_standard_input(run, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    status, summary = run("pipe")
+    assert (status, summary["error"]) == (1, "pipe is not a file. Send what it gives to standard input, and name -.")
+
+
+def test_a_resume_goes_on_in_the_right_file_with_the_rejects_and_the_clock_of_before(
+    run, tmp_path, player, country, now_ms, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    started_ms = now_ms - HOUR_MS
+    Path("a").write_text(lines_of("other", country, started_ms))
+    Path("b").write_text(
+        lines_of(player, country, started_ms - 1)
+        + "no event\n"
+        + json.dumps({"event": "end", "player_id": player})  # of the time of the import
+        + "\n"
+    )
+    earlier = json.dumps({"file": "a", "line": 7, "reason": "not JSON", "input": "?"}) + "\n"
+    Path("a.rejects.jsonl").write_text(f"{earlier}{'of a part that is read again ' * 100}")
+    files = [Dump(name).identity() for name in "ab"]
+    totals = Totals(read=10, stored=9, discarded=0, rejected=1)
+    begun = Checkpoint(files, started_ms, 0, file=0, line=10, rejects_bytes=len(earlier), totals=totals)
+    begun.save(Path("a.checkpoint"))
+    status, summary = run("a", "b", "--resume")
+    assert (status, summary["read"], summary["stored"], summary["rejected"]) == (1, 22, 20, 2)
+    assert stored(player, country, now_ms) == (5, 6)
+    rejects = Path("a.rejects.jsonl").read_text()
+    assert rejects.startswith(earlier)
+    assert [json.loads(line)["file"] for line in rejects.splitlines()] == ["a", "b"]
+    newest = completed_sessions(player_id=player, now_ms=now_ms, limit=10)[0][0]
+    assert (newest.ended_ms, newest.started_ms) == (started_ms, None)
+
+
+def test_what_cassandra_refuses_ends_the_import(tmp_path, undisturbed, disturbed):
+    shutil.copy(undisturbed[0], tmp_path)
+    ours = {"DJANGO_SETTINGS_MODULE": "sessions_project.settings", "CASSANDRA_KEYSPACE": disturbed}
+    manage("sync_cassandra", env={**os.environ, **ours})
+    connections["cassandra"].connection.session.execute(f"ALTER TABLE {disturbed}.session_by_country DROP player_id")
+    told, log = start_import(disturbed, tmp_path, "--workers", "1").communicate(timeout=60)
+    summary = json.loads(told)
+    assert summary["stored"] == 0
+    assert "Undefined column name player_id" in summary["error"]
+    assert summary["error"].endswith("When it is mended, run the command with --resume.")
+    assert "Traceback" not in log
 
 
 def test_a_checkpoint_of_other_files_is_refused(run, tmp_path):
@@ -344,19 +416,44 @@ def test_an_import_that_is_killed_again_and_again_ends_with_the_same_rows(tmp_pa
     assert digest(disturbed) == expected
 
 
+def test_a_person_sees_a_bar_and_a_table(tmp_path, player, country, now_ms):
+    lines = lines_of(player, country, now_ms) + OLD + "no event\n"
+    (tmp_path / "dump").write_text(lines)
+    ours, terminal = pty.openpty()
+    command = [sys.executable, str(PROJECT / "manage.py"), "import_sessions", "dump"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=terminal, text=True) as running:
+        os.close(terminal)
+        shown = b"".join(iter(lambda: _read_terminal(ours), b"")).decode()
+        told = running.stdout.read()
+    assert running.returncode == 1
+    assert "100%" in shown
+    assert "Traceback" not in shown
+    for label, number in (("read", 13), ("stored", 10), ("discarded (too old)", 2), ("rejected", 1)):
+        assert re.search(rf"{re.escape(label)} +\W* +{number}\b", told), told
+    assert "lines/s in " in told
+    assert "The rejected lines and why: dump.rejects.jsonl" in told
+
+
+def _read_terminal(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 65_536)
+    except OSError:  # nobody writes to it any more
+        return b""
+
+
 def test_the_hours_that_an_import_leaves_behind_are_counted_while_it_goes_on(tmp_path, undisturbed, disturbed):
     """And in the end all days are."""
     shutil.copy(undisturbed[0], tmp_path)
+    over_ms = time.time_ns() // 1_000_000 - MARGIN_MS
     running = start_import(disturbed, tmp_path)
     meanwhile = 0
     while running.poll() is None:
         meanwhile = meanwhile or kept_counts(disturbed)
         time.sleep(0.05)
     assert json.loads(running.communicate()[0])["stored"] == INTERRUPTED_EVENTS
-    today = time.time_ns() // 1_000_000 // DAY_MS * DAY_MS
     days = cassandra.execute(f"SELECT DISTINCT toUnixTimestamp(day), day_counted FROM {disturbed}.country_hour", ())
     assert len(days) > 20
-    assert [day for day, counted in days if counted is None and day < today] == []
+    assert [day for day, counted in days if counted is None and day + DAY_MS < over_ms] == []
     assert 0 < meanwhile < kept_counts(disturbed)
 
 

@@ -13,10 +13,11 @@ from django.core.management.base import BaseCommand
 from rich.console import Console
 from rich.table import Table
 
-from events.domain import format_timestamp
+from events.domain import DAY_MS, format_timestamp
 from events.dump import STDIN, Dump, DumpError
 from events.importing import Checkpoint, Import, ImportFailed, Interrupted, Totals, newest_event
 from events.progress import progress_display
+from events.services import wall_clock_ms
 
 # One judges while the other waits for Cassandra; more only take its cores away.
 DEFAULT_WORKERS = 2
@@ -24,7 +25,8 @@ MOST_WORKERS = 16
 
 
 class Command(BaseCommand):
-    """Judges every line by the rules of the API and stores it once: importing a file again changes nothing."""
+    """Judges every line by the rules of the API and stores it once: importing a file again changes nothing
+    when its lines name their ``ts``."""
 
     help = "Import session events from JSON-lines dumps (bzip2, gzip or plain; - is standard input)."
 
@@ -60,12 +62,13 @@ class Command(BaseCommand):
         rejects_path = options["rejects"] or Path(f"{name}.rejects.jsonl")
         error: str | None = None
         totals = Totals()
-        status = 0
+        status = read_before = 0
         try:
             dumps = [Dump(file) for file in files]
             with progress_display(sum(dump.size for dump in dumps)) as display:
                 checkpoint = self._checkpoint(dumps, checkpoint_path, options, display.scanned)
                 totals = checkpoint.totals
+                read_before = totals.read
                 run = Import(
                     dumps,
                     checkpoint,
@@ -82,10 +85,9 @@ class Command(BaseCommand):
             error, status = "Stopped. Nothing was stored.", 130
         except OSError as failure:
             error, status = f"{failure.filename}: {failure.strerror}", 1
-        if not totals.rejected and rejects_path.exists() and not rejects_path.stat().st_size:
-            rejects_path.unlink()
         seconds = time.monotonic() - started
-        self._tell(totals, seconds=seconds, rejects=rejects_path, error=error, as_json=options["json"])
+        rate = (totals.read - read_before) / seconds
+        self._tell(totals, seconds=seconds, rate=rate, rejects=rejects_path, error=error, as_json=options["json"])
         if status or totals.rejected:
             sys.exit(status or 1)
 
@@ -98,7 +100,7 @@ class Command(BaseCommand):
                 self.stderr.write(f"Going on behind line {found.line} of {dumps[found.file].name}.")
                 return found
             self.stderr.write(f"There is no checkpoint {path}: beginning at the first line.")
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = wall_clock_ms()
         return Checkpoint(identities, now_ms, self._shift(dumps, now_ms, scanned) if options["rebase"] else 0)
 
     def _shift(self, dumps: list[Dump], now_ms: int, scanned: Any) -> int:
@@ -109,8 +111,7 @@ class Command(BaseCommand):
             return 0
         shift = now_ms - newest
         self.stderr.write(
-            f"The newest event is of {format_timestamp(newest)}: "
-            f"all events are moved by {shift / 86_400_000:+.1f} days."
+            f"The newest event is of {format_timestamp(newest)}: all events are moved by {shift / DAY_MS:+.1f} days."
         )
         return shift
 
@@ -133,7 +134,9 @@ class Command(BaseCommand):
                 signal.signal(number, handler)
         return 0
 
-    def _tell(self, totals: Totals, *, seconds: float, rejects: Path, error: str | None, as_json: bool) -> None:
+    def _tell(
+        self, totals: Totals, *, seconds: float, rate: float, rejects: Path, error: str | None, as_json: bool
+    ) -> None:
         where = str(rejects) if totals.rejected and rejects.exists() else None
         if as_json:
             summary = {**asdict(totals), "seconds": round(seconds, 3), "rejects": where, "error": error}
@@ -150,7 +153,7 @@ class Command(BaseCommand):
             table.add_row(label, f"{number:,}")
         console = Console(highlight=False)
         console.print(table)
-        self.stdout.write(f"{totals.read / seconds:,.0f} lines/s in {seconds:.1f} s")
+        self.stdout.write(f"{rate:,.0f} lines/s in {seconds:.1f} s")
         if where:
             self.stdout.write(f"The rejected lines and why: {where}")
         if error:
