@@ -6,7 +6,6 @@ import random
 import uuid
 from collections.abc import Iterator
 from heapq import heappop, heappush
-from itertools import count
 
 from events import domain
 
@@ -22,10 +21,10 @@ NEVER_ENDED = 0.04
 END_FIRST = 0.02
 SESSIONS_PER_PLAYER = 8
 MEDIAN_SESSION_SECONDS = 900.0
-MEAN_SESSION_SECONDS = MEDIAN_SESSION_SECONDS * math.exp(0.5)  # of the log-normal distribution with sigma 1
 # The busiest hour of the day (UTC), with three times the starts of the quietest: people play in the evening.
 BUSIEST_HOUR = 19
 SWING = 0.5
+TURNS = 2 * math.pi / domain.DAY_MS
 
 
 def generated_lines(*, events: int, days: float, seed: int, now_ms: int) -> Iterator[str]:
@@ -36,15 +35,13 @@ def generated_lines(*, events: int, days: float, seed: int, now_ms: int) -> Iter
     chance = random.Random(seed)
     weights = country_weights()
     first_ms = now_ms - int(days * domain.DAY_MS)
-    still_open = min(1.0, MEAN_SESSION_SECONDS * domain.SECOND_MS / (now_ms - first_ms))
-    sessions = max(1, round(events / (2 - NEVER_ENDED - still_open)))
-    players = max(1, sessions // SESSIONS_PER_PLAYER)
-    step_ms = (now_ms - first_ms) / sessions
+    begin_ms, end_ms = evened_out(first_ms), evened_out(now_ms)
+    players = max(1, events // (2 * SESSIONS_PER_PLAYER))
     ends: list[tuple[int, int, str]] = []
-    written = 0
-    for number in count():
-        # The estimate of the number of sessions may be short: the last ones start at the very end.
-        even_ms = first_ms + step_ms * (number + chance.random())
+    made = 0
+    while made < events:
+        # By the share of the lines that are made: so the last ones are of now.
+        even_ms = begin_ms + (end_ms - begin_ms) * (made + chance.random()) / events
         started_ms = min(max(first_ms, towards_the_evening(even_ms)), now_ms)
         lines: list[str] = []
         while ends and ends[0][0] <= started_ms:
@@ -53,27 +50,31 @@ def generated_lines(*, events: int, days: float, seed: int, now_ms: int) -> Iter
         country = chance.choices(COUNTRIES, weights)[0]
         session = str(_random_uuid(chance))
         start = _line("start", player, session, started_ms, country)
+        made += 1
         ended_ms = started_ms + int(chance.lognormvariate(0, 1) * MEDIAN_SESSION_SECONDS * domain.SECOND_MS)
-        if chance.random() >= NEVER_ENDED and ended_ms <= now_ms:
+        if chance.random() >= NEVER_ENDED and ended_ms <= now_ms and made < events:
             end = _line("end", player, session, ended_ms, None)
+            made += 1
             if chance.random() < END_FIRST:
                 lines.append(end)
             else:
-                heappush(ends, (ended_ms, number, end))
-        lines.append(start)
-        yield from lines[: events - written]
-        written += len(lines)
-        if written >= events:
-            return
+                heappush(ends, (ended_ms, made, end))
+        yield from [*lines, start]
+    while ends:
+        yield heappop(ends)[2]
+
+
+def evened_out(moment_ms: float) -> float:
+    """Moves a moment so that moments that swing by SWING around their mean come to be spread evenly."""
+    return moment_ms + SWING / TURNS * math.sin(TURNS * moment_ms - math.pi * BUSIEST_HOUR / 12)
 
 
 def towards_the_evening(even_ms: float) -> int:
-    """Moves a moment so that moments spread evenly come to swing by SWING around their mean; their order stays."""
-    turns = 2 * math.pi / domain.DAY_MS
+    """The inverse of ``evened_out``, to within minutes."""
     moment_ms = even_ms
-    # The equation of Kepler, moment + SWING / turns * sin(...) = even: each step halves what it is wrong by.
+    # The equation of Kepler: each step halves what it is wrong by.
     for _ in range(5):
-        moment_ms = even_ms - SWING / turns * math.sin(turns * moment_ms - math.pi * BUSIEST_HOUR / 12)
+        moment_ms = even_ms - (evened_out(moment_ms) - moment_ms)
     return int(moment_ms)
 
 

@@ -1,10 +1,16 @@
 """manage.py demo"""
 
+import os
+import socket
+import uuid
+
 import pytest
 
+from conftest import drop_keyspace, manage
 from events.counts import StartCounts
 from events.domain import HOUR_MS, hour_of
 from events.management.commands.demo import empty_days
+from sessions_project import cassandra
 
 # Two and a half hours into a day.
 NOW_MS = 1_790_000_000_000 // 86_400_000 * 86_400_000 + 9_000_000
@@ -23,3 +29,27 @@ def test_a_second_demo_fills_the_hours_since_the_first(starts, empty_hours):
     hours = range(hour_of(NOW_MS) - 720 * HOUR_MS, hour_of(NOW_MS) + 1, HOUR_MS)
     month = StartCounts(hours, {"FI": starts})
     assert empty_days(month, now_ms=NOW_MS, events=144_000) * 24 == pytest.approx(empty_hours)
+
+
+def test_it_makes_sessions_and_serves(tmp_path):
+    """As far as to the port, which is taken here."""
+    keyspace = f"demo_{uuid.uuid4().hex[:8]}"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ours = {
+            "CASSANDRA_KEYSPACE": keyspace,
+            "PORT": str(port),
+            "DJANGO_SETTINGS_MODULE": "sessions_project.settings",
+        }
+        try:
+            sessions = []
+            for told_first in ("Generating ", "The sessions of an earlier demo are there."):
+                told = manage("demo", "--events", "60000", env={**os.environ, **ours})
+                assert f"Creating the tables ...\n{told_first}" in told.stdout
+                assert f"http://127.0.0.1:{port}/api/v1/docs/" in told.stdout
+                assert told.stderr.endswith(f"listens on 127.0.0.1:{port}. Stop it, or choose another PORT.\n")
+                [(number,)] = cassandra.execute(f"SELECT COUNT(*) FROM {keyspace}.session_by_player_id", ())
+                sessions.append(number)
+            assert 30_000 < sessions[0] == sessions[1] < 31_500  # some are open
+        finally:
+            drop_keyspace(keyspace)

@@ -7,6 +7,7 @@ from itertools import islice
 import pytest
 
 from conftest import manage
+from events.domain import DAY_MS, HOUR_MS, parse_timestamp
 from events.generating import country_weights, generated_lines
 
 NOW_MS = 1_790_000_000_000
@@ -45,6 +46,17 @@ def test_people_play_in_the_evening():
     of_hour = Counter(ts[11:13] for ts in starts[: len(starts) * 9 // 10])
     assert 2.2 < of_hour["19"] / of_hour["07"] < 4
     assert starts == sorted(starts)
+
+
+@pytest.mark.parametrize("hour", range(0, 24, 3))
+def test_sessions_start_until_now_whatever_the_time_of_day(hour):
+    now_ms = NOW_MS // DAY_MS * DAY_MS + hour * HOUR_MS
+    lines = [json.loads(line) for line in generated_lines(events=20_000, days=10, seed=3, now_ms=now_ms)]
+    starts = [parse_timestamp(line["ts"]) for line in lines if line["event"] == "start"]
+    assert now_ms - 10 * DAY_MS <= min(starts)
+    assert max(starts) <= now_ms
+    for edge in (now_ms - 10 * DAY_MS, now_ms - HOUR_MS):
+        assert 15 < sum(edge <= ts <= edge + HOUR_MS for ts in starts) < 150
 
 
 def test_the_shares_add_up():

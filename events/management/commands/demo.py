@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from argparse import ArgumentParser
 from io import StringIO
 from pathlib import Path
@@ -14,10 +13,11 @@ from django.core.management.base import BaseCommand, CommandError
 
 from events.counts import StartCounts, count_starts
 from events.domain import DAY_MS, Window
+from events.services import wall_clock_ms
 from sessions_project.cassandra import StoreUnavailable, deadline_from_now
 
 EVENTS, DAYS = 200_000, 30
-# An hour with fewer of the starts that it should have is one that no demo has filled.
+# An hour with less than this share of the starts that a demo gives it is one that no demo has filled.
 FILLED = 0.1
 
 
@@ -35,7 +35,7 @@ class Command(BaseCommand):
         dump = folder / "demo.jsonl.bz2"
         self.stdout.write("Creating the tables ...")
         call_command("sync_cassandra", stdout=StringIO())
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = wall_clock_ms()
         days = empty_days(_month_before(now_ms), now_ms=now_ms, events=events)
         if wanted := int(events * days / DAYS):
             self.stdout.write(f"Generating {wanted:,} events over {days:.1f} days into {_short(dump)} ...")

@@ -2,13 +2,13 @@
 
 import bz2
 import sys
-import time
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any, TextIO
 
 from django.core.management.base import BaseCommand, CommandError
 
 from events.generating import generated_lines
+from events.services import wall_clock_ms
 
 
 class Command(BaseCommand):
@@ -25,7 +25,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, events: int, days: float, seed: int, output: str, **options: Any) -> None:
-        lines = generated_lines(events=events, days=days, seed=seed, now_ms=time.time_ns() // 1_000_000)
+        lines = generated_lines(events=events, days=days, seed=seed, now_ms=wall_clock_ms())
         try:
             if output == "-":
                 _write(sys.stdout, lines)
