@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(prog="python -m embedded", description=__doc__)
     whole.add_argument("--data", type=Path, default=PROJECT / ".data", help="folder of all files (default: .data)")
     whole.add_argument(
-        "--port", type=int, default=int(os.environ.get("CASSANDRA_PORT", "9042")), help="CQL port (default: 9042)"
+        "--port", type=int, default=int(os.environ.get("CASSANDRA_PORT") or 9042), help="CQL port (default: 9042)"
     )
     whole.add_argument("--redis-port", type=int, default=_redis_port(), help="Redis port (default: 6379)")
     commands = whole.add_subparsers(required=True, metavar="COMMAND")

@@ -2,7 +2,7 @@
 
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,7 @@ def _download(coordinates: str) -> list[Path]:
     try:
         print(f"Looking up what {coordinates} needs ...", flush=True)
         artifacts = jgo.resolve(coordinates)
-        return [_whole_jar(artifact, report) for report, artifact in _with_progress(artifacts)]
+        return [_whole_jar(artifact) for artifact in _with_progress(artifacts)]
     except (requests.RequestException, RuntimeError, OSError) as error:
         raise EmbeddedError(
             f"Could not download {coordinates}: {error}\n"
@@ -44,12 +44,11 @@ def _download(coordinates: str) -> list[Path]:
         ) from error
 
 
-def _whole_jar(artifact: "Artifact", report: Callable[[], None]) -> Path:
+def _whole_jar(artifact: "Artifact") -> Path:
     """The path of the jar; one that an earlier, interrupted download left incomplete is taken again."""
     cached = artifact.cached_path
     if cached and cached.exists() and not zipfile.is_zipfile(cached):
         cached.unlink()
-    report()
     path: Path = artifact.resolve()
     if not zipfile.is_zipfile(path):
         path.unlink()
@@ -57,18 +56,15 @@ def _whole_jar(artifact: "Artifact", report: Callable[[], None]) -> Path:
     return path
 
 
-def _with_progress(artifacts: "list[Artifact]") -> Iterator[tuple[Callable[[], None], "Artifact"]]:
-    """Each artifact with a function that reports it: one rewritten line on a terminal, every 20th in plain lines."""
+def _with_progress(artifacts: "list[Artifact]") -> Iterator["Artifact"]:
+    """Each artifact, after it was told: one rewritten line on a terminal, every 20th in plain lines."""
     terminal = sys.stdout.isatty()
     total = len(artifacts)
     for number, artifact in enumerate(artifacts, start=1):
-
-        def report(number: int = number, name: str = artifact.filename) -> None:
-            if terminal:
-                print(f"\r\033[KJar {number} of {total}: {name}", end="", flush=True)
-            elif number % 20 == 0 or number == total:
-                print(f"Jar {number} of {total}", flush=True)
-
-        yield report, artifact
+        if terminal:
+            print(f"\r\033[KJar {number} of {total}: {artifact.filename}", end="", flush=True)
+        elif number % 20 == 0 or number == total:
+            print(f"Jar {number} of {total}", flush=True)
+        yield artifact
     if terminal:
         print()

@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from itertools import chain
 from types import MappingProxyType
 
-from django.conf import settings
-
 from events import domain
 from events.domain import DAY_MS, HOUR_MS, Window
-from events.keeping import MINUTES_PER_HOUR, Keeping, Touched, fingerprint
+from events.keeping import MINUTES_PER_HOUR, Keeping, Touched, as_text
 from events.minutes import COUNT_STARTS, PARTITIONS_PER_STATEMENT, count_cut_hours
+from events.services import gone_ms
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement
 
@@ -108,43 +107,20 @@ def count_starts(
     Touches that the caller knows to be durable, of a writer up to a version, need no margin.
     """
     counts = StartCounts(window.hours())
-    oldest_ms = now_ms - settings.RETENTION_SECONDS * domain.SECOND_MS
-    keeping = Keeping(now_ms, oldest_ms, durable, deadline)
-    uncounted: list[_Uncounted] = []
+    keeping = Keeping(now_ms, gone_ms(now_ms), durable, deadline)
     cut_hours: dict[int, dict[str, int]] = defaultdict(dict)
     unsettled: list[_Day] = []
     for day in _days(counts.hours, keeping=keeping):
-        if day.starts and day.counted == fingerprint(day.touched) and day.day_ms > oldest_ms:
+        if day.starts and day.counted == as_text(day.touched) and day.day_ms > keeping.gone_ms:
             for hour, its_country, shards in _take_settled(day, counts, window=window, country=country):
                 cut_hours[hour][its_country] = shards
         else:
             unsettled.append(day)
-    queries = [_hours_query(day.day_ms, counts.hours, country) for day in unsettled]
-    for rows in cassandra.execute_many(queries, deadline=deadline):
-        for hour, its_country, shards, touched, counted, starts in rows:
-            if shards is None:
-                continue
-            seen = fingerprint(touched)
-            over = keeping.minutes_over(hour) == MINUTES_PER_HOUR
-            if not over or not window.covers_hour(hour) or hour <= oldest_ms:
-                cut_hours[hour][its_country] = shards
-            elif counted == seen and starts is not None:
-                counts.add(its_country, hour, [starts], shards)
-            else:
-                kept = seen if keeping.allows(hour + HOUR_MS, touched, counted=counted) else None
-                uncounted.append(_Uncounted(its_country, hour, shards, kept))
+    uncounted = list(_take_counted(unsettled, counts, cut_hours, window=window, country=country, keeping=keeping))
     _count(uncounted, counts, window=window, keeping=keeping)
-    of_cut_hours = count_cut_hours(cut_hours, window=window, keeping=keeping)
-    for hour, shards_of in cut_hours.items():
-        for its_country, shards in shards_of.items():
-            counts.add(its_country, hour, [of_cut_hours[its_country, hour]], shards)
+    _count_cut(cut_hours, counts, window=window, keeping=keeping)
     if country is None:
-        _keep_days(
-            [day for day in unsettled if keeping.allows(day.day_ms + DAY_MS, day.touched, counted=day.counted)],
-            counts,
-            window,
-            keeping,
-        )
+        _keep_days(unsettled, counts, window=window, keeping=keeping)
     keeping.finish()
     return counts
 
@@ -191,6 +167,42 @@ def _hours_query(day_ms: int, hours: range, country: str | None) -> Statement:
     return SELECT_HOURS_OF_COUNTRY, (day_ms, range(first, last + 1, HOUR_MS), country)
 
 
+def _take_counted(
+    days: Iterable[_Day],
+    counts: StartCounts,
+    cut_hours: Mapping[int, dict[str, int]],
+    *,
+    window: Window,
+    country: str | None,
+    keeping: Keeping,
+) -> Iterator[_Uncounted]:
+    """Note what is kept of each hour, and which hours are cut; the hours that are to be counted whole."""
+    queries = [_hours_query(day.day_ms, counts.hours, country) for day in days]
+    for rows in cassandra.execute_many(queries, deadline=keeping.deadline):
+        for hour, its_country, shards, touched, counted, starts in rows:
+            if shards is None:
+                continue
+            seen = as_text(touched)
+            over = keeping.minutes_over(hour) == MINUTES_PER_HOUR
+            if not over or not window.covers_hour(hour) or hour <= keeping.gone_ms:
+                cut_hours[hour][its_country] = shards
+            elif counted == seen and starts is not None:
+                counts.add(its_country, hour, [starts], shards)
+            else:
+                kept = seen if keeping.allows(hour + HOUR_MS, touched, counted=counted) else None
+                yield _Uncounted(its_country, hour, shards, kept)
+
+
+def _count_cut(
+    cut_hours: Mapping[int, Mapping[str, int]], counts: StartCounts, *, window: Window, keeping: Keeping
+) -> None:
+    """Count what the window leaves of hours, by the minute, and note it."""
+    starts = count_cut_hours(cut_hours, window=window, keeping=keeping)
+    for hour, shards_of in cut_hours.items():
+        for country, shards in shards_of.items():
+            counts.add(country, hour, [starts[country, hour]], shards)
+
+
 def _count(uncounted: Sequence[_Uncounted], counts: StartCounts, *, window: Window, keeping: Keeping) -> None:
     """Count, note, and keep what may be kept."""
     groups = list(_groups(uncounted))
@@ -230,11 +242,13 @@ def _count_query(group: Sequence[_Uncounted], window: Window) -> Statement:
     return COUNT_STARTS, (countries, hours, shards, window.from_ms, window.to_ms)
 
 
-def _keep_days(days: Iterable[_Day], counts: StartCounts, window: Window, keeping: Keeping) -> None:
+def _keep_days(days: Iterable[_Day], counts: StartCounts, *, window: Window, keeping: Keeping) -> None:
     """Keep the days that are wholly inside the window, each as ``{country: [shards, starts of hour 0, ...]}``."""
     for day in days:
         last = day.day_ms + DAY_MS - HOUR_MS
-        if not (window.covers_hour(day.day_ms) and window.covers_hour(last) and day.day_ms > keeping.oldest_ms):
+        if not (window.covers_hour(day.day_ms) and window.covers_hour(last) and day.day_ms > keeping.gone_ms):
+            continue
+        if not keeping.allows(day.day_ms + DAY_MS, day.touched, counted=day.counted):
             continue
         first = (day.day_ms - counts.hours.start) // HOUR_MS
         starts = {
@@ -242,6 +256,6 @@ def _keep_days(days: Iterable[_Day], counts: StartCounts, window: Window, keepin
             for country, row in counts.starts.items()
             if any(of_hours := row[first : first + HOURS_PER_DAY])
         }
-        values = (json.dumps(starts), fingerprint(day.touched))
+        values = (json.dumps(starts), as_text(day.touched))
         keeping.keep(UPDATE_DAY, values, key=(day.day_ms,), until_ms=day.day_ms + DAY_MS)
     keeping.send()

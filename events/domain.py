@@ -22,6 +22,10 @@ DAY_MS = 24 * HOUR_MS
 # What game servers need to send an event, with a retry or two. With less, more of them are late; with more, a report of
 # the present hour has more to count.
 PROMPT_MS = 2 * MINUTE_MS
+# Counts are exact as long as no two clocks differ by more than this,
+CLOCKS_APART_MS = 60 * SECOND_MS
+# and no write takes longer than this from its reading of the clock until it is durable.
+UNDER_WAY_MS = 30 * SECOND_MS
 
 PLAYER_ID = re.compile(r"\A[A-Za-z0-9_.:@-]{1,64}\Z")
 COUNTRY = re.compile(r"\A[A-Za-z]{2}\Z")
@@ -41,7 +45,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 Shards = Mapping[str, Sequence[tuple[float, int]]]
 ALWAYS = -math.inf
 
-# The beginning of the year 1 in UTC: what is earlier has no name in ISO 8601's four digits.
+# The beginning of the year 1 in UTC, with which Python's datetime begins.
 EARLIEST_MS = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 
 

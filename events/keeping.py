@@ -16,16 +16,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from events import domain
-from events.domain import HOUR_MS, MINUTE_MS, PROMPT_MS
+from events.domain import CLOCKS_APART_MS, HOUR_MS, MINUTE_MS, PROMPT_MS, UNDER_WAY_MS
 from events.services import MICROSECONDS, ttl_seconds
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement, StoreUnavailable, WriteUnderWay
 
 log = logging.getLogger(__name__)
 
-# 60 s between the fastest and the slowest clock, and 30 s for writes that are under way.
-MARGIN_MS = 90 * domain.SECOND_MS
+MARGIN_MS = CLOCKS_APART_MS + UNDER_WAY_MS
 MINUTES_PER_HOUR = 60
 # A mutation may have 16 MiB; a row has 150 bytes and 50 for each process that wrote late.
 ROWS_PER_BATCH = 1_000
@@ -45,7 +43,7 @@ class Keeping:
     """
 
     now_ms: int
-    oldest_ms: int
+    gone_ms: int
     durable: Mapping[str, int]
     deadline: float
     _rows: defaultdict[int, list[Statement]] = field(default_factory=lambda: defaultdict(list))
@@ -61,15 +59,15 @@ class Keeping:
     def allows(self, over_at_ms: int, touched: Touched, *, counted: str | None = None) -> bool:
         """Whether no write that a count begun now would miss can be under way.
 
-        ``counted`` is the fingerprint of an earlier count: touches that it has seen were durable then.
+        ``counted`` is the map of an earlier count, as text: touches that it has seen were durable then.
         """
-        seen = json.loads(counted) if counted and counted.startswith("{") else {}  # earlier ones were hashes
+        seen = json.loads(counted) if counted else {}
         touches = (
             version
             for writer, version in (touched or {}).items()
             if version > max(self.durable.get(writer, NEVER), seen.get(writer, NEVER))
         )
-        return self.now_ms > max(over_at_ms, max(touches, default=NEVER)) + MARGIN_MS
+        return self.now_ms > max((over_at_ms, *touches)) + MARGIN_MS
 
     def keep(self, cql: str, values: tuple[Any, ...], *, key: tuple[Any, ...], until_ms: int) -> None:
         """Note a row of ``country_hour`` for the next reader: it goes one retention after ``until_ms``.
@@ -105,6 +103,6 @@ def _logged_when_away() -> Iterator[None]:
         log.info("Counts were not kept: %s", error)
 
 
-def fingerprint(touched: Touched) -> str:
+def as_text(touched: Touched) -> str:
     """The map as text, the same for equal maps only. It has one cell for each process that wrote late into the hour."""
     return json.dumps(dict(touched or {}), sort_keys=True)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from events import domain
 from events.domain import HOUR_MS, MINUTE_MS, Window
-from events.keeping import Keeping, fingerprint
+from events.keeping import Keeping, as_text
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement
 
@@ -40,9 +40,9 @@ Shards = Mapping[str, int]
 Cell = tuple[str, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Kept:
-    """The starts of the first minutes of a country's hour, and the fingerprint of the touches that they have seen."""
+    """The starts of the first minutes of a country's hour, and the touches that they have seen, as text."""
 
     country: str
     hour_ms: int
@@ -60,7 +60,8 @@ class Cut(NamedTuple):
 def cut(hour_ms: int, window: Window, *, known: int) -> Cut:
     """What the window leaves of the hour, of whose minutes the first ``known`` are known."""
     after, until = max(window.from_ms, hour_ms - 1), min(window.to_ms, hour_ms + HOUR_MS - 1)
-    first, behind = -((hour_ms - after - 1) // MINUTE_MS), min((until + 1 - hour_ms) // MINUTE_MS, known)
+    first = -(-(after + 1 - hour_ms) // MINUTE_MS)  # rounded up
+    behind = min((until + 1 - hour_ms) // MINUTE_MS, known)
     if first >= behind:
         return Cut(range(0), [(after, until)])
     ends = [(after, hour_ms + first * MINUTE_MS - 1), (hour_ms + behind * MINUTE_MS - 1, until)]
@@ -76,8 +77,8 @@ def count_cut_hours(hours: Mapping[int, Shards], *, window: Window, keeping: Kee
         by_known: dict[int, dict[str, int]] = defaultdict(dict)
         for country, its_shards in shards.items():
             by_known[len(known.get((country, hour), ()))][country] = its_shards
-        for number, some in by_known.items():
-            minutes, rest = cut(hour, window, known=number)
+        for known_minutes, some in by_known.items():
+            minutes, rest = cut(hour, window, known=known_minutes)
             if minutes:
                 for country in some:
                     starts[country, hour] += sum(known[country, hour][minutes.start : minutes.stop])
@@ -97,15 +98,16 @@ def _count_queries(hour: int, shards: Shards, low: int, high: int) -> Iterator[S
 def _known_minutes(hours: Mapping[int, Shards], *, keeping: Keeping) -> dict[Cell, Sequence[int]]:
     """The starts of every minute of these hours that is over, counted now or before. Of hours that were written late a
     moment ago none is known."""
-    over = [hour for hour in hours if hour > keeping.oldest_ms and keeping.minutes_over(hour)]
+    over = [hour for hour in hours if hour > keeping.gone_ms and keeping.minutes_over(hour)]
     queries = [(SELECT_MINUTES, (domain.day_of(hour), hour, list(hours[hour]))) for hour in over]
     kept: list[_Kept] = []
     for hour, rows in zip(over, cassandra.execute_many(queries, deadline=keeping.deadline), strict=True):
         for country, touched, text in rows:
             record: list[Any] = json.loads(text) if text else [None]
-            counted, seen = record[0], fingerprint(touched)
+            counted, *starts = record
+            seen = as_text(touched)
             if counted == seen:
-                kept.append(_Kept(country, hour, seen, record[1:]))
+                kept.append(_Kept(country, hour, seen, starts))
             elif keeping.allows(hour, touched, counted=counted):
                 kept.append(_Kept(country, hour, seen, []))
     incomplete = [one for one in kept if len(one.starts) < keeping.minutes_over(one.hour_ms)]

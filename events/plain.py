@@ -14,6 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from events import domain
 from events.domain import Event
+from events.services import latest_moment_ms
 from events.validators import MAX_BATCH_SIZE, MIN_BATCH_SIZE
 
 
@@ -34,11 +35,11 @@ _decode_events = msgspec.json.Decoder(PlainEvent | PlainBatch).decode
 
 
 class PlainReader:
-    """Reads events as if received at ``now_ms``; those after ``latest_ms`` are not accepted."""
+    """Reads events as if received at ``now_ms``."""
 
-    def __init__(self, *, now_ms: int, latest_ms: int) -> None:
-        self.now_ms = now_ms
-        self.latest_ms = latest_ms
+    def __init__(self, *, now_ms: int) -> None:
+        self._now_ms = now_ms
+        self._latest_ms = latest_moment_ms(now_ms)
 
     def event(self, text: bytes, *, new_session_id: Callable[[], uuid.UUID] = uuid.uuid4) -> Event | None:
         """The event that ``text`` plainly is."""
@@ -63,8 +64,8 @@ class PlainReader:
 
     def _event(self, plain: PlainEvent, new_session_id: Callable[[], uuid.UUID]) -> Event:
         ts, session_id, country = plain.ts, plain.session_id, plain.country
-        ts_ms = self.now_ms if ts is UNSET else domain.parse_timestamp(ts)
-        if ts_ms > self.latest_ms or (country is UNSET and plain.event == domain.START):
+        ts_ms = self._now_ms if ts is UNSET else domain.parse_timestamp(ts)
+        if ts_ms > self._latest_ms or (country is UNSET and plain.event == domain.START):
             raise ValueError("not plainly good")
         return Event(
             plain.event,

@@ -1,23 +1,22 @@
 """The shape of events, of batches and of the replies to them. The authority on what is valid, for HTTP and imports."""
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from events import domain
-from events.validators import BatchSizeValidator
+from events.services import latest_moment_ms
 from sessions_project.schema import FieldErrorSerializer
 
-
-def latest_moment(now_ms: int) -> int:
-    """The latest ``ts`` that an event received at ``now_ms`` may have."""
-    return now_ms + settings.FUTURE_TOLERANCE_SECONDS * domain.SECOND_MS
+# For drf-spectacular.
+PLAYER_ID_SCHEMA = {"type": "string", "pattern": "^[A-Za-z0-9_.:@-]{1,64}$"}
+COUNTRY_SCHEMA = {"type": "string", "pattern": "^[A-Za-z]{2}$"}
 
 
 class StrictCharField(serializers.CharField):
@@ -34,6 +33,7 @@ class StrictCharField(serializers.CharField):
         return value
 
 
+@extend_schema_field({"type": "string", "enum": [domain.START, domain.END]})
 class KindField(StrictCharField):
     """``start`` or ``end``."""
 
@@ -44,6 +44,7 @@ class KindField(StrictCharField):
         return kind
 
 
+@extend_schema_field(PLAYER_ID_SCHEMA)
 class PlayerIdField(StrictCharField):
     """1 to 64 characters of ``A-Z a-z 0-9 _ . : @ -``, given back exactly as sent."""
 
@@ -54,6 +55,7 @@ class PlayerIdField(StrictCharField):
         return player_id
 
 
+@extend_schema_field(OpenApiTypes.UUID)
 class SessionIdField(StrictCharField):
     """A UUID with or without dashes."""
 
@@ -64,6 +66,7 @@ class SessionIdField(StrictCharField):
             raise ValidationError("Send a UUID, with or without dashes.", code="invalid_session_id") from None
 
 
+@extend_schema_field(OpenApiTypes.DATETIME)
 class TimestampField(StrictCharField):
     """ISO 8601; without an offset it is UTC. Milliseconds since 1970 inside."""
 
@@ -77,6 +80,7 @@ class TimestampField(StrictCharField):
             ) from None
 
 
+@extend_schema_field(COUNTRY_SCHEMA)
 class CountryField(StrictCharField):
     """Two letters in any case, upper-case inside. The form is checked, not a list: XK, EU and ZZ are in use."""
 
@@ -87,41 +91,23 @@ class CountryField(StrictCharField):
         return country.upper()
 
 
-class EventBatchSerializer(serializers.ListSerializer[Any]):
-    """A batch of 1 to 10 events, each judged on its own."""
-
-    batch_size = BatchSizeValidator()
-
-    def judge(self, batch: Sequence[Any], *, now_ms: int) -> list[domain.Event | ValidationError]:
-        """For each item the event that it is, or what is wrong with it; ValidationError when the size is wrong."""
-        self.batch_size(batch)
-        return [self.child.judge(item, now_ms=now_ms) for item in batch]  # type: ignore[union-attr]  # always ours
-
-
 @extend_schema_serializer(component_name="Event")
 class EventSerializer(serializers.Serializer[Any]):
     """One session event."""
 
-    event = extend_schema_field({"type": "string", "enum": [domain.START, domain.END]})(KindField)(
-        help_text="What happened."
-    )
-    player_id = extend_schema_field({"type": "string", "pattern": "^[A-Za-z0-9_.:@-]{1,64}$"})(PlayerIdField)(
-        help_text="1 to 64 characters of A-Z a-z 0-9 _ . : @ -, given back exactly as sent."
-    )
-    session_id = extend_schema_field(OpenApiTypes.UUID)(SessionIdField)(
+    event = KindField(help_text="What happened.")
+    player_id = PlayerIdField(help_text="1 to 64 characters of A-Z a-z 0-9 _ . : @ -, given back exactly as sent.")
+    session_id = SessionIdField(
         required=False, help_text="With or without dashes. Left out: the service makes one and returns it."
     )
-    ts = extend_schema_field(OpenApiTypes.DATETIME)(TimestampField)(
+    ts = TimestampField(
         required=False,
         help_text="ISO 8601; no offset means UTC; kept in milliseconds. Left out: the time of receipt. "
         "At most 5 minutes in the future; older than a year: discarded.",
     )
-    country = extend_schema_field({"type": "string", "pattern": "^[A-Za-z]{2}$"})(CountryField)(
+    country = CountryField(
         required=False, help_text="Two letters in any case. Required on a start; checked and not kept on an end."
     )
-
-    class Meta:
-        list_serializer_class = EventBatchSerializer
 
     def judge(
         self, item: Any, *, now_ms: int, new_session_id: Callable[[], uuid.UUID] = uuid.uuid4
@@ -129,18 +115,21 @@ class EventSerializer(serializers.Serializer[Any]):
         """The event that ``item`` is, or what is wrong with it."""
         if not isinstance(item, Mapping):
             return ValidationError({"non_field_errors": ["Send an object for each event."]}, code="not_an_object")
+        fields: dict[str, Any] = {}
+        wrong: dict[str, Any] = {}
         try:
             fields = self.to_internal_value(item)
         except ValidationError as error:
-            return error
-        ts_ms = fields.get("ts", now_ms)
-        if ts_ms > latest_moment(now_ms):
-            late = (
-                f"This is more than {settings.FUTURE_TOLERANCE_SECONDS} s in the future. Is the sender's clock right?"
-            )
-            return ValidationError({"ts": [late]}, code="in_the_future")
-        if fields["event"] == domain.START and "country" not in fields:
-            return ValidationError({"country": ["A start needs a country."]}, code="required")
+            wrong = dict(cast(dict[str, Any], error.detail))
+        ts_ms = domain.parse_timestamp(item["ts"]) if "ts" in item and "ts" not in wrong else now_ms
+        if ts_ms > latest_moment_ms(now_ms):
+            tolerated = settings.FUTURE_TOLERANCE_SECONDS
+            late = f"This is more than {tolerated} s in the future. Is the sender's clock right?"
+            wrong["ts"] = [ErrorDetail(late, code="in_the_future")]
+        if item.get("event") == domain.START and "country" not in item:
+            wrong["country"] = [ErrorDetail("A start needs a country.", code="required")]
+        if wrong:
+            return ValidationError(wrong)
         return domain.Event(
             kind=fields["event"],
             player_id=fields["player_id"],

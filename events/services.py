@@ -81,8 +81,8 @@ WRITES_AT_A_TIME = 3
 STATEMENTS_PER_WRITE = 100
 _commits = GroupCommit(cassandra.execute_batch, at_a_time=WRITES_AT_A_TIME, most_statements=STATEMENTS_PER_WRITE)
 
-# A count waits 30 s for writes under way. One that became durable so long after it began, as of a process that was
-# paused, is written again: with touches where it is late by then.
+# One that became durable so long after it began, as of a process that was paused, may have taken UNDER_WAY_MS. It is
+# written again: with touches where it is late by then.
 LATE_MS = 20 * domain.SECOND_MS
 
 # The country hours whose mark this process has seen become durable. About 100 bytes each: 10 MB at most.
@@ -120,6 +120,16 @@ def wall_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def latest_moment_ms(now_ms: int) -> int:
+    """The latest ``ts`` that an event received at ``now_ms`` may have."""
+    return now_ms + settings.FUTURE_TOLERANCE_SECONDS * domain.SECOND_MS
+
+
+def gone_ms(now_ms: int) -> int:
+    """What happened then or earlier is older than the retention: shown no more."""
+    return now_ms - settings.RETENTION_SECONDS * domain.SECOND_MS
+
+
 def oldest_kept_ms(now_ms: int) -> int:
     """The earliest moment of an event that is still kept."""
     return domain.oldest_kept_ms(now_ms=now_ms, retention_seconds=settings.RETENTION_SECONDS)
@@ -138,9 +148,9 @@ def event_rows(events: Sequence[Event], *, now_ms: int) -> list[Statement]:
 def player_rows(events: Iterable[Event], *, now_ms: int) -> list[Statement]:
     """The rows that lie in the partitions of the players: one for a start, two for an end."""
     rows: list[Statement] = []
-    gone_ms = now_ms - settings.RETENTION_SECONDS * domain.SECOND_MS
+    gone = gone_ms(now_ms)
     for kind, player, session, ts, country in events:
-        written_at, ttl = ts * MICROSECONDS, (ts - gone_ms) // domain.SECOND_MS
+        written_at, ttl = ts * MICROSECONDS, (ts - gone) // domain.SECOND_MS
         if kind == domain.START:
             rows.append((INSERT_STARTED, (player, session, ts, country, written_at, ttl)))
         else:
@@ -152,12 +162,12 @@ def player_rows(events: Iterable[Event], *, now_ms: int) -> list[Statement]:
 def country_rows(events: Iterable[Event], *, now_ms: int) -> list[Statement]:
     """The rows that lie in the partitions of countries and hours: one for a start, none for an end."""
     rows: list[Statement] = []
-    gone_ms = now_ms - settings.RETENTION_SECONDS * domain.SECOND_MS
+    gone = gone_ms(now_ms)
     for kind, player, session, ts, country in events:
         if kind == domain.START:
             hour = domain.hour_of(ts)
             shard = domain.shard_of(session, shards_of(country, hour))
-            written_at, ttl = ts * MICROSECONDS, (ts - gone_ms) // domain.SECOND_MS
+            written_at, ttl = ts * MICROSECONDS, (ts - gone) // domain.SECOND_MS
             rows.append((INSERT_START, (country, hour, shard, ts, session, player, written_at, ttl)))
     return rows
 

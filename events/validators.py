@@ -13,8 +13,11 @@ class BatchSizeValidator:
 
     def __call__(self, batch: Sized) -> None:
         if len(batch) < MIN_BATCH_SIZE:
-            raise ValidationError("The batch is empty. Send 1 to 10 events.", code="batch_empty")
+            raise ValidationError(
+                f"The batch is empty. Send {MIN_BATCH_SIZE} to {MAX_BATCH_SIZE} events.", code="batch_empty"
+            )
         if len(batch) > MAX_BATCH_SIZE:
             raise ValidationError(
-                f"The batch has {len(batch)} events. Send 1 to {MAX_BATCH_SIZE} in one request.", code="batch_too_large"
+                f"The batch has {len(batch)} events. Send {MIN_BATCH_SIZE} to {MAX_BATCH_SIZE} in one request.",
+                code="batch_too_large",
             )

@@ -1,6 +1,6 @@
 """Receiving events."""
 
-import time
+from collections import Counter
 from http import HTTPStatus
 from typing import Any
 
@@ -19,8 +19,9 @@ from events import schema
 from events.domain import Event
 from events.parsers import EventsParser, parse_json, received_body, with_length
 from events.plain import PlainReader
-from events.serializers import EventBatchSerializer, EventSerializer, latest_moment
-from events.services import record_events
+from events.serializers import EventSerializer
+from events.services import record_events, wall_clock_ms
+from events.validators import MAX_BATCH_SIZE, MIN_BATCH_SIZE, BatchSizeValidator
 from sessions_project.problems import InvalidFields, field_errors
 from sessions_project.schema import COMMON_HEADERS, problems
 
@@ -40,7 +41,8 @@ class EventViewSet(ViewSet):
     parser_classes = [EventsParser]
     example_body: Any = schema.EXAMPLE_BATCH
     # Built once: DRF copies every field for each new serializer.
-    batch_serializer = EventBatchSerializer(child=EventSerializer())
+    event_serializer = EventSerializer()
+    validate_batch_size = BatchSizeValidator()
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         return super().initialize_request(with_length(request), *args, **kwargs)
@@ -59,24 +61,27 @@ class EventViewSet(ViewSet):
         examples=schema.BATCH_EXAMPLES,
     )
     def create(self, request: Request) -> Response:
-        body = received_body(request)  # the client may take its time
-        now_ms = time.time_ns() // 1_000_000
         lenient = prefers_lenient(request.headers.get("Prefer", ""))
-        judged = self.judge(body, now_ms=now_ms, lenient=lenient)
-        results = record(judged, now_ms=now_ms)
-        invalid = sum(isinstance(verdict, list) for verdict in judged)
-        receipt = {"stored": _number_of("stored", results), "discarded": _number_of("discarded", results)}
-        if invalid:
-            receipt["invalid"] = invalid
+        results = self.receive(request, lenient=lenient)
+        number = Counter(result["status"] for result in results)
+        receipt = {"stored": number["stored"], "discarded": number["discarded"]}
+        if number["invalid"]:
+            receipt["invalid"] = number["invalid"]
         return Response(
             {**receipt, "results": results},
-            status=HTTPStatus.MULTI_STATUS if invalid else HTTPStatus.CREATED,
+            status=HTTPStatus.MULTI_STATUS if number["invalid"] else HTTPStatus.CREATED,
             headers={"Preference-Applied": LENIENT} if lenient else None,
         )
 
-    def judge(self, body: bytes, *, now_ms: int, lenient: bool = False) -> list[Event | Errors]:
+    def receive(self, request: Request, *, lenient: bool = False) -> list[dict[str, Any]]:
+        """Store the events of the body and tell, in their order, what became of each."""
+        body = received_body(request)  # the client may take its time
+        now_ms = wall_clock_ms()
+        return record(self.judge(body, now_ms=now_ms, lenient=lenient), now_ms=now_ms)
+
+    def judge(self, body: bytes, *, now_ms: int, lenient: bool) -> list[Event | Errors]:
         """Each event of the body, or what is wrong with it; InvalidFields when the body must be refused whole."""
-        plain = PlainReader(now_ms=now_ms, latest_ms=latest_moment(now_ms)).events(body)
+        plain = PlainReader(now_ms=now_ms).events(body)
         return [*plain] if plain else self.judge_thoroughly(parse_json(body), now_ms=now_ms, lenient=lenient)
 
     def judge_thoroughly(self, body: Any, *, now_ms: int, lenient: bool) -> list[Event | Errors]:
@@ -84,12 +89,15 @@ class EventViewSet(ViewSet):
         single = isinstance(body, dict)
         batch = [body] if single else body
         if not isinstance(batch, list):
-            raise InvalidFields([_body_error("not_a_batch", "Send a JSON array of 1 to 10 events, or one event.")])
+            wanted = f"Send a JSON array of {MIN_BATCH_SIZE} to {MAX_BATCH_SIZE} events, or one event."
+            raise InvalidFields([{"pointer": "", "code": "not_a_batch", "detail": wanted}])
+        self.validate_batch_size(batch)
+        verdicts = [self.event_serializer.judge(item, now_ms=now_ms) for item in batch]
         judged = [
             field_errors(verdict.detail, "" if single else f"/{index}")
             if isinstance(verdict, ValidationError)
             else verdict
-            for index, verdict in enumerate(self.batch_serializer.judge(batch, now_ms=now_ms))
+            for index, verdict in enumerate(verdicts)
         ]
         errors = [error for verdict in judged if isinstance(verdict, list) for error in verdict]
         if errors and not lenient:
@@ -116,9 +124,7 @@ class EventHandlerViewSet(EventViewSet):
         examples=[OpenApiExample("a start", value=schema.EXAMPLE_EVENT, request_only=True)],
     )
     def create(self, request: Request) -> Response:
-        body = received_body(request)
-        now_ms = time.time_ns() // 1_000_000
-        record(self.judge(body, now_ms=now_ms), now_ms=now_ms)
+        self.receive(request)
         return Response(status=HTTPStatus.NO_CONTENT)
 
 
@@ -140,11 +146,3 @@ def record(judged: list[Event | Errors], *, now_ms: int) -> list[dict[str, Any]]
         else {"status": "invalid", "errors": verdict}
         for verdict in judged
     ]
-
-
-def _number_of(status: str, results: list[dict[str, Any]]) -> int:
-    return sum(result["status"] == status for result in results)
-
-
-def _body_error(code: str, detail: str) -> dict[str, str]:
-    return {"pointer": "", "code": code, "detail": detail}

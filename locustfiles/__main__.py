@@ -18,7 +18,7 @@ def main() -> None:
     users = int(os.environ.get("LOAD_USERS") or "20")
     seconds = int(os.environ.get("LOAD_SECONDS") or "60")
     report = Path(os.environ.get("LOAD_REPORT") or ".data/load.html")
-    report.parent.mkdir(exist_ok=True)
+    report.parent.mkdir(parents=True, exist_ok=True)
     locust = Path(sys.executable).with_name("locust")
     command = [
         str(locust),

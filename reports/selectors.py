@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Literal, NamedTuple
 
-from django.conf import settings
-
 from events import domain
 from events.counts import StartCounts, count_starts
 from events.domain import Window
 from events.minutes import PARTITIONS_PER_STATEMENT
+from events.services import gone_ms, latest_moment_ms
 from reports.overlaps import Interval, overlapping
 from sessions_project import cassandra
 from sessions_project.cassandra import Row, Statement
@@ -120,8 +119,8 @@ class CountryStarts:
 
 def report_window(*, hours: int, as_of_ms: int, now_ms: int) -> Window:
     """The last ``hours`` before ``as_of_ms``, less what is older than the retention."""
-    oldest = _oldest_ms(now_ms)
-    return Window(max(as_of_ms - hours * domain.HOUR_MS, oldest), max(as_of_ms, oldest))
+    gone = gone_ms(now_ms)
+    return Window(max(as_of_ms - hours * domain.HOUR_MS, gone), max(as_of_ms, gone))
 
 
 def starts_by_country(*, window: Window, now_ms: int, newest: int) -> list[CountryStarts]:
@@ -185,7 +184,8 @@ def starts_of_country(
     """
     deadline = cassandra.deadline_from_now()
     counts = count_starts(window=window, now_ms=now_ms, country=country, deadline=deadline)
-    before = after or Position(window.to_ms + 1, NO_SESSION)
+    end = Position(window.to_ms + 1, NO_SESSION)
+    before = min(after, end, key=Position.order) if after else end
     page = _starts_before(before, country=country, counts=counts, window=window, limit=limit, deadline=deadline)
     more = len(page) > limit
     return sum(counts.starts.get(country, [])), page[:limit], page[limit - 1].position if more else None
@@ -245,12 +245,11 @@ def completed_sessions(
     few = _all_sessions(player_id, now_ms=now_ms, deadline=deadline, most=FEW_SESSIONS)
     if few is not None:
         return _page_by_end(few, now_ms=now_ms, limit=limit, after=after)
-    oldest_ms = _oldest_ms(now_ms)
-    behind = after or Position(_newest_ms(now_ms) + 1, NO_SESSION)
+    behind = after or Position(latest_moment_ms(now_ms) + 1, NO_SESSION)
     page: list[Session] = []
     asked = limit + 1
     while len(page) <= limit:
-        query = (SELECT_COMPLETED, (player_id, oldest_ms, *behind, asked))
+        query = (SELECT_COMPLETED, (player_id, gone_ms(now_ms), *behind, asked))
         ends = [Position(*row) for row in cassandra.execute_many([query], deadline=deadline)[0]]
         page += _sessions_ending_at(ends, player_id=player_id, deadline=deadline)
         if len(ends) < asked:
@@ -292,24 +291,17 @@ def _all_sessions(player_id: str, *, now_ms: int, deadline: float, most: int) ->
     rows = cassandra.execute_many([(SELECT_ALL_SESSIONS, (player_id, most + 1))], deadline=deadline)[0]
     if len(rows) > most:
         return None
-    oldest_ms = _oldest_ms(now_ms)
+    gone = gone_ms(now_ms)
     sessions = (Session(*row) for row in rows)
-    return [session for session in sessions if max(session.started_ms or 0, session.ended_ms or 0) > oldest_ms]
-
-
-def _newest_ms(now_ms: int) -> int:
-    """An end may be in the future, by as much as is tolerated."""
-    return now_ms + settings.FUTURE_TOLERANCE_SECONDS * domain.SECOND_MS
+    return [session for session in sessions if max(session.started_ms or 0, session.ended_ms or 0) > gone]
 
 
 def _page_by_end(
     sessions: Sequence[Session], *, now_ms: int, limit: int, after: Position | None
 ) -> tuple[list[Session], Position | None]:
     """Of all sessions of a player, a page of the completed ones as ``completed_sessions`` gives it."""
-    oldest_ms, newest_ms = _oldest_ms(now_ms), _newest_ms(now_ms)
-    completed = [
-        session for session in sessions if session.ended_ms is not None and oldest_ms < session.ended_ms <= newest_ms
-    ]
+    gone, latest = gone_ms(now_ms), latest_moment_ms(now_ms)
+    completed = [session for session in sessions if session.ended_ms is not None and gone < session.ended_ms <= latest]
     return _page(completed, position=lambda session: session.end_position, limit=limit, after=after)
 
 
@@ -346,11 +338,6 @@ def _sessions_ending_at(ends: Sequence[Position], *, player_id: str, deadline: f
         for end in ends
         if (session := sessions.get(end.session_id)) is not None and session.ended_ms == end.ts_ms
     ]
-
-
-def _oldest_ms(now_ms: int) -> int:
-    """What happened then, or earlier, is older than the retention."""
-    return now_ms - settings.RETENTION_SECONDS * domain.SECOND_MS
 
 
 def _starts_query(

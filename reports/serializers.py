@@ -2,20 +2,16 @@
 
 from typing import Any
 
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
-from events.domain import EARLIEST_MS, SECOND_MS
+from events.domain import CLOCKS_APART_MS, EARLIEST_MS
 from events.serializers import CountryField, PlayerIdField, TimestampField
 from reports import selectors
 
 # A leap year.
 MOST_HOURS = 8784
 DEFAULT_HOURS = 24
-# Links name the moment of the process that made them; another one's clock may be so far behind.
-CLOCKS_APART_MS = 60 * SECOND_MS
 Shape = serializers.Serializer[Any]
 
 
@@ -25,12 +21,13 @@ class WindowQuerySerializer(Shape):
     hours = serializers.IntegerField(
         min_value=1, max_value=MOST_HOURS, default=DEFAULT_HOURS, help_text="How many hours to look back."
     )
-    as_of = extend_schema_field(OpenApiTypes.DATETIME)(TimestampField)(
+    as_of = TimestampField(
         required=False, help_text="The end of the window, ISO 8601; default now. The same as_of gives the same report."
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         now_ms = self.context["now_ms"]
+        # Links name the moment of the process that made them: its clock may be ahead.
         if attrs.setdefault("as_of", now_ms) > now_ms + CLOCKS_APART_MS:
             raise ValidationError({"as_of": ["This is in the future. Leave as_of out for now."]}, code="in_the_future")
         attrs["as_of"] = max(attrs["as_of"], EARLIEST_MS)
@@ -55,9 +52,7 @@ class CountryStartsQuerySerializer(WindowQuerySerializer):
 class TimelineQuerySerializer(WindowQuerySerializer):
     """Per hour."""
 
-    country = extend_schema_field({"type": "string", "pattern": "^[A-Za-z]{2}$"})(CountryField)(
-        required=False, help_text="Only this country."
-    )
+    country = CountryField(required=False, help_text="Only this country.")
 
 
 class PlayerQuerySerializer(Shape):

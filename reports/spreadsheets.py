@@ -6,6 +6,7 @@ and sent with its length: what is cut off on the way is then seen by the client,
 
 import csv
 import io
+import logging
 from collections.abc import Iterable, Sequence
 from tempfile import TemporaryFile
 from threading import BoundedSemaphore
@@ -16,7 +17,9 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.renderers import BaseRenderer
 
-from sessions_project.problems import TooManyDownloads
+from sessions_project.problems import DownloadFailed, TooManyDownloads
+
+log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "text/csv"
 # A client that takes its file slowly holds a thread; the others of the process (WEB_THREADS) stay free.
@@ -44,7 +47,8 @@ class CsvRenderer(BaseRenderer):
 
 
 class Download(FileResponse):
-    """A table of any length as a file with a name. Raises what reading the table raises, and TooManyDownloads."""
+    """A table of any length as a file with a name. Raises what reading the table raises, TooManyDownloads and
+    DownloadFailed."""
 
     block_size = BYTES_AT_A_TIME
 
@@ -56,8 +60,11 @@ class Download(FileResponse):
             super().__init__(
                 _file_of(table), as_attachment=True, filename=name, content_type=f"{MEDIA_TYPE}; charset=utf-8"
             )
-        except BaseException:
+        except BaseException as error:
             _free_downloads.release()
+            if isinstance(error, OSError):
+                log.exception("A file could not be written")
+                raise DownloadFailed from error
             raise
 
     def close(self) -> None:

@@ -32,7 +32,7 @@ def cached(view: View, *, cheap: bool = False) -> View:
 
 
 urlpatterns = [
-    path("api/v1/reports/starts/", cached(StartsViewSet.as_view({"get": "list"})), name="starts"),
+    path("api/v1/reports/starts/", cached(StartsViewSet.as_view({"get": "by_country"})), name="starts"),
     path(
         "api/v1/reports/starts/timeline/",
         cached(StartsViewSet.as_view({"get": "timeline"})),
@@ -45,7 +45,7 @@ urlpatterns = [
     ),
     path(
         "api/v1/reports/players/<str:player_id>/sessions/",
-        cached(PlayerSessionsViewSet.as_view({"get": "list"}), cheap=True),
+        cached(PlayerSessionsViewSet.as_view({"get": "sessions"}), cheap=True),
         name="player-sessions",
     ),
     path(

@@ -1,13 +1,11 @@
 """The reports over HTTP: read the question, ask the selector, shape the answer."""
 
-import time
 from collections.abc import Mapping
 from functools import cache
 from itertools import chain
 from typing import Any
 from urllib.parse import urlencode
 
-from drf_spectacular.helpers import forced_singular_serializer
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -16,7 +14,9 @@ from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
-from events.domain import EARLIEST_MS, HOUR_MS, format_timestamp
+from events.domain import EARLIEST_MS, HOUR_MS, Window, format_timestamp
+from events.serializers import COUNTRY_SCHEMA, PLAYER_ID_SCHEMA
+from events.services import wall_clock_ms
 from reports import selectors
 from reports.cursors import decode_cursor, encode_cursor
 from reports.selectors import Position, Session, Start
@@ -44,13 +44,11 @@ STARTS, PLAYERS = "starts", "players"
 EARLIER_LIMIT = 1000
 TOO_MANY_SESSIONS = f"This player has more than {selectors.MOST_SESSIONS} sessions. Ask for state=completed."
 
-COUNTRY = OpenApiParameter(
-    "country", location=OpenApiParameter.PATH, pattern="^[A-Za-z]{2}$", description="Two letters."
-)
+COUNTRY = OpenApiParameter("country", COUNTRY_SCHEMA, OpenApiParameter.PATH, description="Two letters.")
 PLAYER = OpenApiParameter(
     "player_id",
-    location=OpenApiParameter.PATH,
-    pattern="^[A-Za-z0-9_.:@-]{1,64}$",
+    PLAYER_ID_SCHEMA,
+    OpenApiParameter.PATH,
     description="1 to 64 characters of A-Z a-z 0-9 _ . : @ -",
 )
 LINK = OpenApiParameter(
@@ -80,12 +78,12 @@ class StartsViewSet(ViewSet):
         tags=["reports"],
         parameters=[StartsQuerySerializer, *STARTS_HEADERS],
         responses={
-            **csv_or(forced_singular_serializer(StartsReportSerializer), header="country,starts"),
-            **problems(400, 404, 406, 503),
+            **csv_or(StartsReportSerializer, header="country,starts"),
+            **problems(400, 406, 503),
         },
     )
-    def list(self, request: Request) -> Response:
-        now_ms = _now_ms()
+    def by_country(self, request: Request) -> Response:
+        now_ms = wall_clock_ms()
         asked = _validated(StartsQuerySerializer, request.query_params, now_ms=now_ms)
         window = selectors.report_window(hours=asked["hours"], as_of_ms=asked["as_of"], now_ms=now_ms)
         newest = 0 if _wants_csv(request) else asked["sessions"]
@@ -113,11 +111,11 @@ class StartsViewSet(ViewSet):
         parameters=[COUNTRY, CountryStartsQuerySerializer, *STARTS_HEADERS],
         responses={
             **csv_or(CountryStartsReportSerializer, header="session_id,player_id,ts"),
-            **problems(400, 404, 406, 503),
+            **problems(400, 406, 503),
         },
     )
     def retrieve(self, request: Request, country: str) -> Response | Download:
-        now_ms = _now_ms()
+        now_ms = wall_clock_ms()
         country = _validated(PathSerializer, {"country": country})["country"]
         asked = _validated(CountryStartsQuerySerializer, request.query_params, now_ms=now_ms)
         window = selectors.report_window(hours=asked["hours"], as_of_ms=asked["as_of"], now_ms=now_ms)
@@ -146,14 +144,16 @@ class StartsViewSet(ViewSet):
         summary="Starts per hour",
         tags=["reports"],
         parameters=[TimelineQuerySerializer, *STARTS_HEADERS],
-        responses={**csv_or(TimelineReportSerializer, header="hour,starts"), **problems(400, 404, 406, 503)},
+        responses={**csv_or(TimelineReportSerializer, header="hour,starts"), **problems(400, 406, 503)},
     )
     def timeline(self, request: Request) -> Response:
-        now_ms = _now_ms()
+        now_ms = wall_clock_ms()
         asked = _validated(TimelineQuerySerializer, request.query_params, now_ms=now_ms)
         window = selectors.report_window(hours=asked["hours"], as_of_ms=asked["as_of"], now_ms=now_ms)
         country = asked.get("country")
-        points = selectors.starts_by_hour(window=window, now_ms=now_ms, country=country)
+        starts = dict(selectors.starts_by_hour(window=window, now_ms=now_ms, country=country))
+        # Also the hours that are older than the retention.
+        points = [(hour, starts.get(hour, 0)) for hour in Window(_from_ms(asked), asked["as_of"]).hours()]
         if _wants_csv(request):
             table = [("hour", "starts"), *((format_timestamp(hour), starts) for hour, starts in points)]
             return Response(table, headers=attachment(_file_name(f"timeline-{country or 'all'}", asked)))
@@ -176,9 +176,9 @@ class PlayerSessionsViewSet(ViewSet):
         f"more than {selectors.MOST_SESSIONS} sessions only `state=completed` can be listed.",
         tags=["reports"],
         parameters=[PLAYER, PlayerQuerySerializer, *HEADERS],
-        responses={200: forced_singular_serializer(PlayerReportSerializer), **problems(400, 406, 503)},
+        responses={200: PlayerReportSerializer, **problems(400, 406, 503)},
     )
-    def list(self, request: Request, player_id: str) -> Response:
+    def sessions(self, request: Request, player_id: str) -> Response:
         player_id = _validated(PathSerializer, {"player_id": player_id})["player_id"]
         asked = _validated(PlayerQuerySerializer, request.query_params)
         report = f"{PLAYERS}.{asked['state']}"
@@ -187,7 +187,7 @@ class PlayerSessionsViewSet(ViewSet):
                 player_id=player_id,
                 state=asked["state"],
                 overlaps=asked["overlaps"],
-                now_ms=_now_ms(),
+                now_ms=wall_clock_ms(),
                 limit=asked["limit"],
                 after=decode_cursor(asked["cursor"], report=report) if "cursor" in asked else None,
             )
@@ -223,7 +223,7 @@ class EarlierReportsViewSet(ViewSet):
         responses={200: EarlierStartSerializer(many=True), **problems(400, 406, 503)},
     )
     def by_country(self, request: Request, country: str, hours: str) -> Response:
-        now_ms = _now_ms()
+        now_ms = wall_clock_ms()
         country = _validated(PathSerializer, {"country": country})["country"]
         asked = _validated(WindowQuerySerializer, {"hours": hours}, now_ms=now_ms)
         window = selectors.report_window(hours=asked["hours"], as_of_ms=now_ms, now_ms=now_ms)
@@ -241,12 +241,8 @@ class EarlierReportsViewSet(ViewSet):
     )
     def by_player(self, request: Request, player_id: str) -> Response:
         player_id = _validated(PathSerializer, {"player_id": player_id})["player_id"]
-        page, _ = selectors.completed_sessions(player_id=player_id, now_ms=_now_ms(), limit=20)
+        page, _ = selectors.completed_sessions(player_id=player_id, now_ms=wall_clock_ms(), limit=20)
         return Response([_session(session) for session in page])
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _validated(serializer: type[Shape], values: Mapping[str, Any], **context: Any) -> dict[str, Any]:
@@ -272,8 +268,11 @@ def _file_name(report: str, asked: Mapping[str, Any]) -> str:
 
 
 def _window(asked: Mapping[str, Any]) -> dict[str, Any]:
-    from_ms = max(asked["as_of"] - asked["hours"] * HOUR_MS, EARLIEST_MS)
-    return {"hours": asked["hours"], "from": format_timestamp(from_ms), "to": format_timestamp(asked["as_of"])}
+    return {"hours": asked["hours"], "from": format_timestamp(_from_ms(asked)), "to": format_timestamp(asked["as_of"])}
+
+
+def _from_ms(asked: Mapping[str, Any]) -> int:
+    return int(max(asked["as_of"] - asked["hours"] * HOUR_MS, EARLIEST_MS))
 
 
 def _start(start: Start) -> dict[str, str]:

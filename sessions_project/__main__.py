@@ -25,12 +25,13 @@ def main() -> None:
         call_command("check", stdout=StringIO())
     except SystemCheckError as complaints:
         sys.exit(str(complaints))
-    refuse_a_taken_port(settings.HOST, settings.PORT)
+    address = numeric_address(settings.HOST)
+    refuse_a_taken_port(address, settings.PORT)
     server = Path(sys.executable).with_name("granian")
     command = [
         str(server),
         "--interface=wsgi",
-        f"--host={settings.HOST}",
+        f"--host={address}",
         f"--port={settings.PORT}",
         f"--workers={settings.WEB_WORKERS}",
         f"--blocking-threads={server_threads(working=settings.WEB_THREADS)}",
@@ -41,15 +42,27 @@ def main() -> None:
         *sys.argv[1:],
         "sessions_project.wsgi:application",
     ]
-    print(f"Serving on http://{settings.HOST}:{settings.PORT} (Ctrl-C stops)", flush=True)
+    shown = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
+    print(f"Serving on http://{shown}:{settings.PORT} (Ctrl-C stops)", flush=True)
     os.execv(server, command)
+
+
+def numeric_address(host: str) -> str:
+    """The address of a name, which the server does not take; of several an IPv4 one."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        return str(min(found, key=lambda one: one[0] != socket.AF_INET)[4][0])
+    except OSError as error:
+        sys.exit(f"HOST is {host!r}: {error.strerror}. Write an address of this machine, such as 127.0.0.1.")
 
 
 def refuse_a_taken_port(host: str, port: int) -> None:
     """The server shares a port with whoever listens there; each of the two would get some of the requests."""
-    with socket.socket() as probe:
-        if probe.connect_ex(("127.0.0.1" if host == "0.0.0.0" else host, port)) == 0:  # noqa: S104  # compares only
-            sys.exit(f"Another program listens on {host}:{port}. Stop it, or choose another PORT.")
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return  # nobody listens there; what else is wrong with the address, the server says
+    sys.exit(f"Another program listens on {host}:{port}. Stop it, or choose another PORT.")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,10 @@ may work at a time, and the waiting happens here.
 """
 
 import json
+import logging
+import math
+import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from queue import Empty, SimpleQueue
@@ -13,6 +17,8 @@ from typing import Any
 from sessions_project.logs import HEADER as REQUEST_ID
 from sessions_project.logs import chosen_request_id
 from sessions_project.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, problem
+
+log = logging.getLogger(__name__)
 
 Application = Callable[..., Iterable[bytes]]
 
@@ -23,8 +29,10 @@ MOST_WAITING = 16
 # Threads that neither work nor wait: two refuse, so that nothing piles up in the server's queue, also while two others
 # send files (reports/spreadsheets.py) to clients that take their time.
 REFUSING = 4
-# Must answer whatever the load.
-NEVER_REFUSED = "/livez"
+# Must answer whatever the load: a replica that is taken out because it is busy leaves more for the others.
+NEVER_REFUSED = {"/livez", "/readyz"}
+# Between two lines of the log that say how many requests were refused.
+TELL_SECONDS = 1.0
 
 _STATUS = HTTPStatus.SERVICE_UNAVAILABLE
 
@@ -40,11 +48,15 @@ class Admission:
         self._application = application
         # Tokens, not semaphores: a queue is C throughout and hands over in a microsecond.
         self._seats, self._places = tokens(MOST_WAITING), tokens(working)
+        self._lock = threading.Lock()
+        self._refused = 0
+        self._told_at = -math.inf
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if environ["PATH_INFO"] == NEVER_REFUSED:
+        if environ["PATH_INFO"] in NEVER_REFUSED:
             return self._application(environ, start_response)
         if not self._may_begin():
+            self._count_refusal()
             return refuse(environ, start_response)
         try:
             return self._application(environ, start_response)
@@ -73,6 +85,14 @@ class Admission:
         finally:
             self._seats.put(None)
         return True
+
+    def _count_refusal(self) -> None:
+        with self._lock:
+            self._refused += 1
+            if (now := time.monotonic()) < self._told_at + TELL_SECONDS:
+                return
+            number, self._refused, self._told_at = self._refused, 0, now
+        log.warning("More requests than can be handled: %d refused since this was last said", number)
 
 
 def server_threads(*, working: int) -> int:

@@ -27,7 +27,8 @@ View = Callable[..., HttpResponseBase]
 
 # Longer than a report takes, with the wait for the lock; whoever has waited for longer helps himself.
 LONGEST_WAIT_SECONDS = 6.0
-# A process that dies while it builds holds the others up for so long; a report that takes longer is built once more.
+# A process that dies while it builds holds the others up for so long; a report that takes longer is built once in each
+# process that waits.
 LOCK_SECONDS = 1
 # What a process that waits for another one may lose by asking too late.
 POLL_SECONDS = 0.01
@@ -108,7 +109,7 @@ def _one_process_at_a_time(view: View, *, cache_page: Callable[[View], View]) ->
         try:
             return _rendered(cache_page(build)(request, *args, **kwargs))
         finally:
-            if hold.is_ours:
+            if hold.lasts():
                 caches["default"].delete(lock)
 
     return alone
@@ -118,19 +119,25 @@ def _one_process_at_a_time(view: View, *, cache_page: Callable[[View], View]) ->
 class _Hold:
     """What became of an attempt to take a lock."""
 
-    is_ours: bool = False
     has_waited: bool = False
+    until: float = 0.0
 
     def take(self, lock: str) -> None:
         """Wait until the lock is ours, or free, too old, or Redis away: then go on without it."""
         redis = caches["default"]
         give_up_at = time.monotonic() + LOCK_SECONDS
-        while not redis.add(lock, True, timeout=LOCK_SECONDS):
+        while (asked_at := time.monotonic()) <= give_up_at:
+            if redis.add(lock, True, timeout=LOCK_SECONDS):
+                self.until = asked_at + LOCK_SECONDS
+                return
             self.has_waited = True
-            if redis.get(lock) is None or time.monotonic() > give_up_at:
+            if redis.get(lock) is None:
                 return
             time.sleep(POLL_SECONDS)
-        self.is_ours = True
+
+    def lasts(self) -> bool:
+        """Whether the lock is still ours: one that has run out may be another's by now."""
+        return time.monotonic() < self.until
 
 
 def _logged(view: View) -> View:

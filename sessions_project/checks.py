@@ -56,8 +56,8 @@ def _cassandra() -> Iterator[CheckMessage]:
         yield _error(
             "E031", f"CASSANDRA_KEYSPACE is {keyspace!r}.", "Write up to 48 of a-z, 0-9 and _, a letter first."
         )
-    copies = [item.partition("=") for item in settings.CASSANDRA_REPLICATION.split(",")]
-    if not all(name.strip() and number.strip().isdecimal() and int(number) > 0 for name, _, number in copies):
+    factors = settings.REPLICATION_FACTORS.items()
+    if not all(name and number.isdecimal() and int(number) > 0 for name, number in factors):
         yield _error(
             "E032",
             f"CASSANDRA_REPLICATION is {settings.CASSANDRA_REPLICATION!r}.",

@@ -4,6 +4,7 @@ What may be kept is decided in reports/urls.py, which marks the requests; for ho
 no report gets older than in Redis.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -13,6 +14,8 @@ from django.utils.http import parse_http_date
 
 from sessions_project.logs import HEADER as REQUEST_ID
 from sessions_project.logs import chosen_request_id
+
+log = logging.getLogger(__name__)
 
 Application = Callable[..., Iterable[bytes]]
 Headers = list[tuple[str, str]]
@@ -60,7 +63,12 @@ class FreshReplies:
         if reply is None or not 0 < seconds_left <= self._lifetime + 1:
             return self._new_reply(environ, start_response, name)
         age = str(max(0, int(self._lifetime - seconds_left)))
-        start_response(reply.status, [*reply.headers, ("Age", age), (REQUEST_ID, chosen_request_id(environ))])
+        chosen = chosen_request_id(environ)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug(
+                "%s %s %.3s from memory [%s]", environ["REQUEST_METHOD"], environ["PATH_INFO"], reply.status, chosen
+            )
+        start_response(reply.status, [*reply.headers, ("Age", age), (REQUEST_ID, chosen)])
         return [reply.body]
 
     def _new_reply(self, environ: dict[str, Any], start_response: Callable[..., Any], name: Name) -> Iterable[bytes]:

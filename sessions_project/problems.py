@@ -1,11 +1,12 @@
 """Every error reply is a problem detail (RFC 9457): type, title, status, detail, and errors with JSON pointers."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.core.exceptions import DisallowedHost
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.urls import Resolver404, resolve
 from rest_framework import exceptions
 from rest_framework.renderers import JSONRenderer
@@ -35,6 +36,15 @@ class UnsupportedContentEncoding(exceptions.APIException):
     status_code = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     default_detail = "This Content-Encoding is not understood. Send gzip or none."
     default_code = "unsupported_content_encoding"
+
+
+class DownloadFailed(exceptions.APIException):
+    """The disk has no room for the file, or cannot be written to."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_detail = "There is no room for the file at the moment. Ask for fewer hours, or try again later."
+    default_code = "download_failed"
+    wait = 60
 
 
 class TooManyDownloads(exceptions.APIException):
@@ -89,6 +99,8 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     elif isinstance(error, exceptions.APIException):
         status, code = HTTPStatus(error.status_code), error.default_code
         detail = str(error.detail)
+        if isinstance(error, exceptions.UnsupportedMediaType):
+            detail += " Send Content-Type: application/json."
     elif isinstance(error, Http404):
         status, code, detail = HTTPStatus.NOT_FOUND, "not_found", "There is nothing at this address."
     else:
@@ -96,14 +108,29 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
         return None
     if isinstance(error, exceptions.APIException) and (wait := getattr(error, "wait", None)):
         headers["Retry-After"] = str(wait)
-    if getattr(context["request"], "accepted_renderer", None) and context["request"].accepted_renderer.format == "csv":
-        # Whoever asks for a table gets its errors as everybody does.
-        context["request"].accepted_renderer = JSONRenderer()
     response = Response(problem(status=status, code=code, detail=detail, errors=errors), status=status, headers=headers)
-    renderer = getattr(context["request"], "accepted_renderer", None)
-    if renderer is None or renderer.format == "json":
+    request = context["request"]
+    if getattr(getattr(request, "accepted_renderer", None), "format", None) != "api":
+        # Whoever asks for a table, a schema or a page of documentation gets its errors as everybody does.
+        request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
         response.content_type = MEDIA_TYPE
     return response
+
+
+class NotAllowedMiddleware:
+    """Gives a body to the 405 of Django's own decorators."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if not isinstance(response, HttpResponseNotAllowed):
+            return response
+        detail = f"{request.method} is not allowed here. Use {response['Allow']}."
+        told = _plain(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+        told["Allow"] = response["Allow"]
+        return told
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -120,7 +147,10 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """handler400: what Django refuses before a view runs, such as a Host that is not in ALLOWED_HOSTS."""
-    return _plain(HTTPStatus.BAD_REQUEST, "bad_request", "The request could not be understood.")
+    detail = "The request could not be understood."
+    if isinstance(exception, DisallowedHost):
+        detail = "This service does not answer for the Host of the request. Its operator names hosts in ALLOWED_HOSTS."
+    return _plain(HTTPStatus.BAD_REQUEST, "bad_request", detail)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -1,10 +1,11 @@
 """JSON replies, and the choice of a reply's media type."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 from django.http import Http404
+from rest_framework.exceptions import NotAcceptable
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
@@ -35,5 +36,15 @@ class QuickNegotiation(DefaultContentNegotiation):
         if asked.get("HTTP_ACCEPT", "*/*") == "*/*" and self.settings.URL_FORMAT_OVERRIDE not in asked["QUERY_STRING"]:
             return renderers[0], renderers[0].media_type
         if request.query_params.get(self.settings.URL_FORMAT_OVERRIDE) == "":
-            raise Http404  # no format is called so; DRF would take it for none asked for
-        return super().select_renderer(request, renderers, format_suffix)
+            raise _not_acceptable(renderers)  # no format is called so; DRF would take it for none asked for
+        try:
+            return super().select_renderer(request, renderers, format_suffix)
+        except (NotAcceptable, Http404):  # DRF has 404 for a format that it does not know
+            raise _not_acceptable(renderers) from None
+
+
+def _not_acceptable(renderers: Sequence[BaseRenderer]) -> NotAcceptable:
+    types, formats = (", ".join(str(getattr(one, of)) for one in renderers) for of in ("media_type", "format"))
+    return NotAcceptable(
+        f"This address answers as {types}: ask for one by Accept, or by ?format= and one of {formats}."
+    )

@@ -3,6 +3,7 @@
 The values are judged by the system checks in ``sessions_project/checks.py``, which every command and the server run.
 """
 
+import logging
 import os
 import socket
 from pathlib import Path
@@ -31,7 +32,7 @@ def _whole_number(name: str, default: int) -> int:
 
 
 def _number(name: str, default: float, kind: type[int] | type[float] = float) -> float:
-    written = env.str(name, default="") or str(default)
+    written = _text(name, str(default))
     try:
         return kind(written)
     except ValueError:
@@ -39,19 +40,24 @@ def _number(name: str, default: float, kind: type[int] | type[float] = float) ->
         raise SystemExit(f"The setting {name} is {written!r}. Write a number, such as {default}.") from None
 
 
-def _list(name: str, default: list[str]) -> list[str]:
-    return [item.strip() for item in env.list(name, default=default)]
+def _list(name: str, default: str) -> list[str]:
+    return [item.strip() for item in _text(name, default).split(",") if item.strip()]
+
+
+def _text(name: str, default: str) -> str:
+    """As it stands there (env.str takes what begins with $ for the name of another variable); empty: the default."""
+    return os.environ.get(name) or default
 
 
 # --- Django -----------------------------------------------------------------------------------------------------------
 
-ENVIRONMENT = env.str("ENVIRONMENT", default="development")
+ENVIRONMENT = _text("ENVIRONMENT", "development")
 IN_PRODUCTION = ENVIRONMENT == "production"
 DEBUG = env.bool("DEBUG", default=False)
 # Signs the cursors of paged reports; every web process of one service needs the same.
 DEVELOPMENT_SECRET_KEY = "for-development-only"  # noqa: S105  # the system check refuses it in production
-SECRET_KEY = env.str("SECRET_KEY", default="") or DEVELOPMENT_SECRET_KEY
-ALLOWED_HOSTS = _list("ALLOWED_HOSTS", [] if IN_PRODUCTION else ["localhost", "127.0.0.1", "[::1]"])
+SECRET_KEY = _text("SECRET_KEY", DEVELOPMENT_SECRET_KEY)
+ALLOWED_HOSTS = _list("ALLOWED_HOSTS", "" if IN_PRODUCTION else "localhost,127.0.0.1,[::1]")
 
 INSTALLED_APPS = [
     "django.contrib.staticfiles",
@@ -67,7 +73,9 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "sessions_project.logs.RequestLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "sessions_project.static_files.StaticFilesMiddleware",
+    "sessions_project.problems.NotAllowedMiddleware",
+    "sessions_project.health.HealthMiddleware",
     "django.middleware.common.CommonMiddleware",
 ]
 ROOT_URLCONF = "sessions_project.urls"
@@ -96,13 +104,13 @@ RETENTION_SECONDS = _whole_number("RETENTION_SECONDS", 31_557_600)
 FUTURE_TOLERANCE_SECONDS = _whole_number("FUTURE_TOLERANCE_SECONDS", 300)
 REPORT_CACHE_SECONDS = _whole_number("REPORT_CACHE_SECONDS", 50)
 # Over how many partitions the starts of one country and hour are spread: "2" for all, "1,US=4,IN=2" with exceptions.
-COUNTRY_SHARDS = env.str("COUNTRY_SHARDS", default="1")
+COUNTRY_SHARDS = _text("COUNTRY_SHARDS", "1")
 # Ten events are 3 kB of JSON; the rest is room for fields that are ignored here.
 MAX_BODY_BYTES = _whole_number("MAX_BODY_BYTES", 262_144)
 
 # --- Serving ----------------------------------------------------------------------------------------------------------
 
-HOST = env.str("HOST", default="") or "127.0.0.1"
+HOST = _text("HOST", "127.0.0.1")
 PORT = _whole_number("PORT", 8000)
 MOST_WORKERS = 256
 # One process for each core; each has its own driver session.
@@ -116,14 +124,17 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS_PROX
 
 # --- Cassandra --------------------------------------------------------------------------------------------------------
 
-CASSANDRA_HOSTS = _list("CASSANDRA_HOSTS", ["127.0.0.1"])
+CASSANDRA_HOSTS = _list("CASSANDRA_HOSTS", "127.0.0.1")
 CASSANDRA_PORT = _whole_number("CASSANDRA_PORT", 9042)
-CASSANDRA_KEYSPACE = env.str("CASSANDRA_KEYSPACE", default="player_sessions")
-CASSANDRA_USER = env.str("CASSANDRA_USER", default="")
-CASSANDRA_PASSWORD = env.str("CASSANDRA_PASSWORD", default="")
-CASSANDRA_LOCAL_DATACENTER = env.str("CASSANDRA_LOCAL_DATACENTER", default="datacenter1")
+CASSANDRA_KEYSPACE = _text("CASSANDRA_KEYSPACE", "player_sessions")
+CASSANDRA_USER = _text("CASSANDRA_USER", "")
+CASSANDRA_PASSWORD = _text("CASSANDRA_PASSWORD", "")
+CASSANDRA_LOCAL_DATACENTER = _text("CASSANDRA_LOCAL_DATACENTER", "datacenter1")
 # Copies per data centre, "datacenter1=3,datacenter2=3".
-CASSANDRA_REPLICATION = env.str("CASSANDRA_REPLICATION", default=f"{CASSANDRA_LOCAL_DATACENTER}=1")
+CASSANDRA_REPLICATION = _text("CASSANDRA_REPLICATION", f"{CASSANDRA_LOCAL_DATACENTER}=1")
+REPLICATION_FACTORS = {
+    name.strip(): number.strip() for name, _, number in (one.partition("=") for one in CASSANDRA_REPLICATION.split(","))
+}
 # A write or one read of a report: 503 within 2.5 s is promised, and this leaves room for the reply.
 CASSANDRA_TIMEOUT_SECONDS = _number("CASSANDRA_TIMEOUT_SECONDS", 2.0)
 
@@ -147,7 +158,7 @@ DATABASES = {
         "OPTIONS": {
             "replication": {
                 "strategy_class": "NetworkTopologyStrategy",
-                **dict(item.strip().split("=", 1) for item in CASSANDRA_REPLICATION.split(",") if "=" in item),
+                **REPLICATION_FACTORS,
             },
             "connection": {
                 # Connected once per worker by sessions_project/cassandra.py: never at import time, never before a fork.
@@ -183,7 +194,7 @@ DATABASES = {
 
 # --- Redis ------------------------------------------------------------------------------------------------------------
 
-REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
+REDIS_URL = _text("REDIS_URL", "redis://127.0.0.1:6379/0")
 CACHES = {
     "default": {
         "BACKEND": "sessions_project.cache.ReportCache",
@@ -234,7 +245,10 @@ SPECTACULAR_SETTINGS = {
 
 # --- Logs -------------------------------------------------------------------------------------------------------------
 
-LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+LOG_LEVEL = _text("LOG_LEVEL", "INFO").upper()
+if LOG_LEVEL not in logging.getLevelNamesMapping():
+    # Too early for a system check, which would say it likewise.
+    raise SystemExit(f"The setting LOG_LEVEL is {LOG_LEVEL!r}. Write DEBUG, INFO, WARNING or ERROR.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -255,9 +269,11 @@ LOGGING = {
     },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
-        # Said better, once, by our own messages: each lost node would be told by every pool of every worker.
-        "cassandra": {"level": "ERROR"},
+        # Said better, once, by our own messages: each lost node would be told by every pool of every worker, and what
+        # is refused with a traceback.
+        "cassandra": {"level": "CRITICAL"},
         # 4xx replies are the client's matter; sessions_project.logs reports 5xx with the request's id.
         "django.request": {"level": "CRITICAL"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }

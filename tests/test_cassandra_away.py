@@ -43,18 +43,24 @@ def node(tmp_path_factory) -> Iterator[CassandraNode]:
     own = CassandraNode(folder=tmp_path_factory.mktemp("node"), port=free_cassandra_port())
     own.start()
     own.wait_until_ready(seconds=READY_SECONDS)
+    command = [sys.executable, "manage.py", "sync_cassandra"]
+    subprocess.run(command, cwd=PROJECT, env={**os.environ, **ours(own)}, check=True, capture_output=True)
     yield own
     own.stop()
 
 
 @pytest.fixture
 def served(node: CassandraNode, web_server: Callable[..., WebServer]) -> Node:
-    ours = {"CASSANDRA_PORT": str(node.port), "CASSANDRA_KEYSPACE": "player_sessions"}
-    ours["DJANGO_SETTINGS_MODULE"] = "sessions_project.settings"
-    environment = {**os.environ, **ours}
-    command = [sys.executable, "manage.py", "sync_cassandra"]
-    subprocess.run(command, cwd=PROJECT, env=environment, check=True, capture_output=True)
-    return Node(node, web_server(**ours, WEB_WORKERS="2", WEB_THREADS="4"), environment)
+    return Node(node, web_server(**ours(node), WEB_WORKERS="2", WEB_THREADS="4"), {**os.environ, **ours(node)})
+
+
+def ours(node: CassandraNode) -> dict[str, str]:
+    """The settings of a process that uses the node."""
+    return {
+        "CASSANDRA_PORT": str(node.port),
+        "CASSANDRA_KEYSPACE": "player_sessions",
+        "DJANGO_SETTINGS_MODULE": "sessions_project.settings",
+    }
 
 
 def post_event(url: str) -> Reply:
@@ -170,14 +176,17 @@ class Importing:
             timeout=60
         )
 
-    def start(self, *options: str) -> subprocess.Popen[str]:
+    def start(self) -> subprocess.Popen[str]:
         """Returns when both workers write."""
-        running = self._manage("import_sessions", "dump.jsonl", "--json", *options)
+        running = self._manage("import_sessions", "dump.jsonl", "--json")
         begun = self._line()
         while self._line() <= begun + 6_000:
             assert running.poll() is None
             time.sleep(0.02)
         return running
+
+    def resume(self) -> subprocess.Popen[str]:
+        return self._manage("import_sessions", "dump.jsonl", "--json", "--resume")
 
     def _line(self) -> int:
         checkpoint = self._folder / "dump.jsonl.checkpoint"
@@ -221,5 +230,5 @@ def test_an_import_that_waits_for_cassandra_can_be_stopped_and_resumed(served: N
     finally:
         served.node.start()
         served.node.wait_until_ready(seconds=READY_SECONDS)
-    told, _ = importing.start("--resume").communicate(timeout=120)
+    told, _ = importing.resume().communicate(timeout=120)
     assert json.loads(told)["stored"] == importing.EVENTS

@@ -1,16 +1,19 @@
 """The stack on one machine: ports that are taken, a Java that does not fit, a download that broke."""
 
+import io
 import os
 import socket
 import subprocess
 import sys
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from conftest import PROJECT, free_port
-from embedded.jars import class_path
+from embedded.jars import _whole_jar, class_path
 from embedded.java import java_executable, java_version
 from embedded.process import Daemon, EmbeddedError
 from embedded.redis import READY_SECONDS, RedisServer
@@ -42,6 +45,40 @@ def test_a_redis_is_started_found_and_stopped(tmp_path):
     assert server.stop()
     assert server.process() is None
     assert not server.stop()
+
+
+def test_a_recycled_process_id_is_not_taken_for_ours(tmp_path):
+    server = RedisServer(folder=tmp_path, port=free_port())
+    server.folder.mkdir()
+    (server.folder / "pid").write_text(str(os.getpid()))
+    assert server.process() is None
+    assert not server.stop()
+
+
+class HalfJar:
+    """What an interrupted download left; ``arrives`` is what comes when it is asked for again."""
+
+    filename = "half.jar"
+
+    def __init__(self, folder: Path, arrives: bytes) -> None:
+        self.cached_path = folder / self.filename
+        self.cached_path.write_bytes(b"half")
+        self._arrives = arrives
+
+    def resolve(self) -> Path:
+        if not self.cached_path.exists():
+            self.cached_path.write_bytes(self._arrives)
+        return self.cached_path
+
+
+def test_half_a_jar_is_taken_again(tmp_path):
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as jar:
+        jar.writestr("a", "b")
+    assert _whole_jar(HalfJar(tmp_path, whole.getvalue())).read_bytes() == whole.getvalue()
+    with pytest.raises(RuntimeError, match=r"half\.jar did not arrive whole"):
+        _whole_jar(HalfJar(tmp_path, b"half again"))
+    assert not (tmp_path / "half.jar").exists()
 
 
 # Listens, and takes a second to end after it was told to.

@@ -80,6 +80,7 @@ def test_its_age_is_told_once(replies: FreshReplies) -> None:
         {"QUERY_STRING": "hours=1"},
         {"HTTP_ACCEPT": "text/csv"},
         {"HTTP_HOST": "there"},
+        {"HTTP_X_FORWARDED_PROTO": "https"},
         {"wsgi.url_scheme": "https"},
         {"REQUEST_METHOD": "HEAD"},
     ],

@@ -5,8 +5,10 @@ import logging
 import os
 import subprocess
 import sys
+import urllib.request
 
 from conftest import PROJECT
+from sessions_project.logs import RequestIdFilter
 
 SCRIPT = """
 import django, logging
@@ -38,6 +40,19 @@ def test_production_logs_are_json_with_the_request_id():
 
 def test_every_request_is_logged_with_its_id(api, caplog):
     caplog.set_level(logging.DEBUG, logger="sessions_project.logs")
+    caplog.handler.addFilter(knows_the_request := RequestIdFilter())
     api.get("/livez", headers={"x-request-id": "trace-7"})
+    caplog.handler.removeFilter(knows_the_request)
     [record] = [record for record in caplog.records if record.name == "sessions_project.logs"]
     assert record.getMessage().startswith("GET /livez 200 in ")
+    assert record.request_id == "trace-7"
+
+
+def test_so_is_one_that_is_answered_from_memory(web_server, tmp_path):
+    log = tmp_path / "web.log"
+    web = web_server(log=log, LOG_LEVEL="DEBUG", REPORT_CACHE_SECONDS="50", WEB_WORKERS="1")
+    address = f"{web.url}/api/v1/reports/players/whoever/sessions/"
+    for number in range(2):
+        request = urllib.request.Request(address, headers={"X-Request-ID": f"trace-{number}"})
+        urllib.request.urlopen(request).close()
+    assert "GET /api/v1/reports/players/whoever/sessions/ 200 from memory [trace-1]" in log.read_text()

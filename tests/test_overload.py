@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import time
 import urllib.request
 import uuid
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
@@ -23,8 +25,8 @@ MOST_MEGABYTES = 400
 
 
 @pytest.fixture
-def web(web_server: Callable[..., WebServer]) -> WebServer:
-    return web_server(WEB_WORKERS="1")
+def web(web_server: Callable[..., WebServer], tmp_path: Path) -> WebServer:
+    return web_server(log=tmp_path / "web.log", WEB_WORKERS="1")
 
 
 def megabytes(web: WebServer) -> float:
@@ -58,12 +60,17 @@ def test_few_clients_are_never_refused(web: WebServer) -> None:
     assert overload(web.url, clients=16, seconds=2).refused == []
 
 
-def test_the_service_says_that_it_is_alive(web: WebServer) -> None:
+def test_the_service_says_that_it_is_alive_and_what_it_refuses(web: WebServer, tmp_path: Path) -> None:
     with ThreadPoolExecutor() as pool:
         load = pool.submit(overload, web.url, clients=CLIENTS, seconds=3)
         time.sleep(1)
-        assert urllib.request.urlopen(f"{web.url}/livez", timeout=2).status == 200
-        assert load.result().others == []
+        for probe in ("/livez", "/readyz"):
+            assert urllib.request.urlopen(f"{web.url}{probe}", timeout=2).status == 200
+        seen = load.result()
+    assert seen.others == []
+    told = re.findall(r"More requests than can be handled: (\d+) refused", (tmp_path / "web.log").read_text())
+    assert 2 <= len(told) <= 10
+    assert 0 < sum(map(int, told)) <= len(seen.refused)
 
 
 def test_an_event_without_ts_happened_when_it_had_been_received(web: WebServer) -> None:

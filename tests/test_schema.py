@@ -7,6 +7,9 @@ import jsonschema
 import pytest
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
+from rest_framework.test import APIClient
+
+from reports import selectors
 
 EVENTS = "/api/v1/events/"
 STARTS = "/api/v1/reports/starts/"
@@ -77,6 +80,37 @@ def test_the_replies_of_the_reports_are_documented(api, player, country):
         "/by-country/FI/x": "/by-country/{country}/{hours}",
     }.items():
         check(api.get(wrong), path)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/docs/", "/api/v1/redoc/"])
+def test_a_page_in_another_form_is_a_problem_too(api, path):
+    reply = api.get(path, headers={"accept": "application/json"})
+    assert (reply.status_code, reply["Content-Type"]) == (406, "application/problem+json")
+    assert "text/html" in reply.json()["detail"]
+
+
+@pytest.mark.parametrize("query", ["format=nope", "format="])
+def test_a_form_that_nobody_knows_is_a_problem_too(api, query):
+    for path, forms in {"/api/v1/schema/": "yaml", STARTS: "csv", "/by-player/ada": "json"}.items():
+        reply = api.get(f"{path}?{query}", headers={"accept": "*/*"})
+        assert (reply.status_code, reply["Content-Type"]) == (406, "application/problem+json")
+        assert forms in reply.json()["detail"]
+
+
+def test_the_schema_refuses_other_methods_with_a_problem(api):
+    reply = api.post("/api/v1/schema/")
+    assert (reply.status_code, reply["Content-Type"]) == (405, "application/problem+json")
+    assert reply.json()["status"] == 405
+
+
+def test_what_nobody_foresaw_is_a_problem_without_its_reason(settings, monkeypatch):
+    def fail(**_: object) -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(selectors, "player_sessions", fail)
+    reply = APIClient(raise_request_exception=False).get("/api/v1/reports/players/ada/sessions/")
+    assert (reply.status_code, reply["Content-Type"]) == (500, "application/problem+json")
+    assert "secret" not in reply.content.decode()
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/api/v2/", "/event-handler/"])

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable
@@ -16,9 +17,9 @@ from events.domain import Event
 from events.services import record_events
 
 
-def check(module: str = "manage.py check", **environment: str) -> subprocess.CompletedProcess[str]:
+def check(module: str = "manage.py check", *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     values = {"DJANGO_SETTINGS_MODULE": "sessions_project.settings", **environment}
-    command = [sys.executable, *module.split()]
+    command = [sys.executable, *module.split(), *arguments]
     return subprocess.run(
         command, cwd=PROJECT, env={**os.environ, **values}, capture_output=True, text=True, timeout=30, check=False
     )
@@ -50,6 +51,7 @@ def test_production_is_good_with_a_key_and_hosts():
         ({"CASSANDRA_REPLICATION": "three"}, "E032"),
         ({"COUNTRY_SHARDS": "0"}, "E033"),
         ({"REDIS_URL": "127.0.0.1"}, "E040"),
+        ({"LOG_LEVEL": "loud"}, "Write DEBUG, INFO, WARNING or ERROR."),
     ],
 )
 def test_a_bad_value_is_refused_with_a_hint(environment, said):
@@ -57,17 +59,54 @@ def test_a_bad_value_is_refused_with_a_hint(environment, said):
     assert refused.returncode == 1
     assert said in refused.stderr
     assert "Traceback" not in refused.stderr
-    assert "HINT: Write" in refused.stderr or "Write a number" in refused.stderr
+    assert "HINT: Write" in refused.stderr or ". Write " in refused.stderr
 
 
-def test_the_server_refuses_a_port_that_is_taken():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
+@pytest.mark.parametrize(
+    ("environment", "setting", "value"),
+    [
+        ({"CASSANDRA_REPLICATION": " one = 3 , two=2"}, "REPLICATION_FACTORS", {"one": "3", "two": "2"}),
+        ({"CASSANDRA_PASSWORD": "$ecret", "ecret": "other"}, "CASSANDRA_PASSWORD", "$ecret"),
+        ({"SECRET_KEY": "$" * 50}, "SECRET_KEY", "$" * 50),
+        ({"ALLOWED_HOSTS": ""}, "ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"]),
+        ({"ALLOWED_HOSTS": "a.example, b.example,"}, "ALLOWED_HOSTS", ["a.example", "b.example"]),
+    ],
+)
+def test_a_value_is_taken_as_it_stands(environment, setting, value):
+    show = f"from django.conf import settings; print(repr(settings.{setting}))"
+    assert check("manage.py shell --no-imports -c", show, **environment).stdout == f"{value!r}\n"
+
+
+@pytest.mark.parametrize(("environment", "status"), [("production", 406), ("development", 200)])
+def test_the_browsable_api_is_for_development(web_server, environment, status):
+    web = web_server(ENVIRONMENT=environment, SECRET_KEY="x" * 50, ALLOWED_HOSTS="127.0.0.1", WEB_WORKERS="1")
+    request = urllib.request.Request(f"{web.url}/api/v1/reports/starts/", headers={"Accept": "text/html"})
+    try:
+        with urllib.request.urlopen(request) as reply:
+            shown = reply.status
+    except urllib.error.HTTPError as error:
+        shown = error.code
+    assert shown == status
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_the_server_refuses_a_port_that_is_taken(host):
+    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         port = listener.getsockname()[1]
-        refused = check("-m sessions_project", PORT=str(port))
+        refused = check("-m sessions_project", HOST=host, PORT=str(port))
     assert refused.returncode == 1
-    assert f"Another program listens on 127.0.0.1:{port}." in refused.stderr
+    assert f"Another program listens on {host}:{port}." in refused.stderr
+
+
+def test_the_server_takes_a_name_of_this_machine(web_server):
+    assert web_server(HOST="localhost", WEB_WORKERS="1").process.poll() is None
+
+
+def test_the_server_refuses_a_name_that_nobody_has():
+    refused = check("-m sessions_project", HOST="no-such-host.invalid")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("HOST is 'no-such-host.invalid': ")
+    assert "Traceback" not in refused.stderr
 
 
 def test_the_server_refuses_them_too():
@@ -82,7 +121,7 @@ def test_links_have_the_scheme_that_the_proxy_tells(
 ) -> None:
     for number in range(2):
         record_events([Event("start", "p", uuid.uuid4(), now_ms - number, country)], now_ms=now_ms)
-    web = web_server(BEHIND_TLS_PROXY=behind, WEB_WORKERS="1")
+    web = web_server(BEHIND_TLS_PROXY=behind, WEB_WORKERS="1", REPORT_CACHE_SECONDS="50")
     address = f"{web.url}/api/v1/reports/starts/{country}/?limit=1"
 
     def following(**headers: str) -> str:

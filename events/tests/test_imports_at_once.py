@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections import Counter
@@ -49,9 +50,10 @@ def start_import(game: Game, folder: Path, name: str) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE)
 
 
-def record_live(game: Game, moments: list[int], imports: list[subprocess.Popen]) -> bool:
-    """Record ten at a time; whether an import was still under way when half of them were recorded."""
+def record_live(game: Game, moments: list[int], imports: list[subprocess.Popen], begun: threading.Event) -> bool:
+    """Record ten at a time once the imports have begun; whether one was still under way when half were recorded."""
     overlapped = False
+    begun.wait()
     for first in range(0, len(moments), 10):
         some = moments[first : first + 10]
         events = [Event("start", "live", uuid.uuid4(), ts, game.country) for ts in some]
@@ -73,10 +75,13 @@ def test_it_works(country: str, now_ms: int, tmp_path: Path) -> None:
     live = game.new_moments(2_000)
     imports = [start_import(game, tmp_path, name) for name in ("one", "two")]
     with ThreadPoolExecutor(1) as pool:
-        writer = pool.submit(record_live, game, live, imports)
+        begun = threading.Event()
+        writer = pool.submit(record_live, game, live, imports, begun)
         while not writer.done() or any(one.poll() is None for one in imports):
             shown = game.counted(time.time_ns() // 1_000_000)
             assert known <= shown <= game.expected
+            if known < shown:
+                begun.set()
             known = shown
     assert writer.result(), "the imports ended too early to meet the live events"
     for one in imports:

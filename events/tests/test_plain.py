@@ -10,11 +10,11 @@ from rest_framework.exceptions import ValidationError
 
 from events.domain import Event
 from events.plain import PlainReader
-from events.serializers import EventSerializer, latest_moment
+from events.serializers import EventSerializer
 
 NOW_MS = 1_790_000_000_000
 SESSION = uuid.UUID("4a0c43c9-c43a-42ff-ba55-67563dfa35d4")
-READER = PlainReader(now_ms=NOW_MS, latest_ms=latest_moment(NOW_MS))
+READER = PlainReader(now_ms=NOW_MS)
 GAME = (
     b'{"event":"start","country":"fi","player_id":"0a2d12a1a7e145de8bae44c0c6e06629",'
     b'"session_id":"4a0c43c9-c43a-42ff-ba55-67563dfa35d4","ts":"2016-12-02T12:48:05.520022"}'

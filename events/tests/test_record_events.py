@@ -1,18 +1,24 @@
 """POST /api/v1/events/"""
 
 import gzip
+import http.client
 import json
 import time
 import uuid
+from contextlib import closing
 from itertools import chain, repeat
+from urllib.parse import urlsplit
 
 import pytest
 
 from events import services
 from events.domain import Event, day_of, format_timestamp, hour_of
-from events.services import CLOCK_SET_BACK_MS, Writer
+from events.services import CLOCK_SET_BACK_MS, Writer, record_events
 from events.views import prefers_lenient
+from reports import selectors
+from reports.selectors import report_window, starts_of_country
 from sessions_project import cassandra
+from sessions_project.cassandra import StoreUnavailable
 
 EVENTS = "/api/v1/events/"
 
@@ -145,6 +151,26 @@ def test_every_error_of_every_event_is_told(api):
     ]
 
 
+def test_what_is_wrong_across_fields_is_told_beside_them(api):
+    late = "2999-01-01T00:00:00Z"
+    batch = [
+        {"event": "start", "player_id": "a b"},
+        {"event": "start", "player_id": "a", "ts": late},
+        {"event": "start", "player_id": "a", "ts": late, "country": "xxx"},
+        {"event": "end", "player_id": 1, "ts": "now"},
+    ]
+    assert [(error["pointer"], error["code"]) for error in api.post(EVENTS, batch, format="json").json()["errors"]] == [
+        ("/0/player_id", "invalid_player_id"),
+        ("/0/country", "required"),
+        ("/1/ts", "in_the_future"),
+        ("/1/country", "required"),
+        ("/2/country", "invalid_country"),
+        ("/2/ts", "in_the_future"),
+        ("/3/player_id", "invalid"),
+        ("/3/ts", "invalid_timestamp"),
+    ]
+
+
 def test_lenient_handling_keeps_the_good_ones(api, player):
     batch = [start(player), {"event": "end"}, start(player, ts="2001-01-01T00:00:00Z")]
     reply = api.post(EVENTS, batch, format="json", headers={"prefer": "handling=lenient"})
@@ -257,6 +283,7 @@ def test_other_encodings_and_media_types_are_refused(api):
     brotli = api.post(EVENTS, b"x", content_type="application/json", headers={"content-encoding": "br"})
     form = api.post(EVENTS, b"event=start", content_type="application/x-www-form-urlencoded")
     assert (brotli.status_code, form.status_code) == (415, 415)
+    assert form.json()["detail"].endswith("Send Content-Type: application/json.")
 
 
 def test_other_methods_are_refused_with_what_is_allowed(api):
@@ -285,7 +312,7 @@ def test_the_earlier_address_takes_its_event_as_it_stands(api, player):
 
 def test_the_earlier_address_refuses_as_the_new_one_does(api):
     reply = api.post("/event-handler", {"event": "start"}, format="json")
-    assert [error["pointer"] for error in reply.json()["errors"]] == ["/player_id"]
+    assert [error["pointer"] for error in reply.json()["errors"]] == ["/player_id", "/country"]
 
 
 def test_every_touch_of_a_writer_is_new_even_when_its_clock_is_set_back():
@@ -295,6 +322,45 @@ def test_every_touch_of_a_writer_is_new_even_when_its_clock_is_set_back():
     assert versions == (50_000, 50_001, 50_002, 50_003, 60_000, 49_999)
     assert len(set(names[:5])) == 1
     assert names[5] != names[4]
+
+
+def test_a_mark_is_left_out_only_when_it_is_durable(player, country, now_ms, monkeypatch):
+    event = Event("start", player, uuid.uuid4(), now_ms, country)
+
+    def away(statements: object, *, seconds: float) -> None:
+        raise StoreUnavailable("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(services._commits, "write", away)
+        with pytest.raises(StoreUnavailable):
+            record_events([event], now_ms=now_ms)
+    record_events([event], now_ms=now_ms)
+    window = report_window(hours=1, as_of_ms=now_ms, now_ms=now_ms)
+    assert starts_of_country(country=country, window=window, now_ms=now_ms, limit=1)[0] == 1
+
+
+@pytest.mark.parametrize(("ahead_seconds", "status"), [(290, 201), (310, 400)])
+def test_an_end_may_be_a_little_ahead_of_our_clock(api, player, now_ms, ahead_seconds, status):
+    event = {"event": "end", "player_id": player, "ts": format_timestamp(now_ms + ahead_seconds * 1_000)}
+    assert api.post(EVENTS, [event], format="json").status_code == status
+    for few in (0, 100):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(selectors, "FEW_SESSIONS", few)
+            assert len(api.get(f"/by-player/{player}").json()) == (status == 201)
+
+
+def test_a_body_may_come_in_chunks(web_server, player):
+    web = web_server(WEB_WORKERS="1")
+    headers = {"Content-Type": "application/json"}
+
+    def status_of(body: bytes) -> int:
+        with closing(http.client.HTTPConnection(urlsplit(web.url).netloc, timeout=10)) as connection:
+            pieces = (body[first : first + 100] for first in range(0, len(body), 100))
+            connection.request("POST", EVENTS, pieces, headers, encode_chunked=True)
+            return connection.getresponse().status
+
+    assert status_of(json.dumps([start(player) for _ in range(3)]).encode()) == 201
+    assert status_of(b" " * 262_145) == 413
 
 
 def test_a_write_alone_finds_out_that_the_store_is_back(api, player):

@@ -5,7 +5,8 @@ import uuid
 
 import pytest
 
-from events.domain import Event
+from events.domain import DAY_MS, Event, day_of
+from events.keeping import MARGIN_MS
 from events.services import record_events
 from reports.selectors import completed_sessions, report_window, starts_of_country
 from sessions_project import cassandra
@@ -67,9 +68,9 @@ def test_every_row_of_an_event_has_its_time_to_live(player, country, now_ms):
         assert 31_557_600 - 7_210 <= ttl <= 31_557_600
 
 
-@pytest.mark.parametrize("late_seconds", [0, 3])
+@pytest.mark.parametrize("late_seconds", [0, 10])
 def test_with_a_short_retention_events_go_on_time(settings, player, country, late_seconds):
-    settings.RETENTION_SECONDS = 6
+    settings.RETENTION_SECONDS = 6 + late_seconds
     now_ms = time.time_ns() // 1_000_000
     session = uuid.uuid4()
     ts_ms = now_ms - late_seconds * 1_000
@@ -83,11 +84,32 @@ def test_with_a_short_retention_events_go_on_time(settings, player, country, lat
         return len(page), len(completed_sessions(player_id=player, now_ms=now, limit=10)[0])
 
     assert seen() == (1, 1)
-    left = ts_ms + 6_000 - time.time_ns() // 1_000_000
+    left = ts_ms + settings.RETENTION_SECONDS * 1_000 - time.time_ns() // 1_000_000
     time.sleep(max(left / 1000, 0) + 1.1)
     assert seen() == (0, 0)
-    rows = cassandra.execute("SELECT * FROM {keyspace}.session_by_player_id WHERE player_id = ?", (player,))
-    assert rows == []
+    for table in ("session_by_player_id", "completed_session_by_player_id"):
+        assert cassandra.execute(f"SELECT * FROM {{keyspace}}.{table} WHERE player_id = ?", (player,)) == []
+
+
+def test_kept_counts_have_a_time_to_live_too(country, now_ms):
+    yesterday_ms = day_of(now_ms) - DAY_MS
+    for number in range(3):  # late, so they leave touches
+        record_events([start("anybody", country, yesterday_ms + number)], now_ms=now_ms)
+    later_ms = now_ms + 2 * MARGIN_MS
+    window = report_window(hours=72, as_of_ms=now_ms, now_ms=later_ms)
+    assert starts_of_country(country=country, window=window, now_ms=later_ms, limit=1)[0] == 3
+    [(of_hour, of_day)] = cassandra.execute(
+        "SELECT TTL(starts), TTL(day_starts) FROM {keyspace}.country_hour WHERE day = ? AND hour = ? AND country = ?",
+        (yesterday_ms, yesterday_ms, country),
+    )
+    [(touches, of_the_days)] = cassandra.execute(
+        "SELECT TTL(touched), TTL(day_touched) FROM {keyspace}.country_hour WHERE day = ? AND hour = ? AND country = ?",
+        (yesterday_ms, yesterday_ms, country),
+    )
+    least, most = 31_557_600 - 2 * 86_400 - 200, 31_557_600
+    assert least <= of_day <= most
+    assert of_hour is None or least <= of_hour <= most
+    assert all(least <= ttl <= most for ttl in [*touches, *of_the_days])
 
 
 def test_the_api_says_what_it_discarded(api, player):

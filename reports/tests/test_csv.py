@@ -1,6 +1,7 @@
 """The start reports as CSV."""
 
 import csv
+import errno
 import time
 import uuid
 from contextlib import closing
@@ -9,7 +10,7 @@ import pytest
 
 from events.domain import HOUR_MS, Event, format_timestamp
 from events.services import record_events
-from reports import selectors
+from reports import selectors, spreadsheets
 from reports.spreadsheets import DOWNLOADS_AT_A_TIME
 from reports.tests.test_starts import STARTS, record_starts
 from sessions_project.cassandra import StoreUnavailable
@@ -60,8 +61,9 @@ def test_the_file_has_every_row_of_the_window_once(api, monkeypatch, settings, c
 
 def test_the_timeline_and_the_countries(api, country, now_ms):
     record_starts(country, now_ms - HOUR_MS, now_ms, now_ms=now_ms)
-    reply = get(api, f"{STARTS}timeline/", hours=2, country=country)
-    (header, *rows), points = table_of(reply), api.get(f"{STARTS}timeline/", {"hours": 2, "country": country}).json()
+    query = {"hours": 2, "country": country, "as_of": format_timestamp(now_ms)}
+    reply = get(api, f"{STARTS}timeline/", **query)
+    (header, *rows), points = table_of(reply), api.get(f"{STARTS}timeline/", query).json()
     assert header == ["hour", "starts"]
     assert rows == [[point["hour"], str(point["starts"])] for point in points["points"]]
     assert f'filename="timeline-{country}-2h-to-' in reply["Content-Disposition"]
@@ -84,7 +86,7 @@ def test_errors_are_problems_as_everywhere(api, country, query):
     reply = api.get(f"{STARTS}{country}/?{query}")
     assert (reply.status_code, reply["Content-Type"]) in {
         (400, "application/problem+json"),
-        (404, "application/problem+json"),
+        (406, "application/problem+json"),
     }
     assert reply.json()["status"] == reply.status_code
 
@@ -102,6 +104,17 @@ def test_a_store_that_goes_away_in_the_middle_gives_no_file(api, monkeypatch, co
         reply = get(api, f"{STARTS}{country}/")
         assert (reply.status_code, reply["Content-Type"]) == (503, "application/problem+json")
         assert reply.json()["type"].endswith("store-unavailable")
+
+
+def test_a_disk_that_is_full_is_told(api, monkeypatch, country):
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(spreadsheets, "TemporaryFile", full)
+    for _ in range(DOWNLOADS_AT_A_TIME + 1):
+        reply = get(api, f"{STARTS}{country}/")
+        assert (reply.status_code, reply["Retry-After"]) == (503, "60")
+        assert reply.json()["type"].endswith("download-failed")
 
 
 def test_slow_downloads_leave_threads_for_others(api, country):

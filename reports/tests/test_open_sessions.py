@@ -72,6 +72,9 @@ def test_overlaps_are_told_in_every_state_also_with_sessions_on_other_pages(api,
     assert overlaps(state="open") == {str(old): True}
     assert overlaps(state="all") == {str(newest): True, str(old): True, str(apart): False}
     assert overlaps(state="all", limit=1) == {str(newest): True}
+    pages = [report(api, player, overlaps="true", limit=1)]
+    pages.append(api.get(pages[0]["next"]).json())
+    assert [row["overlaps"] for page in pages for row in page["results"]] == [True, False]
     record(player, ("end", old, now_ms - 9_000), now_ms=now_ms)
     assert set(overlaps(state="all").values()) == {False}
 

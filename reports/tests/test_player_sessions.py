@@ -2,10 +2,18 @@
 
 import uuid
 
+import pytest
+
 from events.domain import Event, format_timestamp
 from events.services import record_events
 from reports import selectors
 from sessions_project import cassandra
+
+
+@pytest.fixture(autouse=True, params=[0, 100], ids=["newest ends first", "all at once"])
+def few_sessions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways of reading a player."""
+    monkeypatch.setattr(selectors, "FEW_SESSIONS", request.param)
 
 
 def record(player: str, *events: tuple[str, uuid.UUID, int], now_ms: int, country: str = "FI") -> None:

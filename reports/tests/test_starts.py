@@ -3,13 +3,17 @@
 import time
 import uuid
 from collections import Counter
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from events.domain import HOUR_MS, Event, format_timestamp, hour_of, parse_timestamp
+from events import counts
+from events.domain import HOUR_MS, Event, Window, day_of, format_timestamp, hour_of, parse_timestamp
+from events.keeping import MARGIN_MS
 from events.services import record_events
 from reports.selectors import report_window, starts_by_country, starts_by_hour, starts_of_country
 from sessions_project import cassandra
+from sessions_project.cassandra import StoreUnavailable
 
 STARTS = "/api/v1/reports/starts/"
 
@@ -159,6 +163,25 @@ def test_the_timeline_has_every_hour(api, country, now_ms):
     assert sum(point["starts"] for point in report["points"]) == 2
 
 
+@pytest.mark.parametrize("query", [{"hours": 8784}, {"hours": 3, "as_of": "2016-12-02T12:30:00Z"}])
+def test_the_timeline_has_every_hour_of_its_window_also_those_before_the_retention(api, country, now_ms, query):
+    record_starts(country, now_ms, now_ms=now_ms)
+    report = api.get(f"{STARTS}timeline/", {"country": country, **query}).json()
+    hours = [parse_timestamp(point["hour"]) for point in report["points"]]
+    window = Window(parse_timestamp(report["from"]), parse_timestamp(report["to"]))
+    assert hours == list(window.hours())
+    assert report["total"] == sum(point["starts"] for point in report["points"]) == ("as_of" not in query)
+
+
+def test_a_cursor_leads_to_nothing_behind_the_end_of_another_window(api, country, now_ms):
+    record_starts(country, *range(now_ms - 10_000, now_ms, 1_000), now_ms=now_ms)
+    page = api.get(f"{STARTS}{country}/", {"limit": 2, "as_of": format_timestamp(now_ms)}).json()
+    cursor = parse_qs(urlsplit(page["next"]).query)["cursor"][0]
+    query = {"cursor": cursor, "as_of": format_timestamp(now_ms - 5_000)}
+    rows = api.get(f"{STARTS}{country}/", query).json()["results"]
+    assert [row["ts"] for row in rows] == [format_timestamp(now_ms - number * 1_000) for number in range(5, 11)]
+
+
 def test_an_empty_country_is_an_empty_report(api, country):
     report = api.get(f"{STARTS}{country}/").json()
     assert (report["starts"], report["next"], report["results"]) == (0, None, [])
@@ -239,6 +262,43 @@ def test_a_report_of_the_present_hour_finds_a_store_that_is_back(country, now_ms
             time.sleep(0.1)
     assert starts == 1
     assert not cassandra._breaker.is_open
+
+
+def test_what_was_counted_before_the_time_was_over_is_kept(country, now_ms, monkeypatch):
+    monkeypatch.setattr(counts, "STATEMENTS_PER_ROUND", 1)
+    monkeypatch.setattr(counts, "PARTITIONS_PER_STATEMENT", 1)
+    hours = range(hour_of(now_ms) - 110 * HOUR_MS, hour_of(now_ms) - 100 * HOUR_MS, HOUR_MS)
+    record_starts(country, *(hour + 1 for hour in hours), now_ms=now_ms)
+    later_ms = now_ms + 2 * MARGIN_MS
+    window = report_window(hours=200, as_of_ms=now_ms, now_ms=later_ms)
+    execute_many, in_time = cassandra.execute_many, 3
+    counted = 0
+
+    def noted(statements, *, deadline):
+        nonlocal counted
+        statements = list(statements)
+        counted += sum(cql == counts.COUNT_STARTS for cql, _ in statements)
+        if counted > in_time:
+            raise StoreUnavailable("Reading took too long.")
+        return execute_many(statements, deadline=deadline)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cassandra, "execute_many", noted)
+        with pytest.raises(StoreUnavailable):
+            starts_of_country(country=country, window=window, now_ms=later_ms, limit=1)
+    give_up_at = time.monotonic() + 10
+    while sum(kept_starts(country, hour) is not None for hour in hours) < in_time:
+        assert time.monotonic() < give_up_at
+    counted, in_time = 0, 7
+    monkeypatch.setattr(cassandra, "execute_many", noted)
+    assert starts_of_country(country=country, window=window, now_ms=later_ms, limit=1)[0] == 10
+    assert counted == 7
+
+
+def kept_starts(country: str, hour_ms: int) -> int | None:
+    query = "SELECT starts FROM {keyspace}.country_hour WHERE day = ? AND hour = ? AND country = ?"
+    [(starts,)] = cassandra.execute(query, (day_of(hour_ms), hour_ms, country))
+    return starts
 
 
 def test_the_moment_of_a_clock_that_is_ahead_is_taken(api, now_ms):

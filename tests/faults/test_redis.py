@@ -43,8 +43,16 @@ def paused(server: RedisServer) -> Iterator[None]:
 @contextmanager
 def asleep(server: RedisServer) -> Iterator[None]:
     with redis.Redis(port=server.address[1], socket_timeout=0.2) as client, pytest.raises(redis.TimeoutError):
-        client.execute_command("DEBUG", "SLEEP", "3")
+        put_to_sleep(client, seconds=3)
     yield
+
+
+def put_to_sleep(client: redis.Redis, *, seconds: int) -> None:
+    try:
+        client.execute_command("DEBUG", "SLEEP", str(seconds))
+    except redis.ResponseError:  # Redis 7 has DEBUG switched off
+        client.client_pause(seconds * 1_000)
+        client.ping()
 
 
 @contextmanager
