@@ -684,6 +684,17 @@ def test_the_proxy_takes_larger_bodies_than_the_service() -> None:
     assert int(most) < 1024 * 1024
 
 
+def test_what_the_proxy_says_itself_are_problem_details() -> None:
+    """With the members that ours have; how nginx sends them was tried with nginx 1.22."""
+    bodies = {int(status): json.loads(body) for status, body in re.findall(r"(\d+) '(.*)'", "\n".join(nginx("return")))}
+    assert bodies.keys() == {413, 503}
+    for status, body in bodies.items():
+        assert body.keys() == {"type", "title", "status", "detail"}
+        assert body["status"] == status
+    assert nginx("add_header") == ["Retry-After 1 always"]
+    assert nginx("default_type") == ["application/problem+json"] * 2
+
+
 def test_the_proxy_writes_only_to_the_temporary_folder() -> None:
     folders = {f"{name}_temp_path" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")}
     for directive in {"pid", *folders}:
