@@ -5,17 +5,14 @@ the views do, and adds the medians to RESULTS.md. Wants the stack of ``make up``
 """
 
 import os
-import sys
 import time
 import uuid
 from argparse import ArgumentParser
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ["CASSANDRA_KEYSPACE"] = KEYSPACE = "bench_player_sessions"
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sessions_project.settings")
 
-import django  # the path and the keyspace must be there first
+import django  # the keyspace must be there first
 
 django.setup()
 
@@ -48,7 +45,7 @@ def main() -> None:
         cassandra.disconnect()
         store.drop(KEYSPACE)
     print(table(TITLES, lines))
-    write_section("player sessions", f"`python benchmarks/player_sessions.py` {here_and_now()}", table(TITLES, lines))
+    write_section("player sessions", f"`python -m benchmarks.player_sessions` {here_and_now()}", table(TITLES, lines))
 
 
 def measured(size: int, *, requests: int) -> list[str]:

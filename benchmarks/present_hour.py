@@ -6,17 +6,14 @@ selectors do, then once more after late starts, and adds the medians to RESULTS.
 
 import os
 import random
-import sys
 import time
 import uuid
 from argparse import ArgumentParser
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ["CASSANDRA_KEYSPACE"] = KEYSPACE = "bench_present_hour"
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sessions_project.settings")
 
-import django  # the path and the keyspace must be there first
+import django  # the keyspace must be there first
 
 django.setup()
 
@@ -24,7 +21,7 @@ from benchmarks.results import here_and_now, median_ms, table, write_section  # 
 from benchmarks.store import opened_store  # noqa: E402
 from events.counts import count_starts  # noqa: E402
 from events.domain import HOUR_MS, MINUTE_MS, Event, Window, hour_of  # noqa: E402
-from events.services import country_hours, country_rows, mark_rows, record_events  # noqa: E402
+from events.services import country_rows, mark_rows, marks_of, record_events  # noqa: E402
 from sessions_project import cassandra  # noqa: E402
 
 COUNTRY = "US"
@@ -47,7 +44,7 @@ def main() -> None:
             cassandra.disconnect()
             store.drop(KEYSPACE)
     print(table(TITLES, lines))
-    write_section("present hour", f"`python benchmarks/present_hour.py` {here_and_now()}", table(TITLES, lines))
+    write_section("present hour", f"`python -m benchmarks.present_hour` {here_and_now()}", table(TITLES, lines))
 
 
 def measured(size: int, *, requests: int) -> list[str]:
@@ -76,7 +73,7 @@ def fill(size: int, *, now_ms: int) -> None:
         starts = [Event("start", f"player_{ts % 10_000}", uuid.uuid4(), ts, COUNTRY) for ts in moments]
         rows = country_rows(starts, now_ms=now_ms)
         if first == 0:
-            rows += mark_rows(country_hours(starts), now_ms=now_ms)
+            rows += mark_rows(marks_of(starts), now_ms=now_ms)
         under_way.append(cassandra.send_batch(rows, seconds=30))
         if len(under_way) > BATCHES_IN_FLIGHT:
             under_way.pop(0).wait()

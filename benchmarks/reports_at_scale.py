@@ -1,7 +1,7 @@
 """How long the reports take over HTTP as the store grows.
 
 Fills a keyspace for each of the ``--sizes`` with made-up events of 30 days (one that is there already is used again),
-starts the service on it, asks it one question after another, prints a table and appends it to RESULTS.md. Wants the
+starts the service on it, asks it one question after another, prints a table and puts it into RESULTS.md. Wants the
 stack of ``make up``, or CASSANDRA_HOSTS and REDIS_URL.
 """
 
@@ -10,7 +10,6 @@ import json
 import os
 import random
 import shlex
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,19 +17,17 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from pathlib import Path
+from dataclasses import replace
+from datetime import datetime
 from statistics import quantiles
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
-PROJECT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(PROJECT))
+from benchmarks.programs import OURS_SHIPPED, PROJECT, started
+from benchmarks.results import here_and_now, table, write_section
+from events.domain import DAY_MS, HOUR_MS, day_of, format_timestamp
+from events.generating import COUNTRIES
 
-from events.domain import DAY_MS, HOUR_MS, day_of, format_timestamp  # noqa: E402  # the path must be there first
-from events.generating import COUNTRIES  # noqa: E402
-
-RESULTS = PROJECT / "benchmarks" / "RESULTS.md"
 STARTS = "/api/v1/reports/starts/"
 WINDOWS = (1, 24, 168, 720)
 DAYS = 30
@@ -43,33 +40,10 @@ WARM_UP = 5
 
 
 class Service:
-    """The service as it is shipped, on one keyspace."""
+    """A connection to the service, as it is shipped, on one keyspace."""
 
-    def __init__(self, keyspace: str) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        # Longer than the run: what is asked again is answered from the cache.
-        environment = {"CASSANDRA_KEYSPACE": keyspace, "PORT": str(self.port), "REPORT_CACHE_SECONDS": "3600"}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "sessions_project"],
-            env={**os.environ, **environment},
-            cwd=PROJECT,
-            stdout=subprocess.DEVNULL,
-        )
-        self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-
-    def wait_until_ready(self) -> None:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                self.get("/readyz")
-                return
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise
-                self.connection.close()
-                time.sleep(0.2)
+    def __init__(self, url: str) -> None:
+        self.connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
 
     def get(self, path: str) -> tuple[float, dict[str, Any]]:
         """Milliseconds until the last byte, and the reply."""
@@ -85,13 +59,10 @@ class Service:
 
 @contextmanager
 def service_on(keyspace: str) -> Iterator[Service]:
-    service = Service(keyspace)
-    try:
-        service.wait_until_ready()
-        yield service
-    finally:
-        service.process.terminate()
-        service.process.wait(20)
+    # Longer than the run: what is asked again is answered from the cache.
+    kept = {**OURS_SHIPPED.environment, "REPORT_CACHE_SECONDS": "3600"}
+    with started(replace(OURS_SHIPPED, environment=kept), keyspace=keyspace) as running:
+        yield Service(running.url)
 
 
 class Questions:
@@ -136,12 +107,10 @@ def main() -> None:
             for key, measured in measure(service, requests=arguments.requests, size=size):
                 rows.setdefault(key, {})[size] = measured
                 print(f"{size:,} events, {key[0]}, {key[1]} h: {measured}", file=sys.stderr, flush=True)
-    table = "\n".join(table_lines(rows, arguments.sizes))
-    print(table)
-    command = f"python benchmarks/reports_at_scale.py {shlex.join(sys.argv[1:])}"
-    with RESULTS.open("a") as results:
-        today = datetime.now(UTC).date()
-        results.write(f"\n## {today} Reports as the store grows\n\n`{command}`\n\n{table}\n")
+    titles, *lines = table_lines(rows, arguments.sizes)
+    print(table(titles, lines))
+    command = f"python -m benchmarks.reports_at_scale {shlex.join(sys.argv[1:])}".strip()
+    write_section("reports as the store grows", f"`{command}` {here_and_now()}", table(titles, lines))
 
 
 def parsed_arguments() -> Namespace:
@@ -246,15 +215,14 @@ def percentiles(milliseconds: list[float]) -> list[float]:
     return [cuts[49], cuts[89], cuts[98]]
 
 
-def table_lines(rows: dict[tuple[str, int], dict[int, list[float]]], sizes: list[int]) -> Iterator[str]:
-    """A Markdown table: a line for each report and window, four columns for each size, and the ratio of the p90."""
+def table_lines(rows: dict[tuple[str, int], dict[int, list[float]]], sizes: list[int]) -> Iterator[list[str]]:
+    """The titles, then a line for each report and window: four columns for each size, and the ratio of the p90."""
     heads = [f"{size:,}: {name}" for size in sizes for name in ("p50", "p90", "p99", "cached p90")]
-    yield f"| report | hours | {' | '.join(heads)} | p90 last / first |"
-    yield "|---|---|" + "---:|" * (len(heads) + 1)
+    yield ["report", "hours", *heads, "p90 last / first"]
     for (kind, hours), of_size in rows.items():
         numbers = [f"{number:.1f}" if number else "" for size in sizes for number in of_size[size]]
         ratio = of_size[sizes[-1]][1] / of_size[sizes[0]][1]
-        yield f"| {kind} | {hours or ''} | {' | '.join(numbers)} | {ratio:.2f} |"
+        yield [kind, str(hours or ""), *numbers, f"{ratio:.2f}"]
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def run_status(arguments: argparse.Namespace) -> int:
 
 
 def run_exec(arguments: argparse.Namespace) -> int:
-    command = [word for index, word in enumerate(arguments.command) if not (index == 0 and word == "--")]
+    command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     if not command:
         raise EmbeddedError("Name the command: python -m embedded exec -- COMMAND")
     started = start_missing(arguments, skip_given=True)

@@ -12,6 +12,7 @@ from itertools import chain
 from types import MappingProxyType
 
 from events import domain
+from events.batched import batched
 from events.domain import DAY_MS, HOUR_MS, Window
 from events.keeping import MINUTES_PER_HOUR, Keeping, Touched, as_text
 from events.minutes import COUNT_STARTS, PARTITIONS_PER_STATEMENT, count_cut_hours
@@ -138,9 +139,7 @@ def _days(hours: range, *, keeping: Keeping) -> Iterator[_Day]:
     """Every day of the window that may have starts, oldest first. Of one that is not over nothing is kept to read."""
     days = range(domain.day_of(hours[0]), hours[-1] + 1, DAY_MS)
     over = [day for day in days if keeping.allows(day + DAY_MS, None)]
-    queries = [
-        (SELECT_DAYS, (over[first : first + DAYS_PER_STATEMENT],)) for first in range(0, len(over), DAYS_PER_STATEMENT)
-    ]
+    queries = [(SELECT_DAYS, (some,)) for some in batched(over, DAYS_PER_STATEMENT)]
     for rows in cassandra.execute_many(queries, deadline=keeping.deadline):
         for row in sorted(rows, key=lambda row: row[0]):
             yield _Day(*row)
@@ -205,9 +204,7 @@ def _count_cut(
 
 def _count(uncounted: Sequence[_Uncounted], counts: StartCounts, *, window: Window, keeping: Keeping) -> None:
     """Count, note, and keep what may be kept."""
-    groups = list(_groups(uncounted))
-    for first in range(0, len(groups), STATEMENTS_PER_ROUND):
-        some = groups[first : first + STATEMENTS_PER_ROUND]
+    for some in batched(list(_groups(uncounted)), STATEMENTS_PER_ROUND):
         starts: dict[tuple[str, int], int] = defaultdict(int)
         for rows in cassandra.execute_many((_count_query(group, window) for group in some), deadline=keeping.deadline):
             for country, hour, number in rows:
@@ -231,8 +228,7 @@ def _groups(uncounted: Sequence[_Uncounted]) -> Iterator[Sequence[_Uncounted]]:
     grids = by_country.values() if len(by_country) < len(by_hour) else by_hour.values()
     for grid in grids:
         size = max(1, PARTITIONS_PER_STATEMENT // max(member.shards for member in grid))
-        for first in range(0, len(grid), size):
-            yield grid[first : first + size]
+        yield from batched(grid, size)
 
 
 def _count_query(group: Sequence[_Uncounted], window: Window) -> Statement:

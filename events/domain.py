@@ -42,7 +42,7 @@ _EPOCH_WITHOUT_ZONE = datetime(1970, 1, 1)  # noqa: DTZ001  # for times without 
 _MILLISECOND = timedelta(milliseconds=1)
 
 # The number of shards of "every country" ("") and of some, each from a moment on, newest first.
-Shards = Mapping[str, Sequence[tuple[float, int]]]
+ShardSetting = Mapping[str, Sequence[tuple[float, int]]]
 ALWAYS = -math.inf
 
 # The beginning of the year 1 in UTC, with which Python's datetime begins.
@@ -131,7 +131,7 @@ def shard_of(session_id: uuid.UUID, shards: int) -> int:
     return session_id.int % shards
 
 
-def parse_shards(text: str) -> Shards:
+def parse_shards(text: str) -> ShardSetting:
     """``"1,US=4,US=8@2026-12-01T00:00"``: one, for the United States four, and eight from an hour (UTC) on.
 
     Raises ValueError.
@@ -151,7 +151,7 @@ def parse_shards(text: str) -> Shards:
     return {country: sorted(since.items(), reverse=True) for country, since in shards.items()}
 
 
-def shards_at(shards: Shards, country: str, hour_ms: int) -> int:
+def shards_at(shards: ShardSetting, country: str, hour_ms: int) -> int:
     """Over how many partitions the starts of a country are spread in an hour."""
     every = (*shards.get(country, ()), *shards[""])
     return next(number for since_ms, number in every if since_ms <= hour_ms)

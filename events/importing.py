@@ -1,8 +1,4 @@
-"""The import of dumps: lines are read here, judged and written by worker processes, and counted here in order.
-
-A checkpoint names the last line behind which everything is durable. It is written before the first write, so that a
-run which is killed at any moment goes on with the same clock and the same shift, and ends with the same rows.
-"""
+"""The import of dumps: lines are read here, judged and written by worker processes, and counted here in order."""
 
 import json
 import multiprocessing
@@ -11,11 +7,12 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import IO, Any, cast
 
+from events.checkpoint import Checkpoint, ImportFailed, Totals
 from events.dump import Dump, DumpError
 from events.import_worker import Done, Failed, Job, Released, Settled, Waiting, work
 from events.judge import Reject, newest_timestamp
@@ -33,22 +30,8 @@ CHECKPOINT_SECONDS = 1.0
 FINISH_SECONDS = 10.0
 
 
-class ImportFailed(Exception):
-    """The import ended before the end of its files; the message says why and what to do."""
-
-
 class Interrupted(Exception):
     """The import was asked to stop, did so, and can be resumed."""
-
-
-@dataclass(slots=True)
-class Totals:
-    """Lines so far; empty ones do not count."""
-
-    read: int = 0
-    stored: int = 0
-    discarded: int = 0
-    rejected: int = 0
 
 
 @dataclass(slots=True)
@@ -58,44 +41,6 @@ class Progress:
     totals: Totals
     position: int  # bytes of the files, as they lie on disk, behind which everything is durable
     waiting_for: str | None = None
-
-
-@dataclass(slots=True)
-class Checkpoint:
-    """How far an import has come: everything up to ``line`` of file number ``file`` is durable."""
-
-    files: list[str]
-    started_ms: int
-    shift_ms: int
-    file: int = 0
-    line: int = 0
-    rejects_bytes: int = 0
-    totals: Totals = field(default_factory=Totals)
-
-    def save(self, path: Path) -> None:
-        """Replace the file at once: a reader finds the old one or the new one."""
-        draft = path.with_name(path.name + ".new")
-        with draft.open("w") as file:
-            json.dump(asdict(self), file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-
-    @classmethod
-    def load(cls, path: Path, *, files: list[str]) -> "Checkpoint | None":
-        """The checkpoint at ``path``; None when there is none. Raises ImportFailed when it is of other files."""
-        try:
-            values = json.loads(path.read_text())
-            checkpoint = cls(**{**values, "totals": Totals(**values["totals"])})
-        except FileNotFoundError:
-            return None
-        except (ValueError, TypeError, KeyError):
-            raise ImportFailed(f"{path} is no checkpoint. Start without --resume.") from None
-        if checkpoint.files != files:
-            raise ImportFailed(
-                f"{path} is the checkpoint of other files, or they have changed. Start without --resume."
-            )
-        return checkpoint
 
 
 @dataclass(slots=True)

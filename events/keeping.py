@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from events.batched import batched
 from events.domain import CLOCKS_APART_MS, HOUR_MS, MINUTE_MS, PROMPT_MS, UNDER_WAY_MS
 from events.services import MICROSECONDS, ttl_seconds
 from sessions_project import cassandra
@@ -81,8 +82,8 @@ class Keeping:
     def send(self) -> None:
         """Send what was noted, without waiting. A batch is of one partition: such a one may be of any size."""
         for rows in self._rows.values():
-            for first in range(0, len(rows), ROWS_PER_BATCH):
-                some, seconds = rows[first : first + ROWS_PER_BATCH], self.deadline - time.monotonic()
+            for some in batched(rows, ROWS_PER_BATCH):
+                seconds = self.deadline - time.monotonic()
                 with _logged_when_away():
                     self._under_way.append(cassandra.send_batch(some, seconds=seconds))
         self._rows.clear()

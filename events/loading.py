@@ -9,13 +9,14 @@ from typing import Any
 from django.conf import settings
 
 from events import domain
+from events.batched import batched
 from events.domain import Event
 from events.services import (
     LATE_MS,
-    CountryHour,
-    country_hours,
+    Mark,
     country_rows,
     mark_rows,
+    marks_of,
     oldest_kept_ms,
     player_rows,
     remember_marks,
@@ -45,8 +46,8 @@ class _Batch:
 
     of_countries: bool
     events: list[Event]
-    hours: set[CountryHour] = field(default_factory=set)
-    touched: set[CountryHour] = field(default_factory=set)
+    marks: set[Mark] = field(default_factory=set)
+    touched: set[Mark] = field(default_factory=set)
     sent_ms: int = 0
     write: WriteUnderWay | None = None
 
@@ -63,7 +64,7 @@ class Loader:
         self.completed = 0
         self._on_wait = on_wait
         self._under_way: deque[_Batch] = deque()
-        self._touched: dict[CountryHour, int] = {}
+        self._touched: dict[Mark, int] = {}
 
     def write(self, events: Sequence[Event]) -> None:
         """Send the events; returns when all are sent, and all but the last few durable. Raises StoreUnavailable only
@@ -76,8 +77,8 @@ class Loader:
         by_country = sorted((event for event in events if event.kind == domain.START), key=_country_and_moment)
         for of_countries, some in ((False, by_player), (True, by_country)):
             for group in self._by_replicas(some, of_countries=of_countries):
-                for first in range(0, len(group), EVENTS_PER_BATCH):
-                    self._submit(_Batch(of_countries, list(group[first : first + EVENTS_PER_BATCH])))
+                for batch in batched(group, EVENTS_PER_BATCH):
+                    self._submit(_Batch(of_countries, list(batch)))
 
     def finish(self) -> None:
         """Return when everything that was submitted is durable."""
@@ -132,10 +133,10 @@ class Loader:
         now_ms = batch.sent_ms
         if not batch.of_countries:
             return player_rows(batch.events, now_ms=now_ms)
-        batch.hours = country_hours(batch.events)
-        batch.touched = {hour for hour in batch.hours if now_ms - self._touched.get(hour, 0) > RETOUCH_MS}
+        batch.marks = marks_of(batch.events)
+        batch.touched = {mark for mark in batch.marks if now_ms - self._touched.get(mark, 0) > RETOUCH_MS}
         rows = country_rows(batch.events, now_ms=now_ms)
-        rows += mark_rows(unmarked(batch.hours), now_ms=now_ms)
+        rows += mark_rows(unmarked(batch.marks), now_ms=now_ms)
         rows += touch_rows(batch.touched, now_ms=now_ms)
         return rows
 
@@ -157,20 +158,20 @@ class Loader:
             if wall_clock_ms() - batch.sent_ms < LATE_MS:
                 break
             self._send_again(batch)
-        remember_marks(batch.hours)
+        remember_marks(batch.marks)
         self._remember_touches(batch.touched, batch.sent_ms)
         self.completed += 1
 
     def _send_again(self, batch: _Batch) -> None:
         """With fresh touches: the earlier ones may be older than a count that missed these rows."""
-        for hour in batch.hours:
-            self._touched.pop(hour, None)
+        for mark in batch.marks:
+            self._touched.pop(mark, None)
         self._send(batch)
 
-    def _remember_touches(self, hours: Iterable[CountryHour], now_ms: int) -> None:
+    def _remember_touches(self, marks: Iterable[Mark], now_ms: int) -> None:
         if len(self._touched) > MOST_REMEMBERED_TOUCHES:
             self._touched.clear()
-        self._touched.update(dict.fromkeys(hours, now_ms))
+        self._touched.update(dict.fromkeys(marks, now_ms))
 
 
 def _player(event: Event) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from events import domain
+from events.batched import batched
 from events.domain import HOUR_MS, MINUTE_MS, Window
 from events.keeping import Keeping, as_text
 from sessions_project import cassandra
@@ -35,7 +36,7 @@ UPDATE_MINUTES = """
     WHERE day = ? AND hour = ? AND country = ?"""
 
 # Over how many shards each country lies in an hour.
-Shards = Mapping[str, int]
+ShardsOf = Mapping[str, int]
 # A country and the beginning of an hour.
 Cell = tuple[str, int]
 
@@ -68,7 +69,7 @@ def cut(hour_ms: int, window: Window, *, known: int) -> Cut:
     return Cut(range(first, behind), [(low, high) for low, high in ends if low < high])
 
 
-def count_cut_hours(hours: Mapping[int, Shards], *, window: Window, keeping: Keeping) -> dict[Cell, int]:
+def count_cut_hours(hours: Mapping[int, ShardsOf], *, window: Window, keeping: Keeping) -> dict[Cell, int]:
     """The starts of countries in what the window leaves of these hours. Raises StoreUnavailable."""
     known = _known_minutes(hours, keeping=keeping)
     starts: dict[Cell, int] = defaultdict(int)
@@ -90,12 +91,12 @@ def count_cut_hours(hours: Mapping[int, Shards], *, window: Window, keeping: Kee
     return starts
 
 
-def _count_queries(hour: int, shards: Shards, low: int, high: int) -> Iterator[Statement]:
+def _count_queries(hour: int, shards: ShardsOf, low: int, high: int) -> Iterator[Statement]:
     for countries, most_shards in _chunks(shards):
         yield COUNT_STARTS, (countries, [hour], range(most_shards), low, high)
 
 
-def _known_minutes(hours: Mapping[int, Shards], *, keeping: Keeping) -> dict[Cell, Sequence[int]]:
+def _known_minutes(hours: Mapping[int, ShardsOf], *, keeping: Keeping) -> dict[Cell, Sequence[int]]:
     """The starts of every minute of these hours that is over, counted now or before. Of hours that were written late a
     moment ago none is known."""
     over = [hour for hour in hours if hour > keeping.gone_ms and keeping.minutes_over(hour)]
@@ -115,7 +116,7 @@ def _known_minutes(hours: Mapping[int, Shards], *, keeping: Keeping) -> dict[Cel
     return {(one.country, one.hour_ms): one.starts for one in kept}
 
 
-def _count_missing(incomplete: Sequence[_Kept], hours: Mapping[int, Shards], *, keeping: Keeping) -> None:
+def _count_missing(incomplete: Sequence[_Kept], hours: Mapping[int, ShardsOf], *, keeping: Keeping) -> None:
     """Count the minutes that are over and not known, and keep them with those that are."""
     shards_of: dict[tuple[int, int], dict[str, int]] = defaultdict(dict)
     for one in incomplete:
@@ -138,9 +139,8 @@ def _count_missing(incomplete: Sequence[_Kept], hours: Mapping[int, Shards], *, 
     keeping.send()
 
 
-def _chunks(shards: Shards) -> Iterator[tuple[list[str], int]]:
+def _chunks(shards: ShardsOf) -> Iterator[tuple[Sequence[str], int]]:
     """The countries in groups small enough for a statement, each with the most shards of one of them."""
     most = max(shards.values(), default=1)
-    countries, size = list(shards), max(1, PARTITIONS_PER_STATEMENT // most)
-    for first in range(0, len(countries), size):
-        yield countries[first : first + size], most
+    for countries in batched(list(shards), max(1, PARTITIONS_PER_STATEMENT // most)):
+        yield countries, most

@@ -39,8 +39,8 @@ MICROSECONDS = 1_000
 # Threads ask for the time before they wait for each other; more than this is a clock that was set back.
 CLOCK_SET_BACK_MS = 10_000
 
-# A country, the beginning of an hour, and over how many shards it is spread.
-CountryHour = tuple[str, int, int]
+# That a country has starts in an hour: the country, the beginning of the hour, and over how many shards it is spread.
+Mark = tuple[str, int, int]
 
 _parsed_shards = cache(domain.parse_shards)
 
@@ -85,9 +85,9 @@ _commits = GroupCommit(cassandra.execute_batch, at_a_time=WRITES_AT_A_TIME, most
 # written again: with touches where it is late by then.
 LATE_MS = 20 * domain.SECOND_MS
 
-# The country hours whose mark this process has seen become durable. About 100 bytes each: 10 MB at most.
+# The marks that this process has seen become durable. About 100 bytes each: 10 MB at most.
 MOST_REMEMBERED_MARKS = 100_000
-_marked: set[CountryHour] = set()
+_marked: set[Mark] = set()
 
 
 def record_events(events: Sequence[Event], *, now_ms: int) -> list[bool]:
@@ -101,14 +101,14 @@ def record_events(events: Sequence[Event], *, now_ms: int) -> list[bool]:
     kept = [event.ts_ms >= oldest_ms for event in events]
     young = [event for event in events if event.ts_ms >= oldest_ms]
     if young:
-        new_hours = unmarked(country_hours(young))
+        new_marks = unmarked(marks_of(young))
         statements = event_rows(young, now_ms=now_ms)
-        statements += mark_rows(new_hours, now_ms=now_ms)
+        statements += mark_rows(new_marks, now_ms=now_ms)
         statements += touch_rows(
-            country_hours(event for event in young if domain.is_late(event.ts_ms, now_ms=now_ms)), now_ms=now_ms
+            marks_of(event for event in young if domain.is_late(event.ts_ms, now_ms=now_ms)), now_ms=now_ms
         )
         _commits.write(statements, seconds=settings.CASSANDRA_TIMEOUT_SECONDS)
-        remember_marks(new_hours)
+        remember_marks(new_marks)
         took_ms = wall_clock_ms() - began_ms
         if took_ms > LATE_MS:
             return record_events(events, now_ms=now_ms + took_ms)
@@ -172,16 +172,16 @@ def country_rows(events: Iterable[Event], *, now_ms: int) -> list[Statement]:
     return rows
 
 
-def country_hours(events: Iterable[Event]) -> set[CountryHour]:
-    """Every country hour that the starts among the events fall in."""
+def marks_of(events: Iterable[Event]) -> set[Mark]:
+    """A mark for every country and hour that the starts among the events fall in."""
     cells = {
         (event.country, domain.hour_of(event.ts_ms)) for event in events if event.kind == domain.START and event.country
     }
     return {(country, hour, shards_of(country, hour)) for country, hour in cells}
 
 
-def mark_rows(hours: Iterable[CountryHour], *, now_ms: int) -> list[Statement]:
-    """The rows that make country hours known to the reports."""
+def mark_rows(marks: Iterable[Mark], *, now_ms: int) -> list[Statement]:
+    """The rows that make them known to the reports."""
     return [
         (
             INSERT_MARK,
@@ -194,13 +194,13 @@ def mark_rows(hours: Iterable[CountryHour], *, now_ms: int) -> list[Statement]:
                 ttl_seconds(hour + domain.HOUR_MS, now_ms=now_ms),
             ),
         )
-        for country, hour, shards in hours
+        for country, hour, shards in marks
     ]
 
 
-def touch_rows(hours: Collection[CountryHour], *, now_ms: int) -> list[Statement]:
-    """For country hours that are written late: the rows that make every count taken before invalid."""
-    if not hours:
+def touch_rows(marks: Collection[Mark], *, now_ms: int) -> list[Statement]:
+    """For those that are written late into: the rows that make every count taken before invalid."""
+    if not marks:
         return []
     name, version = writer.next_touch(now_ms)
     touch, when = {name: version}, version * MICROSECONDS
@@ -209,20 +209,20 @@ def touch_rows(hours: Collection[CountryHour], *, now_ms: int) -> list[Statement
             UPDATE_TOUCHED,
             (when, ttl_seconds(hour + domain.HOUR_MS, now_ms=now_ms), touch, touch, domain.day_of(hour), hour, country),
         )
-        for country, hour, _ in hours
+        for country, hour, _ in marks
     ]
 
 
-def unmarked(hours: set[CountryHour]) -> set[CountryHour]:
-    """Those whose mark this process has not seen become durable."""
-    return hours - _marked
+def unmarked(marks: set[Mark]) -> set[Mark]:
+    """Those that this process has not seen become durable."""
+    return marks - _marked
 
 
-def remember_marks(hours: Iterable[CountryHour]) -> None:
-    """Leave these marks out from now on; only for marks that are durable."""
+def remember_marks(marks: Iterable[Mark]) -> None:
+    """Leave these out from now on; only for marks that are durable."""
     if len(_marked) > MOST_REMEMBERED_MARKS:
         _marked.clear()
-    _marked.update(hours)
+    _marked.update(marks)
 
 
 def shards_of(country: str | None, hour_ms: int) -> int:

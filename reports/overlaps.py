@@ -21,10 +21,10 @@ def overlapping(intervals: Iterable[Interval]) -> set[UUID]:
 def _neighbours(intervals: Iterable[Interval]) -> Iterator[tuple[UUID, UUID]]:
     """Enough overlapping pairs to name every session that overlaps."""
     lasting = sorted(interval for interval in intervals if interval.from_ms < interval.to_ms)
-    longest: Interval | None = None
+    latest: Interval | None = None
     for interval in lasting:
         # Of all that began before, the one that ends last stands for the rest: who still runs overlaps it too.
-        if longest and interval.from_ms < longest.to_ms:
-            yield longest.session_id, interval.session_id
-        if not longest or interval.to_ms > longest.to_ms:
-            longest = interval
+        if latest and interval.from_ms < latest.to_ms:
+            yield latest.session_id, interval.session_id
+        if not latest or interval.to_ms > latest.to_ms:
+            latest = interval

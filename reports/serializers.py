@@ -12,6 +12,7 @@ from reports import selectors
 # A leap year.
 MOST_HOURS = 8784
 DEFAULT_HOURS = 24
+DEFAULT_SESSIONS = 20
 Shape = serializers.Serializer[Any]
 
 
@@ -67,7 +68,9 @@ class PlayerQuerySerializer(Shape):
     overlaps = serializers.BooleanField(
         default=False, help_text="Tell it of completed sessions too: all sessions of the player are read for it."
     )
-    limit = serializers.IntegerField(min_value=1, max_value=100, default=20, help_text="Sessions of one page.")
+    limit = serializers.IntegerField(
+        min_value=1, max_value=100, default=DEFAULT_SESSIONS, help_text="Sessions of one page."
+    )
     cursor = serializers.CharField(required=False, help_text="From `next` of the page before.")
 
 

@@ -15,10 +15,10 @@ from sessions_project.building import View, built_once
 from sessions_project.fresh_replies import MAY_BE_KEPT
 
 
-def cached(view: View, *, cheap: bool = False) -> View:
+def cached(view: View, *, costs_more_than_a_lock: bool = True) -> View:
     """Keep the replies, and build one that is popular once; a cheap one once in each process."""
     page = cache_page(settings.REPORT_CACHE_SECONDS)
-    shared = built_once(view, cache_page=page, costs_more_than_a_lock=not cheap)
+    shared = built_once(view, cache_page=page, costs_more_than_a_lock=costs_more_than_a_lock)
 
     @wraps(view)
     def choose(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -45,7 +45,7 @@ urlpatterns = [
     ),
     path(
         "api/v1/reports/players/<str:player_id>/sessions/",
-        cached(PlayerSessionsViewSet.as_view({"get": "sessions"}), cheap=True),
+        cached(PlayerSessionsViewSet.as_view({"get": "sessions"}), costs_more_than_a_lock=False),
         name="player-sessions",
     ),
     path(
@@ -55,7 +55,7 @@ urlpatterns = [
     ),
     path(
         "by-player/<str:player_id>",
-        cached(EarlierReportsViewSet.as_view({"get": "by_player"}), cheap=True),
+        cached(EarlierReportsViewSet.as_view({"get": "by_player"}), costs_more_than_a_lock=False),
         name="by-player",
     ),
 ]

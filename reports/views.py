@@ -21,6 +21,7 @@ from reports import selectors
 from reports.cursors import decode_cursor, encode_cursor
 from reports.selectors import Position, Session, Start
 from reports.serializers import (
+    DEFAULT_SESSIONS,
     MOST_HOURS,
     CompletedSessionSerializer,
     CountryStartsQuerySerializer,
@@ -83,9 +84,7 @@ class StartsViewSet(ViewSet):
         },
     )
     def by_country(self, request: Request) -> Response:
-        now_ms = wall_clock_ms()
-        asked = _validated(StartsQuerySerializer, request.query_params, now_ms=now_ms)
-        window = selectors.report_window(hours=asked["hours"], as_of_ms=asked["as_of"], now_ms=now_ms)
+        asked, window, now_ms = _asked(StartsQuerySerializer, request.query_params)
         newest = 0 if _wants_csv(request) else asked["sessions"]
         report = selectors.starts_by_country(window=window, now_ms=now_ms, newest=newest)
         if _wants_csv(request):
@@ -115,10 +114,8 @@ class StartsViewSet(ViewSet):
         },
     )
     def retrieve(self, request: Request, country: str) -> Response | Download:
-        now_ms = wall_clock_ms()
         country = _validated(PathSerializer, {"country": country})["country"]
-        asked = _validated(CountryStartsQuerySerializer, request.query_params, now_ms=now_ms)
-        window = selectors.report_window(hours=asked["hours"], as_of_ms=asked["as_of"], now_ms=now_ms)
+        asked, window, now_ms = _asked(CountryStartsQuerySerializer, request.query_params)
         if _wants_csv(request):
             rows = selectors.every_start_of_country(country=country, window=window, now_ms=now_ms)
             table = chain([("session_id", "player_id", "ts")], (tuple(_start(start).values()) for start in rows))
@@ -147,9 +144,7 @@ class StartsViewSet(ViewSet):
         responses={**csv_or(TimelineReportSerializer, header="hour,starts"), **problems(400, 406, 503)},
     )
     def timeline(self, request: Request) -> Response:
-        now_ms = wall_clock_ms()
-        asked = _validated(TimelineQuerySerializer, request.query_params, now_ms=now_ms)
-        window = selectors.report_window(hours=asked["hours"], as_of_ms=asked["as_of"], now_ms=now_ms)
+        asked, window, now_ms = _asked(TimelineQuerySerializer, request.query_params)
         country = asked.get("country")
         starts = dict(selectors.starts_by_hour(window=window, now_ms=now_ms, country=country))
         # Also the hours that are older than the retention.
@@ -223,10 +218,8 @@ class EarlierReportsViewSet(ViewSet):
         responses={200: EarlierStartSerializer(many=True), **problems(400, 406, 503)},
     )
     def by_country(self, request: Request, country: str, hours: str) -> Response:
-        now_ms = wall_clock_ms()
         country = _validated(PathSerializer, {"country": country})["country"]
-        asked = _validated(WindowQuerySerializer, {"hours": hours}, now_ms=now_ms)
-        window = selectors.report_window(hours=asked["hours"], as_of_ms=now_ms, now_ms=now_ms)
+        asked, window, now_ms = _asked(WindowQuerySerializer, {"hours": hours})
         _, page, end = selectors.starts_of_country(country=country, window=window, now_ms=now_ms, limit=EARLIER_LIMIT)
         rest = end and _country_url(request, country, asked, **_behind(end, limit=EARLIER_LIMIT, report=STARTS))
         starts = [{"event": "start", "country": country, **_start(start)} for start in page]
@@ -241,8 +234,15 @@ class EarlierReportsViewSet(ViewSet):
     )
     def by_player(self, request: Request, player_id: str) -> Response:
         player_id = _validated(PathSerializer, {"player_id": player_id})["player_id"]
-        page, _ = selectors.completed_sessions(player_id=player_id, now_ms=wall_clock_ms(), limit=20)
+        page, _ = selectors.completed_sessions(player_id=player_id, now_ms=wall_clock_ms(), limit=DEFAULT_SESSIONS)
         return Response([_session(session) for session in page])
+
+
+def _asked(serializer: type[Shape], values: Mapping[str, Any]) -> tuple[dict[str, Any], Window, int]:
+    """What is asked for, the window of it that is kept, and now."""
+    now_ms = wall_clock_ms()
+    asked = _validated(serializer, values, now_ms=now_ms)
+    return asked, selectors.report_window(hours=asked["hours"], as_of_ms=asked["as_of"], now_ms=now_ms), now_ms
 
 
 def _validated(serializer: type[Shape], values: Mapping[str, Any], **context: Any) -> dict[str, Any]:

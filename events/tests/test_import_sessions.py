@@ -21,9 +21,9 @@ import pytest
 from django.db import connections
 
 from conftest import PROJECT, drop_keyspace, manage
+from events.checkpoint import Checkpoint, Totals
 from events.domain import DAY_MS, HOUR_MS, format_timestamp
 from events.dump import Dump
-from events.importing import Checkpoint, Totals
 from events.keeping import MARGIN_MS
 from reports.selectors import completed_sessions, report_window, starts_of_country
 from sessions_project import cassandra

@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from argparse import ArgumentParser
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from django.core.management.base import BaseCommand
 from rich.console import Console
 from rich.table import Table
 
+from events.checkpoint import Checkpoint, ImportFailed, Totals
 from events.domain import DAY_MS, format_timestamp
 from events.dump import STDIN, Dump, DumpError
-from events.importing import Checkpoint, Import, ImportFailed, Interrupted, Totals, newest_event
+from events.importing import Import, Interrupted, newest_event
 from events.progress import progress_display
 from events.services import wall_clock_ms
 
@@ -91,7 +93,9 @@ class Command(BaseCommand):
         if status or totals.rejected:
             sys.exit(status or 1)
 
-    def _checkpoint(self, dumps: list[Dump], path: Path, options: dict[str, Any], scanned: Any) -> Checkpoint:
+    def _checkpoint(
+        self, dumps: list[Dump], path: Path, options: dict[str, Any], scanned: Callable[[int], None]
+    ) -> Checkpoint:
         """Where to begin: at the checkpoint of an earlier run, or at the first line."""
         identities = [dump.identity() for dump in dumps]
         if options["resume"]:
@@ -103,7 +107,7 @@ class Command(BaseCommand):
         now_ms = wall_clock_ms()
         return Checkpoint(identities, now_ms, self._shift(dumps, now_ms, scanned) if options["rebase"] else 0)
 
-    def _shift(self, dumps: list[Dump], now_ms: int, scanned: Any) -> int:
+    def _shift(self, dumps: list[Dump], now_ms: int, scanned: Callable[[int], None]) -> int:
         if any(dump.name == STDIN for dump in dumps):
             raise ImportFailed("--rebase reads its input twice, which standard input does not allow. Give a file.")
         newest = newest_event(dumps, scanned)

@@ -1,0 +1,12 @@
+"""``itertools.batched`` of Python 3.12, for sequences."""
+
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def batched(sequence: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The sequence in pieces of ``size``, the last of which may be shorter."""
+    for first in range(0, len(sequence), size):
+        yield sequence[first : first + size]
