@@ -105,6 +105,8 @@ class Loader:
         while True:
             try:
                 return cassandra.replica_set(cql, values)
+            except StatementRefused:
+                raise
             except StoreUnavailable as error:
                 self._on_wait(str(error))
                 time.sleep(RETRY_SECONDS)

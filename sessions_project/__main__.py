@@ -52,8 +52,8 @@ def numeric_address(host: str) -> str:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         return str(min(found, key=lambda one: one[0] != socket.AF_INET)[4][0])
-    except OSError as error:
-        sys.exit(f"HOST is {host!r}: {error.strerror}. Write an address of this machine, such as 127.0.0.1.")
+    except (OSError, UnicodeError) as error:
+        sys.exit(f"HOST is {host!r}: {error}. Write an address of this machine, such as 127.0.0.1.")
 
 
 def refuse_a_taken_port(host: str, port: int) -> None:

@@ -29,8 +29,10 @@ MOST_WAITING = 16
 # Threads that neither work nor wait: two refuse, so that nothing piles up in the server's queue, also while two others
 # send files (reports/spreadsheets.py) to clients that take their time.
 REFUSING = 4
-# Must answer whatever the load: a replica that is taken out because it is busy leaves more for the others.
-NEVER_REFUSED = {"/livez", "/readyz"}
+# Must answer whatever the load: a replica that is taken out because it is busy leaves more for the others; and the page
+# is to say what is amiss, for which it needs all of its files. Neither costs much.
+NEVER_REFUSED = {"/livez", "/readyz", "/"}
+NEVER_REFUSED_BELOW = "/static/"
 # Between two lines of the log that say how many requests were refused.
 TELL_SECONDS = 1.0
 
@@ -53,7 +55,8 @@ class Admission:
         self._told_at = -math.inf
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if environ["PATH_INFO"] in NEVER_REFUSED:
+        path = environ["PATH_INFO"]
+        if path in NEVER_REFUSED or path.startswith(NEVER_REFUSED_BELOW):
             return self._application(environ, start_response)
         if not self._may_begin():
             self._count_refusal()

@@ -23,8 +23,7 @@ COMMON_HEADERS = [REQUEST_ID, RETRY_AFTER]
 
 PROBLEMS = {
     400: "A value is invalid; `errors` points at each. Nothing was done.",
-    404: "Nothing is at this address.",
-    406: "The Accept header asks for a media type that is not offered.",
+    406: "Neither `Accept` nor `?format=` names a form that is offered.",
     413: "The body is larger than 256 KiB, as sent or inflated. Nothing was stored.",
     415: "Not JSON, or a Content-Encoding other than gzip. Nothing was stored.",
     503: "Cassandra does not answer in time, or more is asked than can be done. Nothing was acknowledged; send the "

@@ -77,8 +77,8 @@ def test_the_defaults_are_those_of_the_readme_and_the_example() -> None:
     # A secret has no default, this one is of the machine, and those of the load are not the service's.
     names = [name for name in example if name not in ("SECRET_KEY", "WEB_WORKERS") and not name.startswith("LOAD_")]
     show = f"import json; from django.conf import settings; print(json.dumps([getattr(settings, n) for n in {names}]))"
-    environment = {name: value for name, value in os.environ.items() if name not in example}
-    environment["DJANGO_SETTINGS_MODULE"] = "sessions_project.settings"
+    # Set and empty, which is the default, whatever stands in a .env file.
+    environment = {**os.environ, **dict.fromkeys(example, ""), "DJANGO_SETTINGS_MODULE": "sessions_project.settings"}
     values = json.loads(manage("shell", "--no-imports", "-c", show, env=environment).stdout)
     defaults = {
         name: ",".join(value) if isinstance(value, list) else str(value)

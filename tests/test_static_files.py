@@ -17,6 +17,7 @@ def test_it_works(web_server: Callable[..., WebServer]) -> None:
     with ExitStack() as clients:
         for _ in range(server_threads(working=1) + 1):
             client = clients.enter_context(socket.socket())
+            client.settimeout(10)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.connect(("127.0.0.1", urlsplit(web.url).port))
             client.sendall(f"GET {LARGE_FILE} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())

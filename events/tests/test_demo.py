@@ -1,6 +1,7 @@
 """manage.py demo"""
 
 import os
+import re
 import socket
 import uuid
 
@@ -31,7 +32,7 @@ def test_a_second_demo_fills_the_hours_since_the_first(starts, empty_hours):
     assert empty_days(month, now_ms=NOW_MS, events=144_000) * 24 == pytest.approx(empty_hours)
 
 
-def test_it_makes_sessions_and_serves(tmp_path):
+def test_it_makes_sessions_and_serves():
     """As far as to the port, which is taken here."""
     keyspace = f"demo_{uuid.uuid4().hex[:8]}"
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -43,13 +44,17 @@ def test_it_makes_sessions_and_serves(tmp_path):
         }
         try:
             sessions = []
-            for told_first in ("Generating ", "The sessions of an earlier demo are there."):
+            # The second time none are made, or a few of the moments since.
+            for told_first in (
+                r"Generating \d+,\d+ events",
+                r"The sessions of an earlier demo are there|Generating \d+ ",
+            ):
                 told = manage("demo", "--events", "60000", env={**os.environ, **ours})
-                assert f"Creating the tables ...\n{told_first}" in told.stdout
+                assert re.match(rf"Creating the tables \.\.\.\n({told_first})", told.stdout)
                 assert f"http://127.0.0.1:{port}/api/v1/docs/" in told.stdout
                 assert told.stderr.endswith(f"listens on 127.0.0.1:{port}. Stop it, or choose another PORT.\n")
                 [(number,)] = cassandra.execute(f"SELECT COUNT(*) FROM {keyspace}.session_by_player_id", ())
                 sessions.append(number)
-            assert 30_000 < sessions[0] == sessions[1] < 31_500  # some are open
+            assert 30_000 < sessions[0] <= sessions[1] < 31_500  # some are open
         finally:
             drop_keyspace(keyspace)

@@ -53,7 +53,7 @@ def start_import(game: Game, folder: Path, name: str) -> subprocess.Popen:
 def record_live(game: Game, moments: list[int], imports: list[subprocess.Popen], begun: threading.Event) -> bool:
     """Record ten at a time once the imports have begun; whether one was still under way when half were recorded."""
     overlapped = False
-    begun.wait()
+    assert begun.wait(60)
     for first in range(0, len(moments), 10):
         some = moments[first : first + 10]
         events = [Event("start", "live", uuid.uuid4(), ts, game.country) for ts in some]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from events import loading
+from events import loading, services
 from events.counts import settle
 from events.domain import DAY_MS, HOUR_MS, START, Event, Window, hour_of
 from events.loading import EVENTS_PER_BATCH, Loader
@@ -44,6 +44,16 @@ def test_the_largest_batches_are_within_the_limit(loader: Loader, country: str, 
     assert counted(country, now_ms) == 300
 
 
+def test_a_table_that_is_not_as_ours_is_not_waited_for(
+    loader: Loader, country: str, now_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a ring that is larger than the number of copies, where the nodes of each row are asked for first."""
+    monkeypatch.setattr(cassandra, "every_node_holds_everything", lambda: False)
+    monkeypatch.setattr(services, "INSERT_STARTED", "INSERT INTO {keyspace}.no_such_table (player_id) VALUES (?)")
+    with pytest.raises(StatementRefused, match="no_such_table"):
+        loader.write([start(country, now_ms)])
+
+
 def test_what_is_refused_is_not_waited_for(
     loader: Loader, country: str, now_ms: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,14 +79,14 @@ def test_batches_that_failed_are_sent_again(
     monkeypatch.setattr(cassandra, "send_batch", unreliable)
     monkeypatch.setattr(cassandra, "every_node_holds_everything", lambda: every_node_holds_everything)
     loader = Loader(on_wait=waited.append)
-    loader.write([start(country, now_ms - number) for number in range(20)])
+    events = [start(country, now_ms - number) for number in range(20)]
+    loader.write(events)
     loader.finish()
     assert len(waited) == 3
     assert counted(country, now_ms) == 20
-    rows = cassandra.execute(
-        "SELECT session_id FROM {keyspace}.session_by_player_id WHERE player_id = ? LIMIT 1000", (LONGEST_PLAYER_ID,)
-    )
-    assert len(rows) >= 20
+    query = "SELECT session_id FROM {keyspace}.session_by_player_id WHERE player_id = ?"
+    stored = {session for (session,) in cassandra.execute(query, (LONGEST_PLAYER_ID,))}
+    assert {event.session_id for event in events} <= stored
 
 
 @pytest.fixture
@@ -86,7 +96,7 @@ def settled(country: str) -> Callable[[int], int]:
     def settled(hour_ms: int) -> int:
         window = Window(hour_ms - 1, hour_ms + HOUR_MS - 1)
         settle([window], now_ms=loading.wall_clock_ms(), durable={writer.name: writer.version})
-        return counted(country, hour_ms + HOUR_MS)
+        return counted(country, loading.wall_clock_ms())
 
     return settled
 

@@ -87,8 +87,8 @@ def test_clocks_a_minute_apart(
     Two services, one 30 s ahead and one 30 s behind, write while an hour ends, and the one ahead asks for the count:
     for 15 s in which the hour is over for it alone, in the long form for 3 minutes from before the hour.
     """
-    # Both move so that the clock ahead shows this much after an hour.
-    middle = seconds_until_hour(-0.5 if long_form else 0.25)
+    # Both move so that the middle of both shows this much after an hour.
+    middle = seconds_until_hour(-0.5 if long_form else 0)
     ahead, behind = skewed(middle + 30), skewed(middle - 30)
     sessions: set[str] = set()
     until = time.monotonic() + (180 if long_form else 15)

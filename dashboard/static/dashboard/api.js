@@ -1,5 +1,13 @@
 /** Asks the service. A failure is always a Trouble, which says what the service said. */
 
+/** Longer than any report takes: a connection that has died without a word is told like one that is refused. */
+const MOST_MS = 15_000;
+const MOST_MS_OF_READINESS = 4_000;
+/** What a proxy before the service says: too slow, too early, too many. */
+const MAY_PASS = [408, 425, 429];
+
+const within = (ms, signal) => AbortSignal.any([AbortSignal.timeout(ms), ...(signal ? [signal] : [])]);
+
 /** An answer that is an error (a problem detail), or no answer at all (status 0). */
 export class Trouble extends Error {
   constructor(status, problem = {}) {
@@ -10,7 +18,7 @@ export class Trouble extends Error {
 
   /** Whether the same request may succeed later. */
   get passes() {
-    return this.status === 0 || this.status >= 500;
+    return this.status === 0 || this.status >= 500 || MAY_PASS.includes(this.status);
   }
 }
 
@@ -23,7 +31,7 @@ export async function ask(path, { signal, ...options } = {}) {
   const headers = { Accept: "application/json", ...options.headers };
   let response;
   try {
-    response = await fetch(address, { cache: "no-store", ...options, headers, signal });
+    response = await fetch(address, { cache: "no-store", ...options, headers, signal: within(MOST_MS, signal) });
   } catch (error) {
     throw signal?.aborted ? error : new Trouble(0);
   }
@@ -56,7 +64,8 @@ export const sendBatch = (text, { lenient }) =>
 
 /** What the service misses, in its own words, such as "Cassandra does not answer"; null when nothing that it knows. */
 export async function whatIsMissing({ signal }) {
-  const response = await fetch(new URL("readyz", document.baseURI), { cache: "no-store", signal });
+  const options = { cache: "no-store", signal: within(MOST_MS_OF_READINESS, signal) };
+  const response = await fetch(new URL("readyz", document.baseURI), options);
   const { checks } = await response.json();
   return response.ok ? null : checks?.cassandra ?? null;
 }

@@ -4,8 +4,13 @@ const form = document.getElementById("window");
 const asOf = document.getElementById("as-of");
 const hold = document.getElementById("hold");
 
+/** The year is typed digit by digit, and each is a moment: a pause tells that it is done. */
+const TYPING_MS = 400;
+const EARLIEST = "1970";
+
 /** The end of the window as chosen (ISO 8601), or null for now. Finer than the input, which shows seconds. */
 let chosenEnd = null;
+let typing;
 
 /** The window as the API takes it. */
 export function chosenWindow() {
@@ -16,6 +21,7 @@ export function chosenWindow() {
 /** Calls `changed` whenever another window is chosen; `shownEnd` tells the end of the window that is on show. */
 export function watchChoice({ changed, shownEnd }) {
   const choose = (end) => {
+    clearTimeout(typing);
     chosenEnd = end;
     showChoice();
     changed();
@@ -23,9 +29,14 @@ export function watchChoice({ changed, shownEnd }) {
   form.addEventListener("submit", (event) => event.preventDefault());
   for (const radio of form.elements.hours) radio.addEventListener("change", () => choose(chosenEnd));
   asOf.addEventListener("change", () => {
-    const end = asOf.value ? `${asOf.value}Z` : null;
-    if (end && Number.isNaN(Date.parse(end))) complain("Write a year of four digits.");
-    else choose(end);
+    clearTimeout(typing);
+    if (asOf.validity.badInput) return; // half of it is typed
+    if (!asOf.value) {
+      hold.focus();
+      choose(null);
+    } else if (asOf.value >= EARLIEST) {
+      typing = setTimeout(() => choose(`${asOf.value}Z`), TYPING_MS);
+    }
   });
   hold.addEventListener("click", () => {
     choose(chosenEnd ? null : shownEnd());
@@ -36,12 +47,21 @@ export function watchChoice({ changed, shownEnd }) {
 /** Takes the choice from the page's address. */
 export function readAddress() {
   const asked = new URLSearchParams(location.search);
-  for (const radio of form.elements.hours) radio.checked ||= radio.value === asked.get("hours");
-  const end = asked.get("as_of") ?? "";
-  // To the API a moment without an offset is UTC, to the browser it would be here.
-  const inUtc = /(Z|[+-]\d\d:?\d\d)$/i.test(end) ? end : `${end}Z`;
-  chosenEnd = Number.isNaN(Date.parse(inUtc)) ? null : inUtc;
+  const windows = [...form.elements.hours];
+  const named = windows.find((radio) => radio.value === asked.get("hours"));
+  (named ?? windows.find((radio) => radio.defaultChecked)).checked = true;
+  chosenEnd = asked.get("as_of") ? momentOf(asked.get("as_of")) : null;
   showChoice();
+}
+
+/**
+ * A moment of the API in the form that browsers read: a + may have become a blank on its way, and without an offset it
+ * is UTC. What is no moment stays as it is, for the API to say so.
+ */
+function momentOf(text) {
+  const moment = text.replace(/ (?=\d\d:?(\d\d)?$)/, "+").replace(",", ".");
+  const hasOffset = /(Z|[T ].*[+-]\d\d(:?\d\d)?)$/i.test(moment);
+  return hasOffset ? moment.replace(/([+-]\d\d)$/, "$1:00") : `${moment}Z`;
 }
 
 /** Says beside the input what is wrong with it, or nothing. */
@@ -52,7 +72,8 @@ export function complain(message) {
 
 function showChoice() {
   complain("");
-  const end = chosenEnd ? new Date(chosenEnd).toISOString().slice(0, 19) : "";
+  const moment = new Date(chosenEnd ?? NaN);
+  const end = Number.isNaN(moment.getTime()) ? "" : moment.toISOString().slice(0, 19);
   // Writing into the input takes a half-typed year away from who types it.
   if (document.activeElement !== asOf) asOf.value = end;
   asOf.parentElement.hidden = !chosenEnd;

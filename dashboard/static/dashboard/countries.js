@@ -11,10 +11,15 @@ const section = document.getElementById("countries");
 const body = section.querySelector("tbody");
 const more = section.querySelector(".more");
 
+/** A drawing for which there was no answer is tried again, while its row is in sight. */
+const RETRY_MS = 5_000;
+
 let report = null;
 let all = false;
 
 export function showCountries(shownReport) {
+  // A drawing of the report before stays until there is a new one, unless it is of another window.
+  if (report?.window.hours !== shownReport.window.hours) body.replaceChildren();
   report = shownReport;
   show();
 }
@@ -24,17 +29,22 @@ function show() {
   const focused = document.activeElement?.closest?.("tr")?.dataset.country;
   drawnWhenSeen.disconnect();
   body.replaceChildren(...(countries.length ? countries.map(row) : [nobody()]));
-  // Who stands on a country's link still stands there after a refresh.
-  if (focused) body.querySelector(`[data-country="${CSS.escape(focused)}"] a`)?.focus();
   more.hidden = report.countries.length <= FIRST_ROWS;
   more.textContent = all ? `Show the first ${FIRST_ROWS}` : `Show all ${report.countries.length} countries`;
   more.setAttribute("aria-expanded", String(all));
+  if (focused) focusCountry(focused);
+}
+
+/** Who stands on a country's link still stands there after a refresh, or beside it, and sees what one saw. */
+function focusCountry(country) {
+  const link = body.querySelector(`[data-country="${CSS.escape(country)}"] a`);
+  const beside = more.hidden ? body.querySelector("a") : more;
+  (link ?? beside)?.focus({ preventScroll: true });
 }
 
 const nobody = () => element("tr", {}, element("td", { colspan: 4, class: "muted" }, "None in this window"));
 
 function row({ country, starts, url }) {
-  // The drawing of the report before stays until there is a new one.
   const before = body.querySelector(`[data-country="${CSS.escape(country)}"] svg`) ?? "";
   const trend = element("td", { class: "trend" }, before);
   const made = element(
@@ -72,6 +82,7 @@ async function drawTrend(cell) {
     cell.replaceChildren(sparkline(points));
   } catch {
     // The report was replaced meanwhile, or the store is away, which the notice at the top tells.
+    setTimeout(() => cell.isConnected && drawnWhenSeen.observe(cell), RETRY_MS);
   }
 }
 

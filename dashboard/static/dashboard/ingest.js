@@ -23,9 +23,12 @@ export function showExample() {
   batch.value = JSON.stringify(events, null, 1).replace(/\n {2}/g, " ").replace(/\n }/g, " }");
 }
 
+let sending = false;
+
 async function sendIt() {
+  if (sending) return;
   const text = batch.value;
-  send.disabled = true;
+  becomeBusy(true); // not disabled: that would take the focus away
   say(told, "Sending …");
   try {
     const { status, body } = await sendBatch(text, { lenient: lenient.checked });
@@ -36,8 +39,13 @@ async function sendIt() {
     if (!(error instanceof Trouble)) throw error;
     tellOf(error, text);
   } finally {
-    send.disabled = false;
+    becomeBusy(false);
   }
+}
+
+function becomeBusy(busy) {
+  sending = busy;
+  send.setAttribute("aria-disabled", String(busy));
 }
 
 function tellOf(trouble, sent) {

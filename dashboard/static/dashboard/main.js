@@ -28,8 +28,11 @@ async function load() {
   document.body.setAttribute("aria-busy", "true");
   try {
     const asked = await Report.of(chosenWindow(), { signal });
-    show(asked, await asked.byHour());
-    await offerPlayers(asked, { signal });
+    signal.addEventListener("abort", () => asked === report || asked.leave());
+    const byHour = await asked.byHour();
+    if (signal.aborted) return;
+    show(asked, byHour);
+    offerPlayers(asked, { signal });
   } catch (error) {
     if (signal.aborted) return;
     if (!(error instanceof Trouble)) throw error;
@@ -39,6 +42,7 @@ async function load() {
 }
 
 function show(asked, byHour) {
+  report?.leave();
   report = asked;
   const held = "as_of" in chosenWindow();
   showFigures(byHour.starts);
@@ -55,7 +59,8 @@ function showFigures(starts) {
   const figures = {
     total: count(report.total),
     average: average(report.total / report.window.hours),
-    busiest: count(Math.max(0, ...starts)),
+    // An hour's window has parts of two hours of the clock.
+    busiest: count(report.window.hours === 1 ? report.total : Math.max(0, ...starts)),
     "number-of-countries": count(report.countries.length),
   };
   for (const [id, figure] of Object.entries(figures)) document.getElementById(id).textContent = figure;
@@ -63,7 +68,9 @@ function showFigures(starts) {
 
 async function tellOf(trouble, { signal }) {
   if (!trouble.passes) {
-    refresh.stop();
+    showAge("old: the last question was refused");
+    if ("as_of" in chosenWindow()) refresh.stop();
+    else refresh.after(REFRESH_SECONDS);
     complain(trouble.message);
     refused(trouble);
     return;
@@ -80,12 +87,21 @@ function showAge(remark) {
     document.getElementById("plot").hidden = true;
     return;
   }
-  const { as_of: end } = report.window;
+  const { as_of: end, hours } = report.window;
   const today = end.slice(0, 10) === new Date().toISOString().slice(0, 10);
-  age.replaceChildren("as of ", element("time", { datetime: end }, today ? time(end) : date(end)), `, ${remark}`);
+  const another = hours === Number(chosenWindow().hours) ? "" : `${hours} h `;
+  age.replaceChildren(
+    `${another}as of `,
+    element("time", { datetime: end }, today ? time(end) : date(end)),
+    ` UTC, ${remark}`,
+  );
 }
 
 readAddress();
+addEventListener("popstate", () => {
+  readAddress();
+  load();
+});
 watchChoice({ changed: load, shownEnd: () => report?.window.as_of ?? new Date().toISOString() });
 showExample();
 readPlayerFromAddress();

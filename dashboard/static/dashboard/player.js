@@ -22,14 +22,20 @@ export function readPlayerFromAddress() {
   if (player) lookUp(player);
 }
 
-/** Offers players who were seen lately in the largest country of the report. */
+/** Offers players who were seen lately in the largest country of the report. Without an answer they stay as they are. */
 export async function offerPlayers(report, { signal }) {
   const [largest] = report.countries;
-  if (!largest || !recent.hidden) return;
-  const { body } = await latestStarts(largest.country, report.window, { signal });
-  const players = [...new Set(body.results.map((start) => start.player_id))].slice(0, EXAMPLES);
-  recent.append(...players.map((player) => element("button", { type: "button", class: "chip" }, player)));
-  recent.hidden = false;
+  if (!largest) return;
+  try {
+    const { body } = await latestStarts(largest.country, report.window, { signal });
+    if (recent.matches(":hover, :focus-within")) return; // someone is about to press one
+    const players = [...new Set(body.results.map((start) => start.player_id))].slice(0, EXAMPLES);
+    const chips = players.map((player) => element("button", { type: "button", class: "chip" }, player));
+    recent.replaceChildren("Seen lately:", ...chips);
+    recent.hidden = false;
+  } catch (error) {
+    if (!signal.aborted && !(error instanceof Trouble)) throw error;
+  }
 }
 
 async function lookUp(player) {

@@ -147,7 +147,7 @@ const middleOf = (self, index) => self.valToPos(self.data[0][index] + HOUR_MS / 
 function inWords() {
   const busiest = shown.starts.indexOf(Math.max(...shown.starts));
   const partial = "The window cuts off the first and the last hour.";
-  return `${count(shown.starts[busiest])} starts in the busiest hour, ${hour(shown.hours[busiest])}. ${partial}`;
+  return `${count(shown.starts[busiest])} starts in the busiest hour of the clock, ${hour(shown.hours[busiest])}. ${partial}`;
 }
 
 /** The legend's numbers: of one hour, or of the whole window (null). */
@@ -199,6 +199,7 @@ asTable.addEventListener("toggle", () => asTable.open && showTable());
 
 canvas.setAttribute("aria-valuemin", 0);
 canvas.addEventListener("keydown", (event) => {
+  if (event.altKey || event.ctrlKey || event.metaKey) return; // the browser's own, such as back
   const last = shown.hours.length - 1;
   const at = hourOf(plot?.cursor) ?? last + 1;
   const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: last }[event.key];

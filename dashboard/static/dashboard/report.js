@@ -6,28 +6,34 @@ import { startsByCountry, timeline } from "./api.js";
 const LAYERS = 5;
 
 export class Report {
-  #signal;
+  #gone = new AbortController();
   #timelines = new Map();
 
   /** Asks for the countries first: their report says its moment, and everything else is asked as of that. */
   static async of(window, { signal }) {
     const { body, answeredAt } = await startsByCountry(window, { signal });
-    return new Report(body, answeredAt, signal);
+    return new Report(body, answeredAt);
   }
 
-  constructor(body, answeredAt, signal) {
+  constructor(body, answeredAt) {
     this.total = body.total;
     this.countries = body.countries;
     this.window = { hours: body.hours, as_of: body.to };
     this.ageSeconds = Math.max(0, (answeredAt - Date.parse(body.to)) / 1000) || 0;
-    this.#signal = signal;
   }
 
-  /** The points of a country's timeline, or of all countries (null); asked once. */
+  /** Nobody wants what has not been answered yet. */
+  leave() {
+    this.#gone.abort();
+  }
+
+  /** The points of a country's timeline, or of all countries (null); asked once, or until there is an answer. */
   timelineOf(country) {
     if (!this.#timelines.has(country)) {
       const asked = country ? { ...this.window, country } : this.window;
-      this.#timelines.set(country, timeline(asked, { signal: this.#signal }).then(({ body }) => body.points));
+      const points = timeline(asked, { signal: this.#gone.signal }).then(({ body }) => body.points);
+      points.catch(() => this.#timelines.delete(country));
+      this.#timelines.set(country, points);
     }
     return this.#timelines.get(country);
   }

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from events.counts import StartCounts, count_starts
-from events.domain import DAY_MS, Window
+from events.domain import DAY_MS, HOUR_MS, Window
 from events.services import wall_clock_ms
 from sessions_project.cassandra import StoreUnavailable, deadline_from_now
 
@@ -47,7 +47,8 @@ class Command(BaseCommand):
             )
         else:
             self.stdout.write("The sessions of an earlier demo are there.")
-        address = f"http://{settings.HOST}:{settings.PORT}"
+        host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
+        address = f"http://{host}:{settings.PORT}"
         self.stdout.write(
             f"\nLook at {address}/ with a browser. Or try, in another terminal:\n"
             f"  curl '{address}/api/v1/reports/starts/?hours=24&sessions=1'\n"
@@ -61,9 +62,13 @@ class Command(BaseCommand):
 
 def empty_days(month: StartCounts, *, now_ms: int, events: int) -> float:
     """How long ago the first hour was that no demo of so many events has filled, in days."""
-    usual = events / 2 / len(month.hours)
+    usual_of_a_ms = events / 2 / len(month.hours) / HOUR_MS
     hours = list(zip(month.hours, month.of_hours(), strict=True))[1:]  # of the first there is only a part
-    empty = next((hour for hour, starts in hours if starts <= FILLED * usual), now_ms)
+
+    def is_empty(hour: int, starts: int) -> bool:
+        return starts <= FILLED * usual_of_a_ms * min(now_ms - hour, HOUR_MS)
+
+    empty = next((hour for hour, starts in hours if is_empty(hour, starts)), now_ms)
     return max(0, now_ms - empty) / DAY_MS
 
 
