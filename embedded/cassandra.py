@@ -76,6 +76,8 @@ LOGBACK = """\
   </appender>
   <root level="INFO"><appender-ref ref="STDOUT"/></root>
   <logger name="org.apache.cassandra.db.ColumnFamilyStore" level="WARN"/>
+  <!-- It warns of every count over several partitions. -->
+  <logger name="org.apache.cassandra.cql3.statements.SelectStatement" level="ERROR"/>
 </configuration>
 """
 

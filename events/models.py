@@ -4,18 +4,28 @@ Every row of an event is written ``USING TIMESTAMP <event time in µs> AND TTL <
 an event again changes nothing, and a row goes exactly one retention after the event happened, however late it arrived.
 """
 
+import math
+
 from cassandra.cqlengine import columns
 from cassandra.cqlengine.models import Model
+from django.conf import settings
 
-# Rows of one year in 25 windows: 20 to 30 are what the documentation of Cassandra's TimeWindowCompactionStrategy
-# advises; whole files of expired rows are then dropped without being rewritten.
+# 20 to 30 are what the documentation of Cassandra's TimeWindowCompactionStrategy advises; whole files of expired rows
+# are then dropped without being rewritten.
+WINDOWS = 25
+# With their full names: Cassandra tells them so, and cqlengine would change what differs, each time.
+COMPACTION = "org.apache.cassandra.db.compaction"
 COUNTRY_COMPACTION = {
-    "class": "TimeWindowCompactionStrategy",
+    "class": f"{COMPACTION}.TimeWindowCompactionStrategy",
     "compaction_window_unit": "DAYS",
-    "compaction_window_size": "15",
+    "compaction_window_size": str(math.ceil(settings.RETENTION_SECONDS / WINDOWS / 86_400)),
+    # A single late event keeps its file, and with it every older one, for another year. So a file of which nearly all
+    # has expired is rewritten, whatever the others hold.
+    "tombstone_threshold": "0.9",
+    "unchecked_tombstone_compaction": "true",
 }
 # 5.0's strategy for reads that cross all time; T4 behaves like the size-tiered default under our mixed load.
-PLAYER_COMPACTION = {"class": "UnifiedCompactionStrategy", "scaling_parameters": "T4"}
+PLAYER_COMPACTION = {"class": f"{COMPACTION}.UnifiedCompactionStrategy", "scaling_parameters": "T4"}
 
 
 class SessionByCountry(Model):

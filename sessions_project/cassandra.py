@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 
 from cassandra import (
     DriverException,
-    InvalidRequest,
     OperationTimedOut,
     RequestExecutionException,
+    RequestValidationException,
     Timeout,
-    Unauthorized,
 )
 from cassandra.cluster import NoHostAvailable, ResponseFuture, Session
 from cassandra.connection import ConnectionException
 from cassandra.cqlengine import connection as cqlengine
+from cassandra.protocol import ErrorMessage, SyntaxException
 from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement
 from django.conf import settings
 
@@ -78,8 +78,7 @@ _DRIVER_ERRORS = (
     RequestExecutionException,
     ConnectionException,
     NoHostAvailable,
-    InvalidRequest,
-    Unauthorized,
+    ErrorMessage,
     OSError,
 )
 
@@ -313,6 +312,7 @@ def _connect() -> Session:
             registered = cqlengine.get_connection(ALIAS)
     except _DRIVER_ERRORS as error:
         _no_attempt_before = time.monotonic() + CONNECT_PAUSE_SECONDS
+        _tell_of_other_data_centres()
         raise _unavailable(error) from error
     # Every SELECT here is bounded by its partition or its LIMIT; a second page would be fetched outside the deadline.
     registered.session.default_fetch_size = None
@@ -322,6 +322,18 @@ def _connect() -> Session:
     _session = registered.session
     log.info("Connected to Cassandra at %s", ",".join(settings.CASSANDRA_HOSTS))
     return _session
+
+
+def _tell_of_other_data_centres() -> None:
+    """The driver takes no node of another one, and says only that there is none."""
+    cluster = cqlengine._connections[ALIAS].cluster
+    there = {host.datacenter for host in cluster.metadata.all_hosts()} - {None} if cluster else set()
+    if there and settings.CASSANDRA_LOCAL_DATACENTER not in there:
+        log.error(
+            "The nodes are in the data centre %s, and CASSANDRA_LOCAL_DATACENTER is %s.",
+            " and ".join(sorted(there)),
+            settings.CASSANDRA_LOCAL_DATACENTER,
+        )
 
 
 def _bound(session: Session, cql: str, values: Sequence[Any]) -> BoundStatement:
@@ -360,8 +372,12 @@ def _prepared_by_some_node(session: Session, cql: str) -> PreparedStatement:
 def _unavailable(error: BaseException) -> StoreUnavailable:
     if isinstance(error, OperationTimedOut | Timeout):
         _breaker.failed(asked_at=time.monotonic() - settings.CASSANDRA_TIMEOUT_SECONDS)
-    if isinstance(error, InvalidRequest):
-        log.error("Cassandra refused a statement. Are the tables there (manage.py sync_cassandra)? %s", error)
+    if isinstance(error, RequestValidationException | SyntaxException):
+        log.error(
+            "Cassandra refused a statement. Are the tables there as this version has them (manage.py sync_cassandra), "
+            "and may CASSANDRA_USER read and write them? %s",
+            error,
+        )
         return StatementRefused(f"{error}.")
     log.warning("Cassandra is unavailable: %s: %s", type(error).__name__, error)
     return StoreUnavailable(f"{type(error).__name__}: {error}")

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from events.models import TABLES
 from sessions_project import cassandra
 from sessions_project.cache import ReportCache
-from sessions_project.cassandra import StoreUnavailable
+from sessions_project.cassandra import StatementRefused, StoreUnavailable
 from sessions_project.problems import RETRY_AFTER_SECONDS
 
 
@@ -51,9 +51,17 @@ def readyz(request: HttpRequest) -> HttpResponse:
 PROBES = {"/livez": livez, "/readyz": readyz}
 
 
+# As a report reads: from a quorum, and columns of the latest version. Of a day that has none.
+SELECT_A_DAY = "SELECT minutes, day_touched FROM {keyspace}.country_hour WHERE day = ? LIMIT 1"
+
+
 def _store_trouble() -> str | None:
     try:
         missing = cassandra.missing_tables(model.__table_name__ for model in TABLES)
+        if not missing:
+            cassandra.execute(SELECT_A_DAY, (0,))
+    except StatementRefused as error:
+        return f"the tables are not as this version needs them, or may not be read: {error}"
     except StoreUnavailable:
         return "Cassandra does not answer"
     return f"missing tables: {', '.join(missing)}; run 'manage.py sync_cassandra'" if missing else None

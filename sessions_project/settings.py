@@ -6,6 +6,7 @@ The values are judged by the system checks in ``sessions_project/checks.py``, wh
 import logging
 import os
 import socket
+import ssl
 from pathlib import Path
 
 import environ
@@ -42,6 +43,15 @@ def _number(name: str, default: float, kind: type[int] | type[float] = float) ->
 
 def _list(name: str, default: str) -> list[str]:
     return [item.strip() for item in _text(name, default).split(",") if item.strip()]
+
+
+def _tls(name: str, authority: str) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=authority)
+    except OSError as error:
+        raise SystemExit(f"The setting {name} is {authority!r}: {error}. Write the path of a PEM file.") from None
+    context.check_hostname = False
+    return context
 
 
 def _text(name: str, default: str) -> str:
@@ -129,6 +139,8 @@ CASSANDRA_PORT = _whole_number("CASSANDRA_PORT", 9042)
 CASSANDRA_KEYSPACE = _text("CASSANDRA_KEYSPACE", "player_sessions")
 CASSANDRA_USER = _text("CASSANDRA_USER", "")
 CASSANDRA_PASSWORD = _text("CASSANDRA_PASSWORD", "")
+# Of the authority that has signed the nodes' certificates. Names are not compared: nodes are known by their addresses.
+CASSANDRA_CA_FILE = _text("CASSANDRA_CA_FILE", "")
 CASSANDRA_LOCAL_DATACENTER = _text("CASSANDRA_LOCAL_DATACENTER", "datacenter1")
 # Copies per data centre, "datacenter1=3,datacenter2=3".
 CASSANDRA_REPLICATION = _text("CASSANDRA_REPLICATION", f"{CASSANDRA_LOCAL_DATACENTER}=1")
@@ -165,6 +177,7 @@ DATABASES = {
                 "lazy_connect": True,
                 "retry_connect": True,
                 "port": CASSANDRA_PORT,
+                "ssl_context": _tls("CASSANDRA_CA_FILE", CASSANDRA_CA_FILE) if CASSANDRA_CA_FILE else None,
                 "auth_provider": (
                     PlainTextAuthProvider(CASSANDRA_USER, CASSANDRA_PASSWORD) if CASSANDRA_USER else None
                 ),

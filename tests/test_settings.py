@@ -52,6 +52,7 @@ def test_production_is_good_with_a_key_and_hosts():
         ({"CASSANDRA_REPLICATION": "three"}, "E032"),
         ({"COUNTRY_SHARDS": "0"}, "E033"),
         ({"REDIS_URL": "127.0.0.1"}, "E040"),
+        ({"CASSANDRA_CA_FILE": "/nowhere.pem"}, "Write the path of a PEM file."),
         ({"LOG_LEVEL": "loud"}, "Write DEBUG, INFO, WARNING or ERROR."),
     ],
 )

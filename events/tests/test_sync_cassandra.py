@@ -1,11 +1,16 @@
 """manage.py sync_cassandra brings the tables of an earlier version up to date."""
 
+import os
+import re
+import uuid
 from io import StringIO
 
+import pytest
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 
+from conftest import drop_keyspace, manage
 from events.models import READ_OPTIONS
 from sessions_project import cassandra
 
@@ -27,8 +32,44 @@ def test_how_tables_are_read() -> None:
         f"ALTER TABLE {settings.CASSANDRA_KEYSPACE}.{table} WITH {earlier}"
     )
     assert options()[table]["read_repair"] == "BLOCKING"
-    for _ in range(2):  # the second time there is nothing to do
+    for _ in range(2):
         call_command("sync_cassandra", stdout=StringIO())
         there = options()
         for model, wanted in READ_OPTIONS.items():
             assert there[model.__table_name__].items() >= wanted.items()
+
+
+def test_the_second_time_nothing_is_altered(monkeypatch: pytest.MonkeyPatch) -> None:
+    call_command("sync_cassandra", stdout=StringIO())
+    session = connections["cassandra"].connection.session
+    execute, altered = session.execute, []
+
+    def noted(query: object, *arguments: object, **options: object) -> object:
+        altered.extend(re.findall(r"ALTER TABLE.*", str(query)))
+        return execute(query, *arguments, **options)
+
+    monkeypatch.setattr(session, "execute", noted)
+    call_command("sync_cassandra", stdout=StringIO())
+    assert altered == []
+
+
+def test_other_copies_than_are_asked_for_are_refused() -> None:
+    ours = {"DJANGO_SETTINGS_MODULE": "sessions_project.settings"}
+    ours["CASSANDRA_KEYSPACE"] = keyspace = f"copies_{uuid.uuid4().hex[:8]}"
+    try:
+        for copies, status in (("", 0), ("datacenter1=1", 0), ("datacenter1=3", 1), ("", 0)):
+            told = manage("sync_cassandra", env={**os.environ, **ours, "CASSANDRA_REPLICATION": copies})
+            assert told.returncode == status, told.stderr
+            if status:
+                assert f"ALTER KEYSPACE {keyspace} WITH replication" in told.stderr
+                assert "'datacenter1': 3" in told.stderr
+    finally:
+        drop_keyspace(keyspace)
+
+
+def test_another_data_centre_is_told() -> None:
+    ours = {"DJANGO_SETTINGS_MODULE": "sessions_project.settings", "CASSANDRA_LOCAL_DATACENTER": "elsewhere"}
+    told = manage("sync_cassandra", env={**os.environ, **ours})
+    assert told.returncode == 1
+    assert "The nodes are in the data centre datacenter1, and CASSANDRA_LOCAL_DATACENTER is elsewhere." in told.stderr
+    assert "Traceback" not in told.stderr

@@ -30,6 +30,8 @@ class Command(BaseCommand):
         parser.add_argument("--events", type=int, default=EVENTS, help=f"how many events ({EVENTS})")
 
     def handle(self, *, events: int, **options: Any) -> None:
+        if settings.IN_PRODUCTION:
+            raise CommandError("This is production: nobody could take the made-up sessions out again.")
         folder = settings.BASE_DIR / ".data"
         folder.mkdir(exist_ok=True)
         dump = folder / "demo.jsonl.bz2"
