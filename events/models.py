@@ -20,8 +20,9 @@ COUNTRY_COMPACTION = {
     "compaction_window_unit": "DAYS",
     "compaction_window_size": str(math.ceil(settings.RETENTION_SECONDS / WINDOWS / 86_400)),
     # A single late event keeps its file, and with it every older one, for another year. So a file of which nearly all
-    # has expired is rewritten, whatever the others hold.
-    "tombstone_threshold": "0.9",
+    # has expired is rewritten, whatever the others hold. Of what has expired Cassandra counts rows and cells, of what
+    # there is cells only, and a row has one: 1.8 is nine tenths.
+    "tombstone_threshold": "1.8",
     "unchecked_tombstone_compaction": "true",
 }
 # 5.0's strategy for reads that cross all time; T4 behaves like the size-tiered default under our mixed load.

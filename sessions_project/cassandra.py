@@ -73,6 +73,8 @@ _session: Session | None = None
 _statements: dict[str, _Prepared] = {}
 _no_attempt_before = 0.0
 
+# What a node says that cannot read the permissions of anybody: it will pass.
+AUTHORITY_AWAY = "Unable to perform authorization"
 _DRIVER_ERRORS = (
     DriverException,
     RequestExecutionException,
@@ -372,7 +374,7 @@ def _prepared_by_some_node(session: Session, cql: str) -> PreparedStatement:
 def _unavailable(error: BaseException) -> StoreUnavailable:
     if isinstance(error, OperationTimedOut | Timeout):
         _breaker.failed(asked_at=time.monotonic() - settings.CASSANDRA_TIMEOUT_SECONDS)
-    if isinstance(error, RequestValidationException | SyntaxException):
+    if isinstance(error, RequestValidationException | SyntaxException) and AUTHORITY_AWAY not in str(error):
         log.error(
             "Cassandra refused a statement. Are the tables there as this version has them (manage.py sync_cassandra), "
             "and may CASSANDRA_USER read and write them? %s",

@@ -33,7 +33,8 @@ def livez(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when Cassandra answers and has every table, else 503 and what is missing. Redis is told, not required."""
+    """200 when a quorum of Cassandra answers and the tables are as this version needs them, else 503 and what is
+    missing. Redis is told, not required."""
     trouble = _store_trouble()
     checks = {
         "cassandra": trouble or "ok",
@@ -61,7 +62,8 @@ def _store_trouble() -> str | None:
         if not missing:
             cassandra.execute(SELECT_A_DAY, (0,))
     except StatementRefused as error:
-        return f"the tables are not as this version needs them, or may not be read: {error}"
+        reason = str(error).rstrip(".")
+        return f"the tables cannot be read as this version does ({reason}); run 'manage.py sync_cassandra'"
     except StoreUnavailable:
         return "Cassandra does not answer"
     return f"missing tables: {', '.join(missing)}; run 'manage.py sync_cassandra'" if missing else None

@@ -144,6 +144,7 @@ CASSANDRA_CA_FILE = _text("CASSANDRA_CA_FILE", "")
 CASSANDRA_LOCAL_DATACENTER = _text("CASSANDRA_LOCAL_DATACENTER", "datacenter1")
 # Copies per data centre, "datacenter1=3,datacenter2=3".
 CASSANDRA_REPLICATION = _text("CASSANDRA_REPLICATION", f"{CASSANDRA_LOCAL_DATACENTER}=1")
+REPLICATION_IS_GIVEN = bool(os.environ.get("CASSANDRA_REPLICATION"))
 REPLICATION_FACTORS = {
     name.strip(): number.strip() for name, _, number in (one.partition("=") for one in CASSANDRA_REPLICATION.split(","))
 }

@@ -295,14 +295,70 @@ def test_a_shorter_window_is_shown_while_the_cursor_is_on_a_late_hour_of_a_longe
     assert browser.text("#age").endswith("refreshed every 50 s")
 
 
-def test_a_moment_without_an_offset_is_utc_wherever_one_is(browser, web):
+@pytest.mark.parametrize(
+    "form",
+    [
+        "%Y-%m-%dT%H:00:00Z",
+        "%Y-%m-%dT%H:00",
+        "%Y-%m-%d %H:00",
+        "%Y-%m-%dT%H:00:00,000+00",
+        "%Y-%m-%dT%H:00:00 0000",  # a + that has become a blank
+    ],
+)
+def test_a_moment_in_any_form_of_the_api_is_that_moment_wherever_one_is(browser, web, form):
     browser.tell("Emulation.setTimezoneOverride", timezoneId="Asia/Tokyo")
-    as_of = time.strftime("%Y-%m-%dT%H:00:00", time.gmtime(time.time() - 3 * 3600))
-    browser.open(web.url, hours="24", as_of=as_of)
+    moment = time.gmtime(time.time() - 3 * 3600)
+    browser.open(web.url, hours="24", as_of=time.strftime(form, moment))
     browser.wait_for_numbers()
-    assert browser.shown_as_of() == f"{as_of}.000Z"
-    assert browser.run("return document.querySelector('#as-of').value").startswith(as_of[:16])
+    assert browser.shown_as_of() == time.strftime("%Y-%m-%dT%H:00:00.000Z", moment)
+    assert browser.run("return document.querySelector('#as-of').value") == time.strftime("%Y-%m-%dT%H:00", moment)
     browser.tell("Emulation.setTimezoneOverride", timezoneId="")
+
+
+def test_what_is_no_moment_is_told(chromium, web):
+    chromium.open(web.url, as_of="yesterday")
+    chromium.wait(lambda: "Send an ISO 8601 date" in chromium.text("#notice"))
+    chromium.find("#hold").click()
+    chromium.wait(lambda: chromium.text("#age").endswith("refreshed every 50 s"))
+    assert {entry["source"] for entry in chromium.complaints()} == {"network"}
+
+
+TYPED = """
+const input = document.querySelector('#as-of');
+input.value = arguments[0];
+input.dispatchEvent(new Event('change'));
+"""
+
+
+def test_a_moment_that_is_being_typed_is_waited_for(browser, web):
+    moment = time.gmtime(time.time() - 3 * 3600)
+    browser.open(web.url, hours="24", as_of=time.strftime("%Y-%m-%dT%H:00:00Z", moment))
+    browser.wait_for_numbers()
+    held = browser.shown_as_of()
+    browser.find("#as-of").click()
+    for year in ("0002", "0020", "0202"):
+        browser.run(TYPED, time.strftime(f"{year}-%m-%dT%H:00", moment))
+    time.sleep(0.6)
+    assert browser.shown_as_of() == held
+    assert browser.run("return document.activeElement.id") == "as-of"
+    earlier = time.gmtime(time.time() - 5 * 3600)
+    browser.run(TYPED, time.strftime("%Y-%m-%dT%H:00", earlier))
+    browser.wait(lambda: browser.shown_as_of() == time.strftime("%Y-%m-%dT%H:00:00.000Z", earlier))
+    browser.run(TYPED, "")
+    browser.wait(lambda: browser.text("#age").endswith("refreshed every 50 s"))
+    assert browser.run("return document.activeElement.id") == "hold"
+
+
+def test_back_shows_what_the_address_says(browser, web):
+    browser.open(web.url, hours="24")
+    browser.wait_for_numbers()
+    browser.run("history.pushState(null, '', location.href)")
+    browser.run("document.querySelector('[name=hours][value=\"168\"]').click()")
+    browser.wait(lambda: "hours=168" in browser.driver.current_url)
+    browser.driver.back()
+    browser.wait(lambda: browser.run("return document.forms.window.elements.hours.value") == "24")
+    browser.wait_for_numbers()
+    assert "hours=24" in browser.driver.current_url
 
 
 def test_the_last_sessions_of_a_player_stand_in_a_table_and_on_a_bar(browser, web, player, country, now_ms):

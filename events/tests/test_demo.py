@@ -58,3 +58,10 @@ def test_it_makes_sessions_and_serves():
             assert 30_000 < sessions[0] <= sessions[1] < 31_500  # some are open
         finally:
             drop_keyspace(keyspace)
+
+
+def test_it_is_not_for_production():
+    ours = {"DJANGO_SETTINGS_MODULE": "sessions_project.settings", "ENVIRONMENT": "production"}
+    told = manage("demo", env={**os.environ, **ours, "SECRET_KEY": "x" * 50, "ALLOWED_HOSTS": "example.org"})
+    assert told.returncode == 1
+    assert told.stderr.endswith("nobody could take the made-up sessions out again.\n")

@@ -57,12 +57,13 @@ def test_other_copies_than_are_asked_for_are_refused() -> None:
     ours = {"DJANGO_SETTINGS_MODULE": "sessions_project.settings"}
     ours["CASSANDRA_KEYSPACE"] = keyspace = f"copies_{uuid.uuid4().hex[:8]}"
     try:
-        for copies, status in (("", 0), ("datacenter1=1", 0), ("datacenter1=3", 1), ("", 0)):
+        centre = settings.CASSANDRA_LOCAL_DATACENTER
+        for copies, status in (("", 0), (f"{centre}=1", 0), (f"{centre}=3", 1), ("", 0)):
             told = manage("sync_cassandra", env={**os.environ, **ours, "CASSANDRA_REPLICATION": copies})
             assert told.returncode == status, told.stderr
             if status:
                 assert f"ALTER KEYSPACE {keyspace} WITH replication" in told.stderr
-                assert "'datacenter1': 3" in told.stderr
+                assert f"'{centre}': 3" in told.stderr
     finally:
         drop_keyspace(keyspace)
 
@@ -71,5 +72,6 @@ def test_another_data_centre_is_told() -> None:
     ours = {"DJANGO_SETTINGS_MODULE": "sessions_project.settings", "CASSANDRA_LOCAL_DATACENTER": "elsewhere"}
     told = manage("sync_cassandra", env={**os.environ, **ours})
     assert told.returncode == 1
-    assert "The nodes are in the data centre datacenter1, and CASSANDRA_LOCAL_DATACENTER is elsewhere." in told.stderr
+    centre = settings.CASSANDRA_LOCAL_DATACENTER
+    assert f"The nodes are in the data centre {centre}, and CASSANDRA_LOCAL_DATACENTER is elsewhere." in told.stderr
     assert "Traceback" not in told.stderr

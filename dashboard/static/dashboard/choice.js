@@ -54,14 +54,15 @@ export function readAddress() {
   showChoice();
 }
 
-/**
- * A moment of the API in the form that browsers read: a + may have become a blank on its way, and without an offset it
- * is UTC. What is no moment stays as it is, for the API to say so.
- */
+/** A day, a time, and the offset of the time if there is one; its + may have become a blank on its way. */
+const MOMENT = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?)(?:([+ -]\d\d)(?::?(\d\d))?|Z)?$/i;
+
+/** A moment of the API in the form that browsers read: without an offset it is UTC. What is none stays as it is. */
 function momentOf(text) {
-  const moment = text.replace(/ (?=\d\d:?(\d\d)?$)/, "+").replace(",", ".");
-  const hasOffset = /(Z|[T ].*[+-]\d\d(:?\d\d)?)$/i.test(moment);
-  return hasOffset ? moment.replace(/([+-]\d\d)$/, "$1:00") : `${moment}Z`;
+  const [, day, clock, hours, minutes = "00"] = MOMENT.exec(text) ?? [];
+  if (!day) return text;
+  const offset = hours ? `${hours.replace(" ", "+")}:${minutes}` : "Z";
+  return `${day}T${clock.replace(",", ".")}${offset}`;
 }
 
 /** Says beside the input what is wrong with it, or nothing. */

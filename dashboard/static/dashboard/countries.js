@@ -19,7 +19,7 @@ let all = false;
 
 export function showCountries(shownReport) {
   // A drawing of the report before stays until there is a new one, unless it is of another window.
-  if (report?.window.hours !== shownReport.window.hours) body.replaceChildren();
+  if (report?.window.hours !== shownReport.window.hours) body.querySelectorAll("svg").forEach((svg) => svg.remove());
   report = shownReport;
   show();
 }

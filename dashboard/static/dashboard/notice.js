@@ -35,7 +35,8 @@ export function refused(trouble) {
 }
 
 function adviceOn(missing) {
-  if (missing.startsWith("missing tables")) return "";
+  // Of the tables it says itself what to do.
+  if (missing.includes("sync_cassandra")) return "";
   return "Start it with `make up`, or name one that runs in `CASSANDRA_HOSTS`.";
 }
 

@@ -1,9 +1,10 @@
 """``manage.py sync_cassandra``: the keyspace and the tables as events/models.py has them."""
 
-import os
 from typing import Any
 
-from cassandra import AlreadyExists
+from cassandra import AlreadyExists, DriverException
+from cassandra.cluster import NoHostAvailable
+from cassandra.protocol import ErrorMessage
 from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import connections
@@ -34,6 +35,8 @@ class Command(sync_cassandra.Command):
             raise CommandError(f"Cassandra does not answer: {error}") from error
         except AlreadyExists as error:
             raise CommandError("Another sync_cassandra is at work. When it has ended, run this again.") from error
+        except (DriverException, NoHostAvailable, ErrorMessage) as error:
+            raise CommandError(f"Cassandra refuses, or does not answer: {error}") from error
 
     def sync(self, alias: str) -> None:
         """Sync the database of this alias."""
@@ -50,7 +53,7 @@ class Command(sync_cassandra.Command):
 
 def refuse_other_copies(keyspace: Any) -> None:
     """CommandError when the keyspace is there with other copies than CASSANDRA_REPLICATION asks for."""
-    if keyspace is None or not os.environ.get("CASSANDRA_REPLICATION"):
+    if keyspace is None or not settings.REPLICATION_IS_GIVEN:
         return
     there = getattr(keyspace.replication_strategy, "dc_replication_factors", {})
     if {name: str(number) for name, number in there.items()} != settings.REPLICATION_FACTORS:
