@@ -33,7 +33,8 @@ EVENT_OR_BATCH = PolymorphicProxySerializer(
 )
 RECEIPT = OpenApiResponse(ReceiptSerializer, description="Every event was valid; the stored ones are durable.")
 LENIENT_RECEIPT = OpenApiResponse(
-    ReceiptSerializer, description="With Prefer: handling=lenient: some events were invalid, the others are durable."
+    ReceiptSerializer,
+    description="With Prefer: handling=lenient: some events were invalid, the others are durable or were too old.",
 )
 
 PREFER = OpenApiParameter(

@@ -142,7 +142,10 @@ class EventSerializer(serializers.Serializer[Any]):
 class EventResultSerializer(serializers.Serializer[Any]):
     """What became of one event of the batch."""
 
-    session_id = serializers.UUIDField(required=False, help_text="As sent, or made here; absent when invalid.")
+    session_id = serializers.UUIDField(
+        required=False,
+        help_text="In lower case with dashes, however it was sent; made here when left out; absent when invalid.",
+    )
     status = serializers.ChoiceField(
         choices=["stored", "discarded", "invalid"], help_text="discarded: older than the retention."
     )

@@ -23,7 +23,9 @@ class WindowQuerySerializer(Shape):
         min_value=1, max_value=MOST_HOURS, default=DEFAULT_HOURS, help_text="How many hours to look back."
     )
     as_of = TimestampField(
-        required=False, help_text="The end of the window, ISO 8601; default now. The same as_of gives the same report."
+        required=False,
+        help_text="The end of the window, ISO 8601; default now. The same as_of gives the same report, but for "
+        "events that come late or expire.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -66,7 +68,9 @@ class PlayerQuerySerializer(Shape):
         "every session, newest start first; one whose start has not come stands where its end is.",
     )
     overlaps = serializers.BooleanField(
-        default=False, help_text="Tell it of completed sessions too: all sessions of the player are read for it."
+        default=False,
+        help_text="Tell `overlaps` with `state=completed` too; the other states always do. All sessions of the player "
+        "are read for it.",
     )
     limit = serializers.IntegerField(
         min_value=1, max_value=100, default=DEFAULT_SESSIONS, help_text="Sessions of one page."
@@ -158,7 +162,8 @@ class PlayerSessionSerializer(CompletedSessionSerializer):
         allow_null=True,
         help_text="Whether it shares a moment with another session of the player, of whatever state. A session takes "
         "the moments from its start up to but not including its end; an open one, up to now; without a start, none. "
-        f"Null for completed ones without `overlaps=true`, and of a player with more than {selectors.MOST_SESSIONS}.",
+        "Null with `state=completed` without `overlaps=true`, and of a player with more than "
+        f"{selectors.MOST_SESSIONS}.",
     )
 
 

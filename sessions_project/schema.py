@@ -22,7 +22,8 @@ RETRY_AFTER = OpenApiParameter(
 COMMON_HEADERS = [REQUEST_ID, RETRY_AFTER]
 
 PROBLEMS = {
-    400: "A value is invalid; `errors` points at each. Nothing was done.",
+    400: "A value is invalid, and `errors` points at each; or the body is not JSON, and `detail` says why. "
+    "Nothing was done.",
     406: "Neither `Accept` nor `?format=` names a form that is offered.",
     413: "The body is larger than 256 KiB, as sent or inflated. Nothing was stored.",
     415: "Not JSON, or a Content-Encoding other than gzip. Nothing was stored.",

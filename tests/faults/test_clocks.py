@@ -82,7 +82,7 @@ def ttl_seconds(node: CassandraNode, player: str, session_id: str) -> int:
 def test_clocks_a_minute_apart(
     node: CassandraNode, skewed: Callable[[float], Skewed], figure: Figure, long_form: bool, country: str
 ) -> None:
-    """With clocks 30 s wrong either way counts are exact and times to live right within these 30 s.
+    """With clocks 30 s wrong either way counts are exact and times to live right within these 30 s and 2 s of rounding.
 
     Two services, one 30 s ahead and one 30 s behind, write while an hour ends, and the one ahead asks for the count:
     for 15 s in which the hour is over for it alone, in the long form for 3 minutes from before the hour.
