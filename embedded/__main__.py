@@ -25,7 +25,10 @@ def main() -> int:
     environ.Env.read_env(PROJECT / ".env")
     arguments = parser().parse_args()
     try:
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
         return int(arguments.run(arguments))
+    except KeyboardInterrupt:
+        return 130
     except EmbeddedError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
@@ -34,7 +37,7 @@ def main() -> int:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     whole = argparse.ArgumentParser(prog="python -m embedded", description=__doc__)
-    whole.add_argument("--data", type=Path, default=PROJECT / ".data", help="folder of all files (default: .data)")
+    whole.add_argument("--data", type=_absolute, default=PROJECT / ".data", help="folder of all files (default: .data)")
     whole.add_argument(
         "--port", type=int, default=int(os.environ.get("CASSANDRA_PORT") or 9042), help="CQL port (default: 9042)"
     )
@@ -54,6 +57,10 @@ def parser() -> argparse.ArgumentParser:
     execute.add_argument("command", nargs=argparse.REMAINDER)
     execute.set_defaults(run=run_exec, nodes=1)
     return whole
+
+
+def _absolute(text: str) -> Path:
+    return Path(text).resolve()
 
 
 def run_up(arguments: argparse.Namespace) -> int:
@@ -90,12 +97,15 @@ def run_exec(arguments: argparse.Namespace) -> int:
     if not command:
         raise EmbeddedError("Name the command: python -m embedded exec -- COMMAND")
     started = start_missing(arguments, skip_given=True)
-    # Ctrl-C reaches the command from the terminal, and it decides when it is done; we clean up after it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    child = subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
-    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
     try:
-        return child.wait()
+        # Ctrl-C reaches the command from the terminal, and it decides when it is done; we clean up after it.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        child = subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+        signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+        status = child.wait()
+        return status if status >= 0 else 128 - status
+    except OSError as error:
+        raise EmbeddedError(f"{command[0]} cannot be run: {error.strerror}.") from error
     finally:
         stop(started)
 
@@ -126,7 +136,7 @@ def start_missing(arguments: argparse.Namespace, *, skip_given: bool) -> list[Da
     except BaseException:
         stop(missing)
         raise
-    return missing
+    return [daemon for daemon in missing if daemon.was_launched_here]
 
 
 def stop(daemons: list[Daemon]) -> bool:

@@ -19,12 +19,14 @@ def class_path(coordinates: str, *, remembered_in: Path) -> list[Path]:
     The jars lie in the local Maven repository, where other projects find them too.
     """
     if remembered_in.exists():
-        known, *jars = remembered_in.read_text().splitlines()
+        known, *jars = remembered_in.read_text().splitlines() or [""]
         if known == coordinates and all(Path(jar).exists() for jar in jars):
             return [Path(jar) for jar in jars]
     paths = _download(coordinates)
     remembered_in.parent.mkdir(parents=True, exist_ok=True)
-    remembered_in.write_text("\n".join([coordinates, *map(str, paths)]) + "\n")
+    draft = remembered_in.with_suffix(".new")
+    draft.write_text("\n".join([coordinates, *map(str, paths)]) + "\n")
+    draft.replace(remembered_in)
     return paths
 
 

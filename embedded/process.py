@@ -49,6 +49,11 @@ class Daemon:
             pass  # a zombie's folder cannot be read either
         return None
 
+    @property
+    def was_launched_here(self) -> bool:
+        """By this object; another command may have been sooner."""
+        return self._child is not None
+
     def wait_if_ending(self) -> None:
         """Return once no other command is stopping it."""
         process = self.process()

@@ -113,12 +113,40 @@ def _decompressed(file: io.BufferedReader, *, name: str) -> io.BufferedIOBase:
     """By what the file begins with, not by its name."""
     head = file.peek(3)
     if head.startswith(b"BZh"):
-        return bz2.BZ2File(file)
+        return io.BufferedReader(_Bzip2Reader(file), READ_BYTES)
     if head.startswith(b"\x1f\x8b"):
         return gzip.GzipFile(fileobj=file)
     if b"\0" in head[:1024]:
         raise DumpError(f"{name} is neither text nor bzip2 nor gzip. Give JSON lines, one event each.")
     return file
+
+
+class _Bzip2Reader(io.RawIOBase):
+    """All streams of the file. (bz2.BZ2File takes a second one that is damaged for the end, and says nothing.)"""
+
+    def __init__(self, packed: io.BufferedReader) -> None:
+        self._packed = packed
+        self._stream = bz2.BZ2Decompressor()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the stubs want any buffer
+        while True:
+            packed = b""
+            if self._stream.eof:
+                packed = self._stream.unused_data or self._packed.read1(READ_BYTES)
+                if not packed:
+                    return 0
+                self._stream = bz2.BZ2Decompressor()
+            elif self._stream.needs_input:
+                packed = self._packed.read1(READ_BYTES)
+                if not packed:
+                    raise EOFError
+            lines = self._stream.decompress(packed, len(buffer))
+            if lines:
+                buffer[: len(lines)] = lines
+                return len(lines)
 
 
 def _lines(stream: io.BufferedIOBase) -> Iterator[list[bytes]]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -91,7 +90,6 @@ def work(parent: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> No
     """Answer each Job from the parent with a Done, in order, Release with Released, Settle with Settled, until the
     connection is closed."""
     os.nice(NICENESS)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the parent decides what it means
     django.setup()
     from events.domain import START, hour_of
     from events.judge import LineJudge

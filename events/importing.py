@@ -1,5 +1,6 @@
 """The import of dumps: lines are read here, judged and written by worker processes, and counted here in order."""
 
+import fcntl
 import json
 import multiprocessing
 import os
@@ -8,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import IO, Any, cast
@@ -72,7 +74,7 @@ class Import:
         self._checkpoint_path = checkpoint_path
         self._rejects_path = rejects_path
         self._workers = workers
-        self._dry_run = dry_run
+        self.dry_run = dry_run
         self._on_progress = on_progress
         self._sent: dict[int, _Sent] = {}
         self._done: dict[int, Done] = {}
@@ -86,10 +88,10 @@ class Import:
         for path, option in ((self._checkpoint_path, "--checkpoint"), (self._rejects_path, "--rejects")):
             if path.exists() and not path.is_file():
                 raise ImportFailed(f"{path} is not a file. Name one with {option}.")
-        if not self._dry_run:
-            self.checkpoint.save(self._checkpoint_path)
         with ExitStack() as stack:
             rejects = stack.enter_context(self._open_rejects())
+            if not self.dry_run:
+                self.checkpoint.save(self._checkpoint_path)
             pipes = [self._start_worker(stack) for _ in range(self._workers)]
             self._settling = Settling(pipes)
             try:
@@ -99,7 +101,7 @@ class Import:
                 self._save(rejects)
                 if not self.checkpoint.totals.rejected:
                     self._rejects_path.unlink(missing_ok=True)
-        if not self._dry_run:
+        if not self.dry_run:
             self._checkpoint_path.unlink(missing_ok=True)
 
     def _start_worker(self, stack: ExitStack) -> Connection:
@@ -108,12 +110,16 @@ class Import:
         options = {
             "now_ms": self.checkpoint.started_ms,
             "shift_ms": self.checkpoint.shift_ms,
-            "dry_run": self._dry_run,
+            "dry_run": self.dry_run,
         }
         process = context.Process(target=work, args=(theirs,), kwargs=options, daemon=True)
-        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker inherits it: we decide what Ctrl-C means
-        process.start()
-        signal.signal(signal.SIGINT, handler)
+        # The worker inherits what is blocked: the parent alone decides what Ctrl-C means, and gets it afterwards.
+        resource_tracker.ensure_running()  # its own start would unblock them
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
         stack.callback(process.kill)
         stack.callback(process.join, 1.0)
@@ -156,7 +162,7 @@ class Import:
                     return False
                 try:
                     pipe.send(job)
-                except BrokenPipeError:
+                except (BrokenPipeError, ConnectionResetError):
                     self._receive(pipe)  # its last word: why it ended
                 self._under_way[pipe] += 1
         return True
@@ -164,7 +170,7 @@ class Import:
     def _settle(self, pipes: Sequence[Connection]) -> None:
         """Have the workers count the days that were written to; a stop is then only a matter of speed for reports."""
         self._await_round(pipes)
-        if not self._dry_run:
+        if not self.dry_run:
             self._settling.finish()
             self._await_round(pipes)
 
@@ -226,13 +232,13 @@ class Import:
             self.checkpoint.file, self.checkpoint.line = sent.file, sent.last_line
             self._progress.position = sent.position
         self._on_progress(self._progress)
-        if not self._dry_run:
+        if not self.dry_run:
             self._settling.advance(durable_jobs=self._next_number)
         if time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
             self._save(rejects)
 
     def _save(self, rejects: IO[bytes]) -> None:
-        if self._dry_run:
+        if self.dry_run:
             return
         rejects.flush()
         os.fsync(rejects.fileno())
@@ -248,7 +254,13 @@ class Import:
                 f"{self._rejects_path} does not hold the rejects of the import that is to be resumed. "
                 "Name their file with --rejects, or start without --resume."
             )
-        file = self._rejects_path.open("r+b" if exists else "w+b")
+        file = self._rejects_path.open("r+b" if exists else "x+b")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ImportFailed(
+                f"Another import writes to {self._rejects_path}. Name other files with --rejects and --checkpoint."
+            ) from None
         file.truncate(self.checkpoint.rejects_bytes)
         file.seek(self.checkpoint.rejects_bytes)
         return file

@@ -14,7 +14,7 @@ from events.dump import MOST_LINE_BYTES
 from events.parsers import load_json
 from events.plain import PlainReader
 from events.serializers import EventSerializer
-from events.services import oldest_kept_ms
+from events.services import latest_moment_ms, oldest_kept_ms, wall_clock_ms
 from sessions_project.problems import field_errors
 
 # Session ids of lines that have none: made from the dump, the line and its number, so that a repeated import meets its
@@ -45,14 +45,24 @@ class Verdict:
 
 
 class LineJudge:
-    """Judges lines as if received at ``now_ms``; every event is moved by ``shift_ms`` after it was judged."""
+    """Judges lines; every event is moved by ``shift_ms`` after it was judged.
+
+    Those without ``ts`` are as if received at ``now_ms``, when the import began. What is too old or in the future is
+    judged by the clock as it goes on: an import may take hours, or be resumed after days.
+    """
 
     def __init__(self, *, now_ms: int, shift_ms: int) -> None:
         self.now_ms = now_ms
         self.shift_ms = shift_ms
         self._received_ms = now_ms - shift_ms
-        self._plain = PlainReader(now_ms=self._received_ms)
         self._serializer = EventSerializer()
+        self._look_at_the_clock()
+
+    def _look_at_the_clock(self) -> None:
+        present_ms = max(self.now_ms, wall_clock_ms())
+        self._oldest_ms = oldest_kept_ms(present_ms)
+        self._latest_ms = latest_moment_ms(present_ms) - self.shift_ms
+        self._plain = PlainReader(now_ms=self._received_ms, latest_ms=self._latest_ms)
 
     def judge(self, lines: Iterable[bytes], *, first_line: int, dump: str) -> Verdict:
         """The events young enough to keep, the number of those too old, and the lines that are no events.
@@ -60,7 +70,7 @@ class LineJudge:
         ``dump`` is the identity of the dump that the lines are of.
         """
         verdict = Verdict()
-        oldest_ms = oldest_kept_ms(self.now_ms)
+        self._look_at_the_clock()
         for number, line in enumerate(lines, start=first_line):
             if not line or line.isspace():
                 continue
@@ -72,7 +82,7 @@ class LineJudge:
                 continue
             if self.shift_ms:
                 event = event._replace(ts_ms=event.ts_ms + self.shift_ms)
-            if event.ts_ms < oldest_ms:
+            if event.ts_ms < self._oldest_ms:
                 verdict.discarded += 1
             else:
                 verdict.events.append(event)
@@ -93,7 +103,9 @@ class LineJudge:
             return "not UTF-8"
         except (ValueError, RecursionError):
             return "not JSON"
-        event = self._serializer.judge(item, now_ms=self._received_ms, new_session_id=new_session_id)
+        event = self._serializer.judge(
+            item, now_ms=self._received_ms, latest_ms=self._latest_ms, new_session_id=new_session_id
+        )
         if isinstance(event, ValidationError):
             return "; ".join(_told(error) for error in field_errors(event.detail))
         return event

@@ -35,11 +35,11 @@ _decode_events = msgspec.json.Decoder(PlainEvent | PlainBatch).decode
 
 
 class PlainReader:
-    """Reads events as if received at ``now_ms``."""
+    """Reads events as if received at ``now_ms``; a ``ts`` is at most ``latest_ms``, or what the API takes then."""
 
-    def __init__(self, *, now_ms: int) -> None:
+    def __init__(self, *, now_ms: int, latest_ms: int | None = None) -> None:
         self._now_ms = now_ms
-        self._latest_ms = latest_moment_ms(now_ms)
+        self._latest_ms = latest_moment_ms(now_ms) if latest_ms is None else latest_ms
 
     def event(self, text: bytes, *, new_session_id: Callable[[], uuid.UUID] = uuid.uuid4) -> Event | None:
         """The event that ``text`` plainly is."""

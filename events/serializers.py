@@ -110,9 +110,17 @@ class EventSerializer(serializers.Serializer[Any]):
     )
 
     def judge(
-        self, item: Any, *, now_ms: int, new_session_id: Callable[[], uuid.UUID] = uuid.uuid4
+        self,
+        item: Any,
+        *,
+        now_ms: int,
+        latest_ms: int | None = None,
+        new_session_id: Callable[[], uuid.UUID] = uuid.uuid4,
     ) -> domain.Event | ValidationError:
-        """The event that ``item`` is, or what is wrong with it."""
+        """The event that ``item`` is when received at ``now_ms``, or what is wrong with it.
+
+        Its ``ts`` is at most ``latest_ms``; by default as far ahead of now as is tolerated.
+        """
         if not isinstance(item, Mapping):
             return ValidationError({"non_field_errors": ["Send an object for each event."]}, code="not_an_object")
         fields: dict[str, Any] = {}
@@ -122,7 +130,7 @@ class EventSerializer(serializers.Serializer[Any]):
         except ValidationError as error:
             wrong = dict(cast(dict[str, Any], error.detail))
         ts_ms = domain.parse_timestamp(item["ts"]) if "ts" in item and "ts" not in wrong else now_ms
-        if ts_ms > latest_moment_ms(now_ms):
+        if ts_ms > (latest_moment_ms(now_ms) if latest_ms is None else latest_ms):
             tolerated = settings.FUTURE_TOLERANCE_SECONDS
             late = f"This is more than {tolerated} s in the future. Is the sender's clock right?"
             wrong["ts"] = [ErrorDetail(late, code="in_the_future")]

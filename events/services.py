@@ -90,13 +90,14 @@ MOST_REMEMBERED_MARKS = 100_000
 _marked: set[Mark] = set()
 
 
-def record_events(events: Sequence[Event], *, now_ms: int) -> list[bool]:
+def record_events(events: Sequence[Event], *, now_ms: int, began_ms: int | None = None) -> list[bool]:
     """Store the events, whole or not at all; for each, True: durable, False: too old, discarded.
 
-    Returns once the batch is durable at LOCAL_QUORUM. Recording the same events again leaves the same rows.
+    ``began_ms`` is when the clock showed ``now_ms``, if that was before this call. Returns once the batch is durable at
+    LOCAL_QUORUM. Recording the same events again leaves the same rows.
     Raises StoreUnavailable: nothing is known to be stored, and recording again is safe.
     """
-    began_ms = wall_clock_ms()
+    began_ms = wall_clock_ms() if began_ms is None else began_ms
     oldest_ms = oldest_kept_ms(now_ms)
     kept = [event.ts_ms >= oldest_ms for event in events]
     young = [event for event in events if event.ts_ms >= oldest_ms]

@@ -93,7 +93,7 @@ class Settling:
 
 def _send(worker: Connection, task: Release | Settle) -> None:
     # That a worker is dead is found where its answers are read.
-    with contextlib.suppress(BrokenPipeError):
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         worker.send(task)
 
 

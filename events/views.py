@@ -139,7 +139,8 @@ def prefers_lenient(preferences: str) -> bool:
 
 def record(judged: list[Event | Errors], *, now_ms: int) -> list[dict[str, Any]]:
     """Store the events among the verdicts and tell, in their order, what became of each."""
-    stored = iter(record_events([verdict for verdict in judged if isinstance(verdict, Event)], now_ms=now_ms))
+    events = [verdict for verdict in judged if isinstance(verdict, Event)]
+    stored = iter(record_events(events, now_ms=now_ms, began_ms=now_ms))
     return [
         {"session_id": str(verdict.session_id), "status": "stored" if next(stored) else "discarded"}
         if isinstance(verdict, Event)

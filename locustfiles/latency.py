@@ -29,7 +29,8 @@ class GameServer(FastHttpUser):
         batch = [event for _ in range(5) for event in session()]
         with self.client.post("/api/v1/events/", json=batch, name="POST events", catch_response=True) as reply:
             if reply.status_code != 201 or reply.json()["stored"] != len(batch):
-                reply.failure(f"{reply.status_code}: {reply.text[:200]}")
+                # Where the connection broke there is no text.
+                reply.failure(f"{reply.status_code}: {(reply.text or reply.error or '')!s:.200}")
 
     @task(2)
     def starts_cold(self) -> None:

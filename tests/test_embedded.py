@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from conftest import PROJECT, free_port
+from embedded import jars
 from embedded.jars import _whole_jar, class_path
 from embedded.java import java_executable, java_version
 from embedded.process import Daemon, EmbeddedError
@@ -170,3 +171,21 @@ def test_exec_runs_a_command_beside_given_stores():
     told = embedded("exec", "--", sys.executable, "-c", "raise SystemExit(7)", **given)
     assert told.returncode == 7
     assert "Starting" not in told.stdout
+
+
+def test_exec_gives_the_status_of_its_command():
+    stores = {"CASSANDRA_HOSTS": "127.0.0.1", "REDIS_URL": "redis://127.0.0.1:6379/0"}
+    for command, status in (("exit 3", 3), ("kill -TERM $$", 143)):
+        assert embedded("exec", "--", "sh", "-c", command, **stores).returncode == status
+    told = embedded("exec", "--", "no-such-command", **stores)
+    assert (told.returncode, "Traceback" in told.stderr) == (1, False)
+    assert "no-such-command cannot be run: No such file or directory." in told.stderr
+
+
+def test_a_list_of_jars_that_was_cut_off_is_made_anew(tmp_path, monkeypatch):
+    remembered = tmp_path / "list"
+    remembered.write_text("")
+    monkeypatch.setattr(jars, "_download", lambda _: [tmp_path])
+    assert class_path("a:b:1", remembered_in=remembered) == [tmp_path]
+    assert class_path("a:b:1", remembered_in=remembered) == [tmp_path]
+    assert remembered.read_text() == f"a:b:1\n{tmp_path}\n"

@@ -71,6 +71,9 @@ def test_it_needs_no_memory():
 def test_the_command_writes_lines():
     told = manage("generate_sessions", "--events", "10", "--days", "0.5")
     assert len(told.stdout.splitlines()) == 10
+    for days in ("nan", "inf", "0", "800000", "many"):
+        told = manage("generate_sessions", "--events", "10", "--days", days)
+        assert (told.returncode, "Traceback" in told.stderr) == (2, False)
     wrong = manage("generate_sessions", "--events", "0")
     assert wrong.returncode == 2
     assert "is not a number above 0" in wrong.stderr

@@ -22,7 +22,7 @@ from django.db import connections
 
 from conftest import PROJECT, drop_keyspace, manage
 from events.checkpoint import Checkpoint, Totals
-from events.domain import DAY_MS, HOUR_MS, format_timestamp
+from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, format_timestamp
 from events.dump import Dump
 from events.keeping import MARGIN_MS
 from reports.selectors import completed_sessions, report_window, starts_of_country
@@ -171,7 +171,7 @@ def test_a_file_of_rejects_only_is_read_to_its_end(run, tmp_path, options):
     (tmp_path / "dump").write_text(f"{'no event ' * 30}\n" * 10_000)
     status, summary = run("dump", *options)
     assert (status, summary["read"], summary["rejected"]) == (1, 10_000, 10_000)
-    assert len((tmp_path / "dump.rejects.jsonl").read_text().splitlines()) == 10_000
+    assert len((tmp_path / summary["rejects"]).read_text().splitlines()) == 10_000
 
 
 @pytest.mark.parametrize(("how", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -228,6 +228,55 @@ def test_what_stands_before_the_cut_is_kept(run, tmp_path, player, country, now_
     assert (status, summary["stored"]) == (1, 40)
     assert "could be read up to line 40 only: it is cut off" in summary["error"]
     assert stored(player, country, now_ms)[1] == 20
+
+
+@pytest.mark.parametrize("behind", [gzip.compress(b"{}\n"), b"{}\n", b"BZh9nonsense and more nonsense"])
+def test_what_stands_behind_a_stream_and_is_none_is_told(run, tmp_path, player, country, now_ms, behind):
+    (tmp_path / "dump.bz2").write_bytes(bz2.compress(lines_of(player, country, now_ms).encode()) + behind)
+    status, summary = run("dump.bz2")
+    assert (status, summary["stored"]) == (1, 10)
+    assert "could be read up to line 10 only: it is damaged" in summary["error"]
+
+
+def test_an_import_that_lasts_judges_by_the_clock_as_it_goes_on(run, tmp_path, player, country, now_ms):
+    """Begun an hour ago, when the start was in the future, and its end is older than the retention by now."""
+    begun_ms = now_ms - HOUR_MS
+    old = {"event": "end", "player_id": player, "ts": format_timestamp(begun_ms - 31_557_600_000 + MINUTE_MS)}
+    (tmp_path / "dump").write_text(lines_of(player, country, now_ms, sessions=1) + json.dumps(old) + "\n")
+    Checkpoint([Dump(str(tmp_path / "dump")).identity()], begun_ms, 0).save(tmp_path / "dump.checkpoint")
+    status, summary = run("dump", "--resume")
+    assert (status, summary["stored"], summary["discarded"], summary["rejected"]) == (0, 2, 1, 0)
+
+
+def test_two_imports_do_not_share_their_files(run, tmp_path, player, country, now_ms):
+    (tmp_path / "dump").write_text(lines_of(player, country, now_ms) + "no event\n")
+    command = [sys.executable, str(PROJECT / "manage.py"), "import_sessions", "-", "--rejects", "dump.rejects.jsonl"]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        other.stdin.write(b"no event of the other\n")
+        other.stdin.flush()
+        rejects = tmp_path / "dump.rejects.jsonl"
+        give_up_at = time.monotonic() + 30
+        while not (rejects.exists() and rejects.stat().st_size):
+            assert time.monotonic() < give_up_at
+            time.sleep(0.1)
+        status, summary = run("dump")
+        assert (status, summary["stored"]) == (1, 0)
+        assert "Another import writes to dump.rejects.jsonl." in summary["error"]
+        assert not (tmp_path / "dump.checkpoint").exists()
+        other.communicate(timeout=30)
+    assert "no event of the other" in rejects.read_text()
+    assert run("dump")[1]["stored"] == 10
+
+
+def test_a_dry_run_leaves_an_interrupted_import_alone(run, tmp_path, player, country, now_ms):
+    (tmp_path / "dump").write_text("no event\n" + lines_of(player, country, now_ms))
+    (tmp_path / "dump.rejects.jsonl").write_text("of before\n")
+    Checkpoint([Dump(str(tmp_path / "dump")).identity()], now_ms, 0, line=1, rejects_bytes=10).save(
+        tmp_path / "dump.checkpoint"
+    )
+    assert run("dump", "--dry-run")[1]["rejects"] == "dump.dry-run.rejects.jsonl"
+    assert (tmp_path / "dump.rejects.jsonl").read_text() == "of before\n"
+    assert run("dump", "--resume")[1]["stored"] == 10
 
 
 def test_a_line_without_session_id_or_ts_is_the_same_session_again(run, tmp_path, player, country, now_ms):

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from events import services
+from events import services, views
 from events.domain import Event, day_of, format_timestamp, hour_of
 from events.services import CLOCK_SET_BACK_MS, Writer, record_events
 from events.views import prefers_lenient
@@ -232,6 +232,21 @@ def test_what_a_paused_process_writes_late_touches_its_hour(player, country, now
     [(touched,)] = cassandra.execute(query, (day_of(now_ms), hour_of(now_ms), country))
     assert list(touched.values()) == [services.writer.version]
     assert len(rows_of(player)) == 1
+
+
+def test_so_does_one_that_was_paused_before_it_began_to_write(api, player, country, monkeypatch):
+    """The clock that stamps an event is the one that tells how long its write took."""
+    real_ms = services.wall_clock_ms()
+    early = chain([real_ms - 3_600_000], repeat(real_ms))
+    clock = lambda: next(early)  # noqa: E731  # one clock for both
+    monkeypatch.setattr(views, "wall_clock_ms", clock)
+    monkeypatch.setattr(services, "wall_clock_ms", clock)
+    assert api.post(EVENTS, [start(player, country)], format="json").status_code == 201
+    touched = cassandra.execute(
+        "SELECT touched FROM {keyspace}.country_hour WHERE day = ? AND hour = ? AND country = ?",
+        (day_of(real_ms - 3_600_000), hour_of(real_ms - 3_600_000), country),
+    )
+    assert touched[0][0]
 
 
 def test_a_gzip_body_is_understood(api, player):

@@ -10,6 +10,8 @@ from django.core.management.base import BaseCommand, CommandError
 from events.generating import generated_lines
 from events.services import wall_clock_ms
 
+MOST_DAYS = 7_300
+
 
 class Command(BaseCommand):
     """The same seed gives the same events, moved to end at the same distance from now."""
@@ -18,7 +20,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--events", type=_positive(int), required=True, metavar="N", help="how many lines")
-        parser.add_argument("--days", type=_positive(float), default=30.0, metavar="D", help="over how many days (30)")
+        parser.add_argument("--days", type=_days, default=30.0, metavar="D", help="over how many days (30)")
         parser.add_argument("--seed", type=int, default=1, help="another seed, other events (1)")
         parser.add_argument(
             "--output", default="-", metavar="FILE", help="a file, compressed when it ends in .bz2 (standard output)"
@@ -42,6 +44,12 @@ class Command(BaseCommand):
 def _write(file: TextIO, lines: Any) -> None:
     for line in lines:
         file.write(line + "\n")
+
+
+def _days(text: str) -> float:
+    if not 0 < (days := float(text)) <= MOST_DAYS:
+        raise ArgumentTypeError(f"{text!r} is not a number of days from 0 to {MOST_DAYS:,}")
+    return days
 
 
 def _positive(kind: type[int] | type[float]) -> Any:

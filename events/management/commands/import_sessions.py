@@ -61,7 +61,9 @@ class Command(BaseCommand):
         started = time.monotonic()
         name = "stdin" if files[0] == STDIN else Path(files[0]).name
         checkpoint_path = options["checkpoint"] or Path(f"{name}.checkpoint")
-        rejects_path = options["rejects"] or Path(f"{name}.rejects.jsonl")
+        # A dry run leaves alone what an interrupted import goes on with.
+        kind = "dry-run.rejects" if options["dry_run"] else "rejects"
+        rejects_path = options["rejects"] or Path(f"{name}.{kind}.jsonl")
         error: str | None = None
         totals = Totals()
         status = read_before = 0
@@ -86,7 +88,9 @@ class Command(BaseCommand):
         except KeyboardInterrupt:  # in the pass of --rebase
             error, status = "Stopped. Nothing was stored.", 130
         except OSError as failure:
-            error, status = f"{failure.filename}: {failure.strerror}", 1
+            # A disk that is full has no file's name.
+            named = failure.filename or f"{rejects_path} or {checkpoint_path}"
+            error, status = f"{named}: {failure.strerror}", 1
         seconds = time.monotonic() - started
         rate = (totals.read - read_before) / seconds
         self._tell(totals, seconds=seconds, rate=rate, rejects=rejects_path, error=error, as_json=options["json"])
@@ -131,7 +135,8 @@ class Command(BaseCommand):
         try:
             run.run()
         except Interrupted:
-            self.stderr.write(f"Stopped. To go on, run the same command with --resume (it reads {checkpoint_path}).")
+            how = f"To go on, run the same command with --resume (it reads {checkpoint_path})."
+            self.stderr.write("Stopped." if run.dry_run else f"Stopped. {how}")
             return 128 + caught[0]
         finally:
             for number, handler in before.items():
