@@ -70,8 +70,8 @@ def run_up(arguments: argparse.Namespace) -> int:
     if not started:
         print("Everything runs already.")
         return 0
-    print("Ctrl-C stops it.", flush=True)
     try:
+        print("Ctrl-C stops it.", flush=True)
         _wait_for_signal()
     finally:
         stop(started)
@@ -134,7 +134,10 @@ def start_missing(arguments: argparse.Namespace, *, skip_given: bool) -> list[Da
             redis_server.wait_until_ready(seconds=REDIS_READY_SECONDS)
         start_ring(nodes)
     except BaseException:
-        stop(missing)
+        # A second signal must not leave half of them running.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        stop([daemon for daemon in missing if daemon.was_launched_here])
         raise
     return [daemon for daemon in missing if daemon.was_launched_here]
 

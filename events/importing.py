@@ -92,6 +92,9 @@ class Import:
             rejects = stack.enter_context(self._open_rejects())
             if not self.dry_run:
                 self.checkpoint.save(self._checkpoint_path)
+            # Not before: what the earlier checkpoint knows of must be there until there is a later one.
+            rejects.truncate(self.checkpoint.rejects_bytes)
+            rejects.seek(self.checkpoint.rejects_bytes)
             pipes = [self._start_worker(stack) for _ in range(self._workers)]
             self._settling = Settling(pipes)
             try:
@@ -101,8 +104,8 @@ class Import:
                 self._save(rejects)
                 if not self.checkpoint.totals.rejected:
                     self._rejects_path.unlink(missing_ok=True)
-        if not self.dry_run:
-            self._checkpoint_path.unlink(missing_ok=True)
+            if not self.dry_run:
+                self._checkpoint_path.unlink(missing_ok=True)
 
     def _start_worker(self, stack: ExitStack) -> Connection:
         context = multiprocessing.get_context("spawn")  # a forked driver session hangs
@@ -247,7 +250,7 @@ class Import:
         self._saved_at = time.monotonic()
 
     def _open_rejects(self) -> IO[bytes]:
-        """The rejects file, cut to what the checkpoint knows of: lines behind it will be judged again."""
+        """The rejects file, locked. It is to be cut to what the checkpoint knows of: lines behind are judged again."""
         exists = self._rejects_path.exists()
         if self.checkpoint.rejects_bytes > (self._rejects_path.stat().st_size if exists else 0):
             raise ImportFailed(
@@ -261,8 +264,6 @@ class Import:
             raise ImportFailed(
                 f"Another import writes to {self._rejects_path}. Name other files with --rejects and --checkpoint."
             ) from None
-        file.truncate(self.checkpoint.rejects_bytes)
-        file.seek(self.checkpoint.rejects_bytes)
         return file
 
 

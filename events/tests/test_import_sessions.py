@@ -274,9 +274,21 @@ def test_a_dry_run_leaves_an_interrupted_import_alone(run, tmp_path, player, cou
     Checkpoint([Dump(str(tmp_path / "dump")).identity()], now_ms, 0, line=1, rejects_bytes=10).save(
         tmp_path / "dump.checkpoint"
     )
-    assert run("dump", "--dry-run")[1]["rejects"] == "dump.dry-run.rejects.jsonl"
+    for options in ((), ("--resume",), ("--resume",)):
+        status, summary = run("dump", "--dry-run", *options)
+        # With --resume the line that is none is behind the checkpoint.
+        assert (status, summary["rejects"]) == ((0, None) if options else (1, "dump.dry-run.rejects.jsonl"))
     assert (tmp_path / "dump.rejects.jsonl").read_text() == "of before\n"
     assert run("dump", "--resume")[1]["stored"] == 10
+
+
+def test_an_import_that_cannot_begin_leaves_the_rejects_of_before(run, tmp_path):
+    (tmp_path / "dump").write_text("no event\n")
+    (tmp_path / "dump.rejects.jsonl").write_text("of before\n")
+    status, summary = run("dump", "--checkpoint", "no/such/folder")
+    assert (status, summary["read"]) == (1, 0)
+    assert "no/such/folder" in summary["error"]
+    assert (tmp_path / "dump.rejects.jsonl").read_text() == "of before\n"
 
 
 def test_a_line_without_session_id_or_ts_is_the_same_session_again(run, tmp_path, player, country, now_ms):

@@ -71,6 +71,8 @@ class Command(BaseCommand):
             dumps = [Dump(file) for file in files]
             with progress_display(sum(dump.size for dump in dumps)) as display:
                 checkpoint = self._checkpoint(dumps, checkpoint_path, options, display.scanned)
+                if options["dry_run"] and not options["rejects"]:
+                    checkpoint.rejects_bytes = 0  # those of before are in another file
                 totals = checkpoint.totals
                 read_before = totals.read
                 run = Import(
