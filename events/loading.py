@@ -105,11 +105,8 @@ class Loader:
         while True:
             try:
                 return cassandra.replica_set(cql, values)
-            except StatementRefused:
-                raise
             except StoreUnavailable as error:
-                self._on_wait(str(error))
-                time.sleep(RETRY_SECONDS)
+                self._wait(error)
 
     def _submit(self, batch: _Batch) -> None:
         if len(self._under_way) >= BATCHES_IN_FLIGHT:
@@ -150,11 +147,8 @@ class Loader:
                 if batch.write is None:
                     raise StoreUnavailable("The batch could not be sent.")
                 batch.write.wait()
-            except StatementRefused:
-                raise
             except StoreUnavailable as error:
-                self._on_wait(str(error))
-                time.sleep(RETRY_SECONDS)
+                self._wait(error)
                 self._send_again(batch)
                 continue
             if wall_clock_ms() - batch.sent_ms < LATE_MS:
@@ -163,6 +157,13 @@ class Loader:
         remember_marks(batch.marks)
         self._remember_touches(batch.touched, batch.sent_ms)
         self.completed += 1
+
+    def _wait(self, error: StoreUnavailable) -> None:
+        """For Cassandra to come back; what it has refused is raised, for it will be refused again."""
+        if isinstance(error, StatementRefused):
+            raise error
+        self._on_wait(str(error))
+        time.sleep(RETRY_SECONDS)
 
     def _send_again(self, batch: _Batch) -> None:
         """With fresh touches: the earlier ones may be older than a count that missed these rows."""

@@ -42,8 +42,7 @@ def main() -> None:
         *sys.argv[1:],
         "sessions_project.wsgi:application",
     ]
-    shown = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
-    print(f"Serving on http://{shown}:{settings.PORT} (Ctrl-C stops)", flush=True)
+    print(f"Serving on {settings.ADDRESS} (Ctrl-C stops)", flush=True)
     os.execv(server, command)
 
 

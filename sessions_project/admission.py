@@ -14,6 +14,7 @@ from http import HTTPStatus
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from sessions_project.health import PROBES
 from sessions_project.logs import HEADER as REQUEST_ID
 from sessions_project.logs import chosen_request_id
 from sessions_project.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, problem
@@ -31,7 +32,7 @@ MOST_WAITING = 16
 REFUSING = 4
 # Must answer whatever the load: a replica that is taken out because it is busy leaves more for the others; and the page
 # is to say what is amiss, for which it needs all of its files. Neither costs much.
-NEVER_REFUSED = {"/livez", "/readyz", "/"}
+NEVER_REFUSED = {*PROBES, "/"}
 NEVER_REFUSED_BELOW = "/static/"
 # Between two lines of the log that say how many requests were refused.
 TELL_SECONDS = 1.0

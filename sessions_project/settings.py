@@ -122,6 +122,8 @@ MAX_BODY_BYTES = _whole_number("MAX_BODY_BYTES", 262_144)
 
 HOST = _text("HOST", "127.0.0.1")
 PORT = _whole_number("PORT", 8000)
+# For people.
+ADDRESS = f"http://{f'[{HOST}]' if ':' in HOST else HOST}:{PORT}"
 MOST_WORKERS = 256
 # One process for each core; each has its own driver session.
 WEB_WORKERS = _whole_number("WEB_WORKERS", min(os.cpu_count() or 1, MOST_WORKERS))

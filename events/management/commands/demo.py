@@ -49,14 +49,12 @@ class Command(BaseCommand):
             )
         else:
             self.stdout.write("The sessions of an earlier demo are there.")
-        host = f"[{settings.HOST}]" if ":" in settings.HOST else settings.HOST
-        address = f"http://{host}:{settings.PORT}"
         self.stdout.write(
-            f"\nLook at {address}/ with a browser. Or try, in another terminal:\n"
-            f"  curl '{address}/api/v1/reports/starts/?hours=24&sessions=1'\n"
-            f"  curl {address}/event-handler -H 'Content-Type: application/json' "
+            f"\nLook at {settings.ADDRESS}/ with a browser. Or try, in another terminal:\n"
+            f"  curl '{settings.ADDRESS}/api/v1/reports/starts/?hours=24&sessions=1'\n"
+            f"  curl {settings.ADDRESS}/event-handler -H 'Content-Type: application/json' "
             """-d '{"country":"US","event":"start","player_id":"player_2"}'\n"""
-            f"The API explains itself at {address}/api/v1/docs/\n"
+            f"The API explains itself at {settings.ADDRESS}/api/v1/docs/\n"
         )
         self.stdout.flush()
         os.execv(sys.executable, [sys.executable, "-m", "sessions_project"])
