@@ -1,8 +1,8 @@
 """How long the reports take over HTTP as the store grows.
 
 Fills a keyspace for each of the ``--sizes`` with made-up events of 30 days (one that is there already is used again),
-starts the service on it, asks it one question after another, prints a table and puts it into RESULTS.md. Wants the
-stack of ``make up``, or CASSANDRA_HOSTS and REDIS_URL.
+starts the service on each, asks one question after another, of all sizes in turn, prints a table and puts it into
+RESULTS.md. Wants the stack of ``make up``, or CASSANDRA_HOSTS and REDIS_URL.
 """
 
 import http.client
@@ -15,8 +15,8 @@ import sys
 import tempfile
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from statistics import quantiles
@@ -29,6 +29,7 @@ from events.domain import DAY_MS, HOUR_MS, day_of, format_timestamp
 from events.generating import COUNTRIES
 
 STARTS = "/api/v1/reports/starts/"
+REPORTS = ("all countries", "one country", "timeline", "player")
 WINDOWS = (1, 24, 168, 720)
 DAYS = 30
 # Windows end within the last day of the events, at any millisecond: a question nobody has asked is never cached.
@@ -65,52 +66,62 @@ def service_on(keyspace: str) -> Iterator[Service]:
         yield Service(running.url)
 
 
-class Questions:
-    """Random questions about one store."""
+class Store:
+    """A store of so many events, behind a service of its own, and random questions about it."""
 
-    def __init__(self, service: Service, chance: random.Random) -> None:
-        self.chance = chance
+    def __init__(self, size: int, service: Service) -> None:
+        self.size, self.service = size, service
+        self.chance = random.Random(1)
         _, timeline = service.get(f"{STARTS}timeline/?hours=8784")
         newest = max(point["hour"] for point in timeline["points"] if point["starts"])
         self.newest_ms = int(datetime.fromisoformat(newest).timestamp() * 1000)
-        pages = [service.get(self.country(720, "US", limit=1000))[1] for _ in range(3)]
+        pages = [service.get(f"{STARTS}US/?{self._window(720)}&limit=1000")[1] for _ in range(3)]
         self.players = [row["player_id"] for page in pages for row in page["results"]]
 
-    def as_of(self) -> str:
-        return format_timestamp(self.newest_ms - self.chance.randrange(LAST_DAY_MS))
+    def question(self, report: str, hours: int) -> str:
+        """The address of one of the REPORTS that nobody has asked for."""
+        if report == "player":
+            # An unknown parameter changes nothing but the key of the cache.
+            nonce = self.chance.randrange(10**9)
+            return f"/api/v1/reports/players/{self.chance.choice(self.players)}/sessions/?nonce={nonce}"
+        path = {"one country": f"{self.chance.choice(COUNTRIES)}/", "timeline": "timeline/"}.get(report, "")
+        return f"{STARTS}{path}?{self._window(hours)}"
 
-    def all_countries(self, hours: int) -> str:
-        return f"{STARTS}?{urlencode({'hours': hours, 'as_of': self.as_of()})}"
+    def ask_anew(self, report: str, hours: int) -> float:
+        """Milliseconds of a question that nobody has asked."""
+        return self.service.get(self.question(report, hours))[0]
 
-    def country(self, hours: int, country: str = "", **query: object) -> str:
-        country = country or self.chance.choice(COUNTRIES)
-        return f"{STARTS}{country}/?{urlencode({'hours': hours, 'as_of': self.as_of(), **query})}"
+    def count_every_hour(self) -> None:
+        """Ask once for each hour that a window can begin or end in, as the first who ask do in a day."""
+        for hours in WINDOWS:
+            for age_ms in range(0, LAST_DAY_MS + HOUR_MS, HOUR_MS):
+                self.service.get(f"{STARTS}timeline/?{self._window(hours, age_ms=age_ms)}")
 
-    def timeline(self, hours: int) -> str:
-        return f"{STARTS}timeline/?{urlencode({'hours': hours, 'as_of': self.as_of()})}"
+    def first_count(self) -> float:
+        """Milliseconds of a report over 24 hours none of which has been counted."""
+        forget_counts(keyspace_of(self.size), {day_of(self.newest_ms - days * DAY_MS) for days in range(3)})
+        return self.ask_anew("all countries", 24)
 
-    def player(self, _: int) -> str:
-        # An unknown parameter changes nothing but the key of the cache.
-        nonce = self.chance.randrange(10**9)
-        return f"/api/v1/reports/players/{self.chance.choice(self.players)}/sessions/?nonce={nonce}"
+    def _window(self, hours: int, *, age_ms: int | None = None) -> str:
+        age_ms = self.chance.randrange(LAST_DAY_MS) if age_ms is None else age_ms
+        return urlencode({"hours": hours, "as_of": format_timestamp(self.newest_ms - age_ms)})
 
 
 def main() -> None:
     arguments = parsed_arguments()
-    rows: dict[tuple[str, int], dict[int, list[float]]] = {}
     for size in arguments.sizes:
         fill(size)
     if arguments.fill_only:
         return
-    for size in arguments.sizes:
-        with service_on(keyspace_of(size)) as service:
-            for key, measured in measure(service, requests=arguments.requests, size=size):
-                rows.setdefault(key, {})[size] = measured
-                print(f"{size:,} events, {key[0]}, {key[1]} h: {measured}", file=sys.stderr, flush=True)
-    titles, *lines = table_lines(rows, arguments.sizes)
-    print(table(titles, lines))
+    lines = []
+    with ExitStack() as running:
+        stores = [Store(size, running.enter_context(service_on(keyspace_of(size)))) for size in arguments.sizes]
+        for report, hours, measured in measure(stores, requests=arguments.requests):
+            lines.append(line(report, hours, measured))
+            print(*lines[-1], sep=" | ", file=sys.stderr, flush=True)
+    print(table(titles(arguments.sizes), lines))
     command = f"python -m benchmarks.reports_at_scale {shlex.join(sys.argv[1:])}".strip()
-    write_section("reports as the store grows", f"`{command}` {here_and_now()}", table(titles, lines))
+    write_section("reports as the store grows", f"`{command}` {here_and_now()}", table(titles(arguments.sizes), lines))
 
 
 def parsed_arguments() -> Namespace:
@@ -153,41 +164,33 @@ def total_starts(keyspace: str) -> int:
         return 0
 
 
-def measure(service: Service, *, requests: int, size: int) -> Iterator[tuple[tuple[str, int], list[float]]]:
-    """For each report and window: p50, p90, p99 of questions never asked before, and p90 of cached ones."""
-    questions = Questions(service, random.Random(1))
-    kinds: dict[str, Callable[[int], str]] = {
-        "all countries": questions.all_countries,
-        "one country": questions.country,
-        "timeline": questions.timeline,
-        "player": questions.player,
-    }
-    yield ("first count", 24), [*percentiles([first_count(service, questions, size) for _ in range(FIRST_COUNTS)]), 0]
-    count_every_hour(service, questions)
-    for kind, ask in kinds.items():
-        for hours in WINDOWS if kind != "player" else (0,):
+def measure(stores: list[Store], *, requests: int) -> Iterator[tuple[str, int, list[list[float]]]]:
+    """Each report and window, with the percentiles of each store: p50, p90, p99 of questions never asked before, and
+    p90 of cached ones. The stores are asked in turn, so that all have the same neighbours on the machine."""
+    firsts = [[store.first_count() for store in stores] for _ in range(FIRST_COUNTS)]
+    yield "first count", 24, [[*percentiles(of_store), 0.0] for of_store in zip(*firsts, strict=True)]
+    for store in stores:
+        store.count_every_hour()
+    for report in REPORTS:
+        for hours in WINDOWS if report != "player" else (0,):
             for _ in range(WARM_UP):
-                service.get(ask(hours))
-            uncached = [service.get(ask(hours))[0] for _ in range(requests)]
-            keys = [ask(hours) for _ in range(CACHED_KEYS)]
-            for key in keys:
-                service.get(key)
-            cached = [service.get(questions.chance.choice(keys))[0] for _ in range(requests)]
-            yield (kind, hours), [*percentiles(uncached), percentiles(cached)[1]]
-
-
-def count_every_hour(service: Service, questions: Questions) -> None:
-    """Ask once for each hour that a window can begin or end in, as the first who ask do in a day."""
-    for hours in WINDOWS:
-        for age_ms in range(0, LAST_DAY_MS + HOUR_MS, HOUR_MS):
-            as_of = format_timestamp(questions.newest_ms - age_ms)
-            service.get(f"{STARTS}timeline/?{urlencode({'hours': hours, 'as_of': as_of})}")
-
-
-def first_count(service: Service, questions: Questions, size: int) -> float:
-    """Milliseconds of a report over 24 hours none of which has been counted."""
-    forget_counts(keyspace_of(size), {day_of(questions.newest_ms - days * DAY_MS) for days in range(3)})
-    return service.get(questions.all_countries(24))[0]
+                for store in stores:
+                    store.ask_anew(report, hours)
+            uncached = [[store.ask_anew(report, hours) for store in stores] for _ in range(requests)]
+            keys = [[store.question(report, hours) for store in stores] for _ in range(CACHED_KEYS)]
+            for of_stores in keys:
+                for store, key in zip(stores, of_stores, strict=True):
+                    store.service.get(key)
+            asked = [random.choice(keys) for _ in range(requests)]
+            cached = [[store.service.get(key)[0] for store, key in zip(stores, some, strict=True)] for some in asked]
+            yield (
+                report,
+                hours,
+                [
+                    [*percentiles(of_store), percentiles(kept)[1]]
+                    for of_store, kept in zip(zip(*uncached, strict=True), zip(*cached, strict=True), strict=True)
+                ],
+            )
 
 
 def forget_counts(keyspace: str, days: set[int]) -> None:
@@ -209,20 +212,22 @@ def forget_counts(keyspace: str, days: set[int]) -> None:
     subprocess.run([sys.executable, "-c", script], cwd=PROJECT, env={**os.environ, **environment}, check=True)
 
 
-def percentiles(milliseconds: list[float]) -> list[float]:
+def percentiles(milliseconds: Sequence[float]) -> list[float]:
     """p50, p90, p99."""
     cuts = quantiles(milliseconds, n=100, method="inclusive")
     return [cuts[49], cuts[89], cuts[98]]
 
 
-def table_lines(rows: dict[tuple[str, int], dict[int, list[float]]], sizes: list[int]) -> Iterator[list[str]]:
-    """The titles, then a line for each report and window: four columns for each size, and the ratio of the p90."""
+def titles(sizes: Sequence[int]) -> list[str]:
+    """Four columns for each size, and the ratio of the p90."""
     heads = [f"{size:,}: {name}" for size in sizes for name in ("p50", "p90", "p99", "cached p90")]
-    yield ["report", "hours", *heads, "p90 last / first"]
-    for (kind, hours), of_size in rows.items():
-        numbers = [f"{number:.1f}" if number else "" for size in sizes for number in of_size[size]]
-        ratio = of_size[sizes[-1]][1] / of_size[sizes[0]][1]
-        yield [kind, str(hours or ""), *numbers, f"{ratio:.2f}"]
+    return ["report", "hours", *heads, "p90 last / first"]
+
+
+def line(report: str, hours: int, measured: Sequence[Sequence[float]]) -> list[str]:
+    """Of the table."""
+    numbers = [f"{number:.1f}" if number else "" for of_store in measured for number in of_store]
+    return [report, str(hours or ""), *numbers, f"{measured[-1][1] / measured[0][1]:.2f}"]
 
 
 if __name__ == "__main__":

@@ -84,7 +84,13 @@ def count_cut_hours(hours: Mapping[int, ShardsOf], *, window: Window, keeping: K
                 for country in some:
                     starts[country, hour] += sum(known[country, hour][minutes.start : minutes.stop])
             for low, high in rest:
-                queries += _count_queries(hour, some, low, high)
+                first, last = (low + 1 - hour) // MINUTE_MS, (high - hour) // MINUTE_MS
+                maybe = {
+                    country: its_shards
+                    for country, its_shards in some.items()
+                    if last >= known_minutes or any(known[country, hour][first : last + 1])
+                }
+                queries += _count_queries(hour, maybe, low, high)
     for rows in cassandra.execute_many(queries, deadline=keeping.deadline):
         for country, hour, number in rows:
             starts[country, hour] += number

@@ -32,6 +32,8 @@ SELECT_ALL_SESSIONS = """
     SELECT session_id, country, toUnixTimestamp(started_at), toUnixTimestamp(ended_at)
     FROM {keyspace}.session_by_player_id WHERE player_id = ? LIMIT ?"""
 
+# Partitions that a statement reads for nobody, to save another statement.
+PARTITIONS_IN_VAIN = 16
 # Hours read by one statement; each may hold a full page.
 HOURS_PER_STATEMENT = 48
 # Which sessions are open, and which overlap, is found by reading all sessions of the player. A hundred a day for a year
@@ -160,17 +162,18 @@ def _grids(
 ) -> Iterator[tuple[list[str], set[int], int]]:
     """Countries that want much the same hours, all of these hours, and over how many shards they lie.
 
-    A grid has PARTITIONS_PER_STATEMENT at most, unless it is of one country.
+    A grid has PARTITIONS_PER_STATEMENT at most, and PARTITIONS_IN_VAIN that nobody wants, unless it is of one country.
     """
     grid: list[str] = []
     hours: set[int] = set()
-    shards = 1
+    shards, wanted = 1, 0
     for country in sorted(hours_of, key=lambda country: (len(hours_of[country]), hours_of[country])):
         wider, more = hours.union(hours_of[country]), max(shards, shards_of[country])
-        if grid and (len(grid) + 1) * len(wider) * more > PARTITIONS_PER_STATEMENT:
+        size, wants = (len(grid) + 1) * len(wider) * more, len(hours_of[country]) * shards_of[country]
+        if grid and (size > PARTITIONS_PER_STATEMENT or size - wanted - wants > PARTITIONS_IN_VAIN):
             yield grid, hours, shards
-            grid, wider, more = [], set(hours_of[country]), shards_of[country]
-        grid, hours, shards = [*grid, country], wider, more
+            grid, wider, more, wanted = [], set(hours_of[country]), shards_of[country], 0
+        grid, hours, shards, wanted = [*grid, country], wider, more, wanted + wants
     if grid:
         yield grid, hours, shards
 

@@ -41,6 +41,8 @@ from reports.spreadsheets import CsvRenderer, Download, attachment, csv_or
 from sessions_project.schema import COMMON_HEADERS, problems
 
 STARTS, PLAYERS = "starts", "players"
+# Stands for a country in an address; it is not in the query behind it.
+ANY_COUNTRY = "ZZ"
 # The earlier address answers with a bare array, which has no room for a link: the Link header has it.
 EARLIER_LIMIT = 1000
 TOO_MANY_SESSIONS = f"This player has more than {selectors.MOST_SESSIONS} sessions. Ask for state=completed."
@@ -90,12 +92,14 @@ class StartsViewSet(ViewSet):
         if _wants_csv(request):
             table = [("country", "starts"), *((one.country, one.starts) for one in report)]
             return Response(table, headers=attachment(_file_name("starts", asked)))
+        # Made once: to reverse one for each of forty countries took a seventh of the report.
+        before, _, behind = _country_url(request, ANY_COUNTRY, asked).rpartition(ANY_COUNTRY)
         countries = [
             {
                 "country": one.country,
                 "starts": one.starts,
                 "sessions": [_start(start) for start in one.newest],
-                "url": _country_url(request, one.country, asked),
+                "url": f"{before}{one.country}{behind}",
             }
             for one in report
         ]
