@@ -6,17 +6,19 @@ edge costs the same however many starts an hour has.
 """
 
 import json
+import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from events import domain
 from events.batched import batched
 from events.domain import HOUR_MS, MINUTE_MS, Window
-from events.keeping import Keeping, as_text
+from events.keeping import MINUTES_PER_HOUR, Keeping, as_text
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement
+from sessions_project.coalescing import Coalescing
 
 # Partitions of one counting statement: measured ten times faster than one statement each, flat from 72 on.
 PARTITIONS_PER_STATEMENT = 72
@@ -39,6 +41,9 @@ UPDATE_MINUTES = """
 ShardsOf = Mapping[str, int]
 # A country and the beginning of an hour.
 Cell = tuple[str, int]
+
+
+_counts = Coalescing()
 
 
 @dataclass(slots=True)
@@ -72,6 +77,7 @@ def cut(hour_ms: int, window: Window, *, known: int) -> Cut:
 def count_cut_hours(hours: Mapping[int, ShardsOf], *, window: Window, keeping: Keeping) -> dict[Cell, int]:
     """The starts of countries in what the window leaves of these hours. Raises StoreUnavailable."""
     known = _known_minutes(hours, keeping=keeping)
+    known |= _minutes_now(_unknown(hours, known), keeping=keeping)
     starts: dict[Cell, int] = defaultdict(int)
     queries: list[Statement] = []
     for hour, shards in hours.items():
@@ -124,25 +130,56 @@ def _known_minutes(hours: Mapping[int, ShardsOf], *, keeping: Keeping) -> dict[C
 
 def _count_missing(incomplete: Sequence[_Kept], hours: Mapping[int, ShardsOf], *, keeping: Keeping) -> None:
     """Count the minutes that are over and not known, and keep them with those that are."""
-    shards_of: dict[tuple[int, int], dict[str, int]] = defaultdict(dict)
+    missing: dict[range, dict[str, int]] = defaultdict(dict)
     for one in incomplete:
-        shards_of[one.hour_ms, len(one.starts)][one.country] = hours[one.hour_ms][one.country]
-    queries: list[Statement] = []
-    for (hour, known), shards in shards_of.items():
-        begin, end = hour + known * MINUTE_MS, hour + keeping.minutes_over(hour) * MINUTE_MS
-        for countries, most_shards in _chunks(shards):
-            queries.append((COUNT_MINUTES, (countries, [hour], range(most_shards), begin, end)))
+        begin, end = len(one.starts), keeping.minutes_over(one.hour_ms)
+        moments = range(one.hour_ms + begin * MINUTE_MS, one.hour_ms + end * MINUTE_MS)
+        missing[moments][one.country] = hours[one.hour_ms][one.country]
+        one.starts.extend([0] * (end - begin))
     kept = {(one.country, one.hour_ms): one for one in incomplete}
-    for one in incomplete:
-        one.starts.extend([0] * (keeping.minutes_over(one.hour_ms) - len(one.starts)))
-    for rows in cassandra.execute_many(queries, deadline=keeping.deadline):
-        for country, minute, number in rows:
-            hour = domain.hour_of(minute)
-            kept[country, hour].starts[(minute - hour) // MINUTE_MS] += number
+    for cell, minute, number in _count_minutes(missing, deadline=keeping.deadline):
+        kept[cell].starts[minute] += number
     for one in incomplete:
         text, key = json.dumps([one.seen, *one.starts]), (domain.day_of(one.hour_ms), one.hour_ms, one.country)
         keeping.keep(UPDATE_MINUTES, (text,), key=key, until_ms=one.hour_ms + HOUR_MS)
     keeping.send()
+
+
+def _unknown(hours: Mapping[int, ShardsOf], known: Container[Cell]) -> dict[range, ShardsOf]:
+    """The hours, as ranges of moments, each with the countries of which nothing is known."""
+    unknown = {
+        range(hour, hour + HOUR_MS): {country: shards[country] for country in shards if (country, hour) not in known}
+        for hour, shards in hours.items()
+    }
+    return {moments: shards for moments, shards in unknown.items() if shards}
+
+
+def _minutes_now(hours: Mapping[range, ShardsOf], *, keeping: Keeping) -> dict[Cell, Sequence[int]]:
+    """The starts of every minute of these hours as they are now. Of no use later, so for all who ask meanwhile."""
+    if not hours:
+        return {}
+
+    def count() -> dict[Cell, Sequence[int]]:
+        starts = {(country, moments.start): [0] * MINUTES_PER_HOUR for moments in hours for country in hours[moments]}
+        for cell, minute, number in _count_minutes(hours, deadline=keeping.deadline):
+            starts[cell][minute] += number
+        return dict(starts)
+
+    question = frozenset((moments, *shards.items()) for moments, shards in hours.items())
+    return _counts.answer(question, count, seconds=keeping.deadline - time.monotonic())
+
+
+def _count_minutes(wanted: Mapping[range, ShardsOf], *, deadline: float) -> Iterator[tuple[Cell, int, int]]:
+    """The starts of whole minutes, of each range of moments inside an hour: the cell, the minute, a number to add."""
+    queries = [
+        (COUNT_MINUTES, (countries, [domain.hour_of(moments.start)], range(shards), moments.start, moments.stop))
+        for moments, shards_of in wanted.items()
+        for countries, shards in _chunks(shards_of)
+    ]
+    for rows in cassandra.execute_many(queries, deadline=deadline):
+        for country, minute_ms, number in rows:
+            hour = domain.hour_of(minute_ms)
+            yield (country, hour), (minute_ms - hour) // MINUTE_MS, number
 
 
 def _chunks(shards: ShardsOf) -> Iterator[tuple[Sequence[str], int]]:

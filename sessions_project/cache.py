@@ -2,9 +2,10 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.http.response import HttpResponseBase
 from django_redis.cache import RedisCache
 
@@ -22,19 +23,35 @@ _breaker = Breaker(pause_seconds=2.0)
 class ReportCache(RedisCache):
     """A cache that answers "not there" while Redis is refused, stalled, full, or holds what cannot be read."""
 
+    # The arguments of a write that goes with the next one. Django makes a cache object for each thread.
+    _held_back: tuple[Any, ...] | None = None
+
     def get(self, key: Any, default: Any = None, version: Any = None, client: Any = None) -> Any:
         found = _guarded(lambda: self.client.get(key, default=default, version=version, client=client), default)
         kind = next((one for part, one in KEPT_BY_CACHE_PAGE.items() if part in key), object)
         return found if isinstance(found, kind) else default
 
-    def set(self, *args: Any, **kwargs: Any) -> Any:
-        return _guarded(lambda: self.client.set(*args, **kwargs), False)
+    def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT) -> Any:
+        # cache_page writes the names of the headers that a page depends on, then the page: together they take one
+        # exchange with Redis instead of two, which is a tenth of a player's report.
+        if ".cache_header." in key:
+            self._held_back = key, value, timeout
+            return True
+        writes = [*filter(None, [self._held_back]), (key, value, timeout)]
+        self._held_back = None
+        return _guarded(lambda: self._write(writes), False)
 
     def add(self, *args: Any, **kwargs: Any) -> Any:
         return _guarded(lambda: self.client.add(*args, **kwargs), False)
 
     def delete(self, *args: Any, **kwargs: Any) -> bool:
         return bool(_guarded(lambda: self.client.delete(*args, **kwargs), False))
+
+    def _write(self, writes: Sequence[tuple[Any, ...]]) -> bool:
+        pipeline = self.client.get_client().pipeline(transaction=False)
+        for write in writes:
+            self.client.set(*write, client=pipeline)
+        return all(pipeline.execute())
 
     def answers(self) -> bool:
         """Whether Redis answers now, whatever the breaker says."""

@@ -4,8 +4,10 @@ import json
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,9 +15,10 @@ from events import domain
 from events.counts import count_starts
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, PROMPT_MS, Event, Window, hour_of
 from events.keeping import MARGIN_MS
-from events.minutes import cut
+from events.minutes import COUNT_MINUTES, cut
 from events.services import record_events
 from sessions_project import cassandra
+from sessions_project.cassandra import Row, Statement
 
 HOUR = 490_000 * HOUR_MS
 moments = st.one_of(
@@ -137,6 +140,34 @@ def test_a_start_leaves_a_touch_when_it_comes_late(country: str) -> None:
     assert not touches()
     record_events([start], now_ms=at_ms + PROMPT_MS)
     assert touches()
+
+
+def test_reports_share_the_count_of_an_hour_that_is_written_late(
+    country: str, now_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hour = hour_of(now_ms) - 5 * HOUR_MS
+    starts = [hour + number * 7_000 for number in range(100)]
+    for first in range(0, 100, 10):
+        events = [Event("start", "late", uuid.uuid4(), ts, country) for ts in starts[first : first + 10]]
+        record_events(events, now_ms=now_ms)
+    ask, counted = cassandra.execute_many, []
+
+    def slow_to_count(statements: Iterable[Statement], *, deadline: float) -> list[list[Row]]:
+        statements = list(statements)
+        if any(cql == COUNT_MINUTES for cql, _ in statements):
+            counted.append(statements)
+            time.sleep(0.3)
+        return ask(statements, deadline=deadline)
+
+    def report(number: int) -> None:
+        window = Window(hour - HOUR_MS, hour + number * 30_001)
+        counts = count_starts(window=window, now_ms=now_ms, country=country, deadline=time.monotonic() + 10)
+        assert sum(counts.starts[country]) == sum(window.from_ms < ts <= window.to_ms for ts in starts)
+
+    monkeypatch.setattr(cassandra, "execute_many", slow_to_count)
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(report, range(12)))
+    assert 2 <= len(counted) <= 3
 
 
 waits = st.sampled_from([0, MINUTE_MS, 5 * MINUTE_MS])

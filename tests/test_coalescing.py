@@ -1,0 +1,120 @@
+"""Threads that ask the same share an answer, and never one that was begun before they asked."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from sessions_project.cassandra import StoreUnavailable
+from sessions_project.coalescing import Coalescing
+
+CALLERS = 8
+
+
+class Slow:
+    """A question that takes until it is let through; its answers are 1, 2 and so on."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.let_through = threading.Semaphore(0)
+
+    def __call__(self) -> int:
+        self.asked += 1
+        answer = self.asked
+        assert self.let_through.acquire(timeout=10)
+        return answer
+
+
+@pytest.fixture
+def pool():
+    with ThreadPoolExecutor(CALLERS) as threads:
+        yield threads
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.001)
+
+
+def callers(
+    pool: ThreadPoolExecutor, coalescing: Coalescing, slow: Callable[[], int], number: int, *, seconds: float = 10
+) -> list[Future[int]]:
+    """So many who ask while an answer is under way: they wait for the next."""
+    futures = [pool.submit(coalescing.answer, "question", slow, seconds=seconds) for _ in range(number)]
+    wait_for(lambda: all(future.running() for future in futures) and "question" in coalescing._gathering)
+    time.sleep(0.05)  # a thread that runs has not asked yet
+    return futures
+
+
+def first_caller(pool: ThreadPoolExecutor, coalescing: Coalescing, slow: Slow) -> Future[int]:
+    future = pool.submit(coalescing.answer, "question", slow, seconds=10)
+    wait_for(lambda: slow.asked == 1)
+    return future
+
+
+def test_it_works(pool):
+    coalescing, slow = Coalescing(), Slow()
+    first = first_caller(pool, coalescing, slow)
+    others = callers(pool, coalescing, slow, 5)
+    assert slow.asked == 1
+    slow.let_through.release()
+    assert first.result(5) == 1
+    wait_for(lambda: slow.asked == 2)
+    slow.let_through.release()
+    assert [other.result(5) for other in others] == [2] * 5
+    assert slow.asked == 2
+
+
+def test_who_comes_when_the_next_has_begun_waits_for_the_one_behind(pool):
+    coalescing, slow = Coalescing(), Slow()
+    futures = [first_caller(pool, coalescing, slow)]
+    for answer in (2, 3):
+        futures += callers(pool, coalescing, slow, 1)
+        slow.let_through.release()
+        wait_for(lambda answer=answer: slow.asked == answer)
+    slow.let_through.release()
+    assert [future.result(5) for future in futures] == [1, 2, 3]
+
+
+def test_who_is_alone_asks_at_once_each_time():
+    coalescing, slow = Coalescing(), Slow()
+    slow.let_through.release(2)
+    assert [coalescing.answer("question", slow, seconds=5) for _ in range(2)] == [1, 2]
+
+
+def test_other_questions_do_not_wait(pool):
+    coalescing, slow = Coalescing(), Slow()
+    first = first_caller(pool, coalescing, slow)
+    assert coalescing.answer("another", lambda: 7, seconds=5) == 7
+    slow.let_through.release()
+    assert first.result(5) == 1
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("away"), ValueError("a bug")])
+def test_a_failure_is_told_to_all_who_waited_for_it_and_the_next_asks_anew(pool, error):
+    def fail() -> int:
+        raise error
+
+    coalescing, slow = Coalescing(), Slow()
+    first = first_caller(pool, coalescing, slow)
+    others = callers(pool, coalescing, fail, 3)
+    slow.let_through.release()
+    assert first.result(5) == 1
+    told = [type(other.exception(5)) for other in others]
+    assert sorted(told, key=str) == sorted([type(error), *[StoreUnavailable] * 2], key=str)
+    slow.let_through.release()
+    assert coalescing.answer("question", slow, seconds=5) == 2
+
+
+def test_who_has_no_answer_in_time_learns_so(pool):
+    coalescing, slow = Coalescing(), Slow()
+    first = first_caller(pool, coalescing, slow)
+    late = callers(pool, coalescing, slow, 3, seconds=0.3)
+    assert [type(future.exception(5)) for future in late] == [StoreUnavailable] * 3
+    assert slow.asked == 1
+    slow.let_through.release()
+    assert first.result(5) == 1
