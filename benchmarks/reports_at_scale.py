@@ -50,7 +50,11 @@ class Service:
         """Milliseconds until the last byte, and the reply."""
         began = time.perf_counter()
         self.connection.request("GET", path)
-        reply = self.connection.getresponse()
+        try:
+            reply = self.connection.getresponse()
+        except http.client.RemoteDisconnected:  # idle for longer than the server waits
+            self.connection.close()
+            return self.get(path)
         body = reply.read()
         milliseconds = (time.perf_counter() - began) * 1000
         if reply.status != 200:
@@ -181,7 +185,7 @@ def measure(stores: list[Store], *, requests: int) -> Iterator[tuple[str, int, l
             for of_stores in keys:
                 for store, key in zip(stores, of_stores, strict=True):
                     store.service.get(key)
-            asked = [random.choice(keys) for _ in range(requests)]
+            asked = [stores[0].chance.choice(keys) for _ in range(requests)]
             cached = [[store.service.get(key)[0] for store, key in zip(stores, some, strict=True)] for some in asked]
             yield (
                 report,

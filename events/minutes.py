@@ -76,8 +76,11 @@ def cut(hour_ms: int, window: Window, *, known: int) -> Cut:
 
 def count_cut_hours(hours: Mapping[int, ShardsOf], *, window: Window, keeping: Keeping) -> dict[Cell, int]:
     """The starts of countries in what the window leaves of these hours. Raises StoreUnavailable."""
-    known = _known_minutes(hours, keeping=keeping)
-    known |= _minutes_now(_unknown(hours, known), keeping=keeping)
+    # Of an hour that has just begun no minute is kept; nor of one that is partly older than the retention, of which the
+    # window leaves what has not expired.
+    over = {hour: of for hour, of in hours.items() if hour > keeping.gone_ms and keeping.minutes_over(hour)}
+    known = _known_minutes(over, keeping=keeping)
+    known |= _minutes_now(_unknown(over, known), keeping=keeping)
     starts: dict[Cell, int] = defaultdict(int)
     queries: list[Statement] = []
     for hour, shards in hours.items():
@@ -90,17 +93,21 @@ def count_cut_hours(hours: Mapping[int, ShardsOf], *, window: Window, keeping: K
                 for country in some:
                     starts[country, hour] += sum(known[country, hour][minutes.start : minutes.stop])
             for low, high in rest:
-                first, last = (low + 1 - hour) // MINUTE_MS, (high - hour) // MINUTE_MS
-                maybe = {
-                    country: its_shards
-                    for country, its_shards in some.items()
-                    if last >= known_minutes or any(known[country, hour][first : last + 1])
-                }
-                queries += _count_queries(hour, maybe, low, high)
+                queries += _count_queries(hour, _without_empty(some, known, hour, low, high), low, high)
     for rows in cassandra.execute_many(queries, deadline=keeping.deadline):
         for country, hour, number in rows:
             starts[country, hour] += number
     return starts
+
+
+def _without_empty(shards: ShardsOf, known: Mapping[Cell, Sequence[int]], hour: int, low: int, high: int) -> ShardsOf:
+    """Without the countries of which every minute after ``low`` and up to ``high`` is known to have no start."""
+    first, last = (low + 1 - hour) // MINUTE_MS, (high - hour) // MINUTE_MS
+
+    def may_have_starts(minutes: Sequence[int]) -> bool:
+        return last >= len(minutes) or any(minutes[first : last + 1])
+
+    return {country: of for country, of in shards.items() if may_have_starts(known.get((country, hour), ()))}
 
 
 def _count_queries(hour: int, shards: ShardsOf, low: int, high: int) -> Iterator[Statement]:
@@ -111,10 +118,9 @@ def _count_queries(hour: int, shards: ShardsOf, low: int, high: int) -> Iterator
 def _known_minutes(hours: Mapping[int, ShardsOf], *, keeping: Keeping) -> dict[Cell, Sequence[int]]:
     """The starts of every minute of these hours that is over, counted now or before. Of hours that were written late a
     moment ago none is known."""
-    over = [hour for hour in hours if hour > keeping.gone_ms and keeping.minutes_over(hour)]
-    queries = [(SELECT_MINUTES, (domain.day_of(hour), hour, list(hours[hour]))) for hour in over]
+    queries = [(SELECT_MINUTES, (domain.day_of(hour), hour, list(hours[hour]))) for hour in hours]
     kept: list[_Kept] = []
-    for hour, rows in zip(over, cassandra.execute_many(queries, deadline=keeping.deadline), strict=True):
+    for hour, rows in zip(hours, cassandra.execute_many(queries, deadline=keeping.deadline), strict=True):
         for country, touched, text in rows:
             record: list[Any] = json.loads(text) if text else [None]
             counted, *starts = record
@@ -163,9 +169,9 @@ def _minutes_now(hours: Mapping[range, ShardsOf], *, keeping: Keeping) -> dict[C
         starts = {(country, moments.start): [0] * MINUTES_PER_HOUR for moments in hours for country in hours[moments]}
         for cell, minute, number in _count_minutes(hours, deadline=keeping.deadline):
             starts[cell][minute] += number
-        return dict(starts)
+        return {cell: tuple(minutes) for cell, minutes in starts.items()}
 
-    question = frozenset((moments, *shards.items()) for moments, shards in hours.items())
+    question = frozenset((moments, frozenset(shards.items())) for moments, shards in hours.items())
     return _counts.answer(question, count, seconds=keeping.deadline - time.monotonic())
 
 

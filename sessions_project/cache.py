@@ -31,13 +31,13 @@ class ReportCache(RedisCache):
         kind = next((one for part, one in KEPT_BY_CACHE_PAGE.items() if part in key), object)
         return found if isinstance(found, kind) else default
 
-    def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT) -> Any:
+    def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: Any = None) -> Any:
         # cache_page writes the names of the headers that a page depends on, then the page: together they take one
         # exchange with Redis instead of two, which is a tenth of a player's report.
         if ".cache_header." in key:
-            self._held_back = key, value, timeout
+            self._held_back = key, value, timeout, version
             return True
-        writes = [*filter(None, [self._held_back]), (key, value, timeout)]
+        writes = [*filter(None, [self._held_back]), (key, value, timeout, version)]
         self._held_back = None
         return _guarded(lambda: self._write(writes), False)
 

@@ -4,11 +4,15 @@ An answer that is under way may be of a moment before they came, so they wait fo
 has ended, and is for everybody who has come until then. So a question that many ask is under way once at a time.
 """
 
+import logging
 import threading
+import time
 from collections.abc import Callable, Hashable
 from typing import Any
 
 from sessions_project.cassandra import StoreUnavailable
+
+log = logging.getLogger(__name__)
 
 
 class Coalescing:
@@ -21,34 +25,45 @@ class Coalescing:
 
     def answer(self, question: Hashable, ask: Callable[[], Any], *, seconds: float) -> Any:
         """What ``ask`` returned, the caller's own or that of another with the same ``question``; it was called after
-        this was. Raises StoreUnavailable when there is none within ``seconds``."""
-        with self._lock:
-            begins = question not in self._gathering
-            ours = self._gathering.setdefault(question, _Round())
-            before = self._under_way.get(question)
-        if begins:
-            in_time = before is None or before.ended.wait(seconds)
-            self._end_gathering(question, ours, ask if in_time else None)
-        else:
-            ours.ended.wait(seconds)
-        if not ours.answered:
-            raise StoreUnavailable("What other requests want to know as well is not answered in time.")
-        return ours.answer
+        this was. Raises StoreUnavailable when it does, or when there is no answer within ``seconds``."""
+        until = time.monotonic() + seconds
+        while True:
+            with self._lock:
+                leads = question not in self._gathering
+                ours = self._gathering.setdefault(question, _Round())
+                ours.callers += 1
+                before = self._under_way.get(question)
+            if leads:
+                self._lead(ours, question, ask, before=before, until=until)
+            else:
+                ours.ended.wait(until - time.monotonic())
+            if ours.answered:
+                return ours.answer
+            # Whoever led may have come with less time than others have.
+            if leads or not ours.out_of_time or time.monotonic() >= until:
+                raise StoreUnavailable(ours.reason)
 
-    def _end_gathering(self, question: Hashable, ours: "_Round", ask: Callable[[], Any] | None) -> None:
-        """Nobody joins from now on; those who have get the answer."""
-        with self._lock:
-            del self._gathering[question]
-            if ask:
-                self._under_way[question] = ours
+    def _lead(
+        self, ours: "_Round", question: Hashable, ask: Callable[[], Any], *, before: "_Round | None", until: float
+    ) -> None:
+        """Ask for all who have joined when the answer that is under way has ended."""
         try:
-            if ask:
+            if before is None or before.ended.wait(until - time.monotonic()):
+                with self._lock:  # nobody joins from now on
+                    del self._gathering[question]
+                    self._under_way[question] = ours
+                log.debug("One answer for %d", ours.callers)
                 ours.answer = ask()
                 ours.answered = True
+        except StoreUnavailable as error:
+            ours.reason = str(error)
+            raise
         finally:
             with self._lock:
-                if self._under_way.get(question) is ours:
-                    del self._under_way[question]
+                for rounds in (self._gathering, self._under_way):
+                    if rounds.get(question) is ours:
+                        del rounds[question]
+            ours.out_of_time = time.monotonic() >= until
             ours.ended.set()
 
 
@@ -56,6 +71,9 @@ class _Round:
     """One time that a question is asked."""
 
     def __init__(self) -> None:
+        self.callers = 0
         self.ended = threading.Event()
         self.answered = False
         self.answer: Any = None
+        self.out_of_time = False
+        self.reason = "What other requests ask as well takes long."

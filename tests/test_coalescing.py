@@ -33,21 +33,34 @@ def pool():
         yield threads
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
+@pytest.fixture
+def coalescing():
+    """Nothing is left in it."""
+    one = Coalescing()
+    yield one
+    assert one._gathering == one._under_way == {}
+
+
+def wait_for(condition: Callable[[], object]) -> None:
     until = time.monotonic() + 5
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.001)
 
 
-def callers(
-    pool: ThreadPoolExecutor, coalescing: Coalescing, slow: Callable[[], int], number: int, *, seconds: float = 10
+def joined(
+    pool: ThreadPoolExecutor, coalescing: Coalescing, ask: Callable[[], int], *, callers: int = 1, seconds: float = 10
+) -> Future[int]:
+    """One who asks while an answer is under way, and waits for the next, so far with as many ``callers`` in all."""
+    future = pool.submit(coalescing.answer, "question", ask, seconds=seconds)
+    wait_for(lambda: (gathering := coalescing._gathering.get("question")) and gathering.callers == callers)
+    return future
+
+
+def all_joined(
+    pool: ThreadPoolExecutor, coalescing: Coalescing, ask: Callable[[], int], number: int, *, seconds: float = 10
 ) -> list[Future[int]]:
-    """So many who ask while an answer is under way: they wait for the next."""
-    futures = [pool.submit(coalescing.answer, "question", slow, seconds=seconds) for _ in range(number)]
-    wait_for(lambda: all(future.running() for future in futures) and "question" in coalescing._gathering)
-    time.sleep(0.05)  # a thread that runs has not asked yet
-    return futures
+    return [joined(pool, coalescing, ask, callers=1 + one, seconds=seconds) for one in range(number)]
 
 
 def first_caller(pool: ThreadPoolExecutor, coalescing: Coalescing, slow: Slow) -> Future[int]:
@@ -56,10 +69,10 @@ def first_caller(pool: ThreadPoolExecutor, coalescing: Coalescing, slow: Slow) -
     return future
 
 
-def test_it_works(pool):
-    coalescing, slow = Coalescing(), Slow()
+def test_it_works(pool, coalescing):
+    slow = Slow()
     first = first_caller(pool, coalescing, slow)
-    others = callers(pool, coalescing, slow, 5)
+    others = all_joined(pool, coalescing, slow, 5)
     assert slow.asked == 1
     slow.let_through.release()
     assert first.result(5) == 1
@@ -69,25 +82,25 @@ def test_it_works(pool):
     assert slow.asked == 2
 
 
-def test_who_comes_when_the_next_has_begun_waits_for_the_one_behind(pool):
-    coalescing, slow = Coalescing(), Slow()
+def test_who_comes_when_the_next_has_begun_waits_for_the_one_behind(pool, coalescing):
+    slow = Slow()
     futures = [first_caller(pool, coalescing, slow)]
     for answer in (2, 3):
-        futures += callers(pool, coalescing, slow, 1)
+        futures.append(joined(pool, coalescing, slow))
         slow.let_through.release()
         wait_for(lambda answer=answer: slow.asked == answer)
     slow.let_through.release()
     assert [future.result(5) for future in futures] == [1, 2, 3]
 
 
-def test_who_is_alone_asks_at_once_each_time():
-    coalescing, slow = Coalescing(), Slow()
+def test_who_is_alone_asks_at_once_each_time(coalescing):
+    slow = Slow()
     slow.let_through.release(2)
     assert [coalescing.answer("question", slow, seconds=5) for _ in range(2)] == [1, 2]
 
 
-def test_other_questions_do_not_wait(pool):
-    coalescing, slow = Coalescing(), Slow()
+def test_other_questions_do_not_wait(pool, coalescing):
+    slow = Slow()
     first = first_caller(pool, coalescing, slow)
     assert coalescing.answer("another", lambda: 7, seconds=5) == 7
     slow.let_through.release()
@@ -95,13 +108,13 @@ def test_other_questions_do_not_wait(pool):
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("away"), ValueError("a bug")])
-def test_a_failure_is_told_to_all_who_waited_for_it_and_the_next_asks_anew(pool, error):
+def test_a_failure_is_told_to_all_who_waited_for_it_and_the_next_asks_anew(pool, coalescing, error):
     def fail() -> int:
         raise error
 
-    coalescing, slow = Coalescing(), Slow()
+    slow = Slow()
     first = first_caller(pool, coalescing, slow)
-    others = callers(pool, coalescing, fail, 3)
+    others = all_joined(pool, coalescing, fail, 3)
     slow.let_through.release()
     assert first.result(5) == 1
     told = [type(other.exception(5)) for other in others]
@@ -110,11 +123,42 @@ def test_a_failure_is_told_to_all_who_waited_for_it_and_the_next_asks_anew(pool,
     assert coalescing.answer("question", slow, seconds=5) == 2
 
 
-def test_who_has_no_answer_in_time_learns_so(pool):
-    coalescing, slow = Coalescing(), Slow()
+def test_who_has_no_answer_in_time_learns_so(pool, coalescing):
+    slow = Slow()
     first = first_caller(pool, coalescing, slow)
-    late = callers(pool, coalescing, slow, 3, seconds=0.3)
+    late = all_joined(pool, coalescing, slow, 3, seconds=0.5)
     assert [type(future.exception(5)) for future in late] == [StoreUnavailable] * 3
     assert slow.asked == 1
     slow.let_through.release()
     assert first.result(5) == 1
+    slow.let_through.release()
+    assert coalescing.answer("question", slow, seconds=5) == 2
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_who_led_with_less_time_than_others_costs_them_no_answer(pool, coalescing, asks):
+    slow, until = Slow(), time.monotonic() + 0.5
+
+    def ask_until_then() -> int:
+        time.sleep(max(until - time.monotonic(), 0))
+        raise StoreUnavailable("Reading took too long.")
+
+    first = first_caller(pool, coalescing, slow)
+    leader = joined(pool, coalescing, ask_until_then, seconds=until - time.monotonic())
+    others = [joined(pool, coalescing, slow, callers=callers) for callers in (2, 3)]
+    if asks:
+        slow.let_through.release()
+    assert type(leader.exception(5)) is StoreUnavailable
+    slow.let_through.release(3)
+    assert first.result(5) == 1
+    assert {other.result(5) for other in others} <= {2, 3}
+
+
+def test_who_has_no_time_is_refused_and_holds_nobody_up(pool, coalescing):
+    slow = Slow()
+    first = first_caller(pool, coalescing, slow)
+    with pytest.raises(StoreUnavailable):
+        coalescing.answer("question", slow, seconds=-1)
+    other = joined(pool, coalescing, slow)
+    slow.let_through.release(2)
+    assert (first.result(5), other.result(5)) == (1, 2)

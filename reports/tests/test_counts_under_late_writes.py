@@ -16,7 +16,7 @@ from events.services import record_events
 from reports.selectors import report_window, starts_by_country, starts_by_hour, starts_of_country
 
 HOURS = 30
-WRITERS, READERS = 3, 2
+WRITERS, READERS = 3, 4
 BATCHES = 12
 
 
