@@ -6,7 +6,6 @@ edge costs the same however many starts an hour has.
 """
 
 import json
-import time
 from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -172,7 +171,7 @@ def _minutes_now(hours: Mapping[range, ShardsOf], *, keeping: Keeping) -> dict[C
         return {cell: tuple(minutes) for cell, minutes in starts.items()}
 
     question = frozenset((moments, frozenset(shards.items())) for moments, shards in hours.items())
-    return _counts.answer(question, count, seconds=keeping.deadline - time.monotonic())
+    return _counts.answer(question, count, deadline=keeping.deadline)
 
 
 def _count_minutes(wanted: Mapping[range, ShardsOf], *, deadline: float) -> Iterator[tuple[Cell, int, int]]:

@@ -23,10 +23,10 @@ class Coalescing:
         self._under_way: dict[Hashable, _Round] = {}
         self._lock = threading.Lock()
 
-    def answer(self, question: Hashable, ask: Callable[[], Any], *, seconds: float) -> Any:
+    def answer(self, question: Hashable, ask: Callable[[], Any], *, deadline: float) -> Any:
         """What ``ask`` returned, the caller's own or that of another with the same ``question``; it was called after
-        this was. Raises StoreUnavailable when it does, or when there is no answer within ``seconds``."""
-        until = time.monotonic() + seconds
+        this was. Raises StoreUnavailable when it does, or when there is no answer at ``deadline``, a moment of
+        ``time.monotonic()``."""
         while True:
             with self._lock:
                 leads = question not in self._gathering
@@ -34,21 +34,21 @@ class Coalescing:
                 ours.callers += 1
                 before = self._under_way.get(question)
             if leads:
-                self._lead(ours, question, ask, before=before, until=until)
+                self._lead(ours, question, ask, before=before, deadline=deadline)
             else:
-                ours.ended.wait(until - time.monotonic())
+                ours.ended.wait(deadline - time.monotonic())
             if ours.answered:
                 return ours.answer
             # Whoever led may have come with less time than others have.
-            if leads or not ours.out_of_time or time.monotonic() >= until:
+            if leads or not ours.out_of_time or time.monotonic() >= deadline:
                 raise StoreUnavailable(ours.reason)
 
     def _lead(
-        self, ours: "_Round", question: Hashable, ask: Callable[[], Any], *, before: "_Round | None", until: float
+        self, ours: "_Round", question: Hashable, ask: Callable[[], Any], *, before: "_Round | None", deadline: float
     ) -> None:
         """Ask for all who have joined when the answer that is under way has ended."""
         try:
-            if before is None or before.ended.wait(until - time.monotonic()):
+            if before is None or before.ended.wait(deadline - time.monotonic()):
                 with self._lock:  # nobody joins from now on
                     del self._gathering[question]
                     self._under_way[question] = ours
@@ -63,7 +63,7 @@ class Coalescing:
                 for rounds in (self._gathering, self._under_way):
                     if rounds.get(question) is ours:
                         del rounds[question]
-            ours.out_of_time = time.monotonic() >= until
+            ours.out_of_time = time.monotonic() >= deadline
             ours.ended.set()
 
 
