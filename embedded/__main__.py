@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import environ
 
 from embedded.cassandra import CassandraNode, ring, start_ring
+from embedded.in_use import InUse
 from embedded.process import Daemon, EmbeddedError
 from embedded.redis import READY_SECONDS as REDIS_READY_SECONDS
 from embedded.redis import RedisServer
@@ -52,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("down", help="stop what 'up' started").set_defaults(run=run_down)
     commands.add_parser("status", help="say what runs").set_defaults(run=run_status)
     execute = commands.add_parser(
-        "exec", help="run a command beside the stack; stop afterwards what was started for it"
+        "exec", help="run a command beside the stack; the last such command stops what was started for them"
     )
     execute.add_argument("command", nargs=argparse.REMAINDER)
     execute.set_defaults(run=run_exec, nodes=1)
@@ -64,6 +65,7 @@ def _absolute(text: str) -> Path:
 
 
 def run_up(arguments: argparse.Namespace) -> int:
+    InUse(arguments.data).forget()
     started = start_missing(arguments, skip_given=False)
     if arguments.detach:
         return 0
@@ -79,6 +81,7 @@ def run_up(arguments: argparse.Namespace) -> int:
 
 
 def run_down(arguments: argparse.Namespace) -> int:
+    InUse(arguments.data).forget()
     if not stop(everything(arguments)):
         print("Nothing was running.")
     return 0
@@ -96,8 +99,11 @@ def run_exec(arguments: argparse.Namespace) -> int:
     command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     if not command:
         raise EmbeddedError("Name the command: python -m embedded exec -- COMMAND")
-    started = start_missing(arguments, skip_given=True)
+    in_use = InUse(arguments.data)
+    in_use.begin()
+    started: list[Daemon] = []
     try:
+        started = start_missing(arguments, skip_given=True)
         # Ctrl-C reaches the command from the terminal, and it decides when it is done; we clean up after it.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         child = subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
@@ -107,7 +113,10 @@ def run_exec(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise EmbeddedError(f"{command[0]} cannot be run: {error.strerror}.") from error
     finally:
-        stop(started)
+        to_stop = in_use.end(daemon.name for daemon in started)
+        if started and not to_stop:
+            print("Another command uses what was started: it stays.", flush=True)
+        stop([daemon for daemon in everything(arguments) if daemon.name in to_stop])
 
 
 def start_missing(arguments: argparse.Namespace, *, skip_given: bool) -> list[Daemon]:

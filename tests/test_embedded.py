@@ -182,6 +182,30 @@ def test_exec_gives_the_status_of_its_command():
     assert "no-such-command cannot be run: No such file or directory." in told.stderr
 
 
+def test_the_last_command_stops_what_was_started_for_any(tmp_path):
+    redis_port = free_port()
+    server = RedisServer(folder=tmp_path, port=redis_port)
+    options = ["--data", str(tmp_path), "--redis-port", str(redis_port), "exec", "--"]
+    environment = {**os.environ, "CASSANDRA_HOSTS": "127.0.0.1"}
+    environment.pop("REDIS_URL", None)
+
+    def command(*, until: Path) -> subprocess.Popen[bytes]:
+        wait = ["sh", "-c", 'touch "$0 runs"; until test -e "$0"; do sleep 0.1; done', str(until)]
+        started = subprocess.Popen([sys.executable, "-m", "embedded", *options, *wait], cwd=PROJECT, env=environment)
+        while not Path(f"{until} runs").exists():
+            assert started.poll() is None
+            time.sleep(0.05)
+        return started
+
+    first, second = (command(until=tmp_path / name) for name in ("first", "second"))
+    (tmp_path / "first").touch()
+    assert first.wait(20) == 0
+    assert server.answers()
+    (tmp_path / "second").touch()
+    assert second.wait(20) == 0
+    assert server.process() is None
+
+
 def test_a_list_of_jars_that_was_cut_off_is_made_anew(tmp_path, monkeypatch):
     remembered = tmp_path / "list"
     remembered.write_text("")
