@@ -37,7 +37,7 @@ check: $(READY) ## lint, format, types, architecture, settings, schema
 	@$(BIN)/python manage.py check
 	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
 
-load: $(READY) ## load-test a running service (make demo) with locust; fails when a p90 exceeds 500 ms
+load: $(READY) ## load-test a running service (make demo) with locust; fails when a request fails or a p90 exceeds 500 ms
 	@$(BIN)/python -m locustfiles
 
 bench: $(READY) $(BENCH_READY) ## measure the service beside its floor, Flask and FastAPI (a quarter of an hour; needs wrk)

@@ -22,7 +22,7 @@ MOST_NODES = 9
 
 
 def main() -> int:
-    """Run one command; the exit status is 0, 1 for an error told in one message, or that of the command run."""
+    """Run one command; the exit status is 0, 1 for an error told in one message, 128 + signal, or the command's."""
     environ.Env.read_env(PROJECT / ".env")
     arguments = parser().parse_args()
     try:

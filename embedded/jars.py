@@ -1,4 +1,4 @@
-"""The jars of Cassandra, from Maven's central repository, without Maven."""
+"""The jars of Cassandra, or of any Maven artifact, from the central repository, without Maven."""
 
 import sys
 import zipfile

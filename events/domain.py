@@ -1,4 +1,4 @@
-"""What an event is, how long it lives, and in which hour it falls. No Django, no driver, no clock.
+"""What an event is, how long it lives, in which hour and shard it falls; windows. No Django, no driver, no clock.
 
 Moments are whole milliseconds since 1970 in UTC (``ts_ms``, ``now_ms``), as Cassandra stores them.
 """
@@ -67,7 +67,7 @@ class Window:
     to_ms: int
 
     def hours(self) -> range:
-        """Every hour that has a moment of the window, as the millisecond in which it begins."""
+        """From the hour of ``from_ms`` to that of ``to_ms``, each as the millisecond in which it begins."""
         return range(hour_of(self.from_ms), self.to_ms + 1, HOUR_MS)
 
     def covers_hour(self, hour_ms: int) -> bool:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import django
 
+from events.domain import START, hour_of
 from events.read_ahead import ReadAhead
 
 if TYPE_CHECKING:
     from events.domain import Window
-    from events.judge import Reject
+    from events.judge import Reject, Verdict
 
 
 # A service on the same machine goes first; where there is none it makes no difference.
@@ -91,7 +92,6 @@ def work(parent: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> No
     connection is closed."""
     os.nice(NICENESS)
     django.setup()
-    from events.domain import START, hour_of
     from events.judge import LineJudge
     from events.loading import Loader
     from events.services import writer
@@ -125,20 +125,24 @@ def work(parent: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> No
             verdict = judge.judge(task.lines, first_line=task.first_line, dump=task.dump)
             if not dry_run:
                 loader.write(verdict.events)
-            done = Done(
-                task.number,
-                read=verdict.read,
-                stored=len(verdict.events),
-                discarded=verdict.discarded,
-                rejects=verdict.rejects,
-                hours=frozenset(hour_of(event.ts_ms) for event in verdict.events if event.kind == START),
-            )
-            written.append((loader.submitted, done))
+            written.append((loader.submitted, _done(task, verdict)))
             _report(parent, written, loader.completed)
     except (StopIteration, BrokenPipeError, ConnectionResetError):
         return
     except StatementRefused as error:
         parent.send(Failed(f"Cassandra refuses to write: {error} When it is mended, run the command with --resume."))
+
+
+def _done(job: Job, verdict: "Verdict") -> Done:
+    """What the parent is to know of the job once its events are durable."""
+    return Done(
+        job.number,
+        read=verdict.read,
+        stored=len(verdict.events),
+        discarded=verdict.discarded,
+        rejects=verdict.rejects,
+        hours=frozenset(hour_of(event.ts_ms) for event in verdict.events if event.kind == START),
+    )
 
 
 def _received(parent: Connection) -> Iterator[Task]:

@@ -67,8 +67,8 @@ class Loader:
         self._touched: dict[Mark, int] = {}
 
     def write(self, events: Sequence[Event]) -> None:
-        """Send the events; returns when all are sent, and all but the last few durable. Raises StoreUnavailable only
-        when there was no connection yet.
+        """Send the events; returns when all are sent, and all but the last few durable. Raises StatementRefused, and
+        otherwise StoreUnavailable only when there was no connection yet.
 
         They are sorted by partition: Cassandra makes one mutation of all rows of a batch that share a partition, which
         halves its work.

@@ -84,7 +84,7 @@ class CountryHour(Model):
     """Which countries have starts in which hours, over how many shards, and how many?
 
     A partition is one day: at most 24 hours x 676 countries. ``shards`` and ``touched`` are written with the events,
-    the rest by the first report that needs minutes, an hour or a day that are over: see events/counts.py. Rows go one
+    the rest by the first report that needs minutes, an hour or a day that are over: see events/keeping.py. Rows go one
     retention after their hour.
     """
 

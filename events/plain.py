@@ -1,8 +1,8 @@
 """The fast lane of both doors: events that are plainly good, straight from their JSON.
 
 It may accept, never refuse: what it does not accept goes to the serializer, which has the last word and the error
-texts. Whatever it accepts the serializer accepts with an equal event: tests/test_plain.py proves it. A serializer
-takes 30 µs for an event, this 3.
+texts. Whatever it accepts the serializer accepts with an equal event: events/tests/test_plain.py proves it.
+A serializer takes 30 µs for an event, this 3.
 """
 
 import uuid

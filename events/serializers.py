@@ -1,4 +1,4 @@
-"""The shape of events, of batches and of the replies to them. The authority on what is valid, for HTTP and imports."""
+"""The shape of events and of the replies to batches of them. The authority on what is valid, for HTTP and imports."""
 
 import uuid
 from collections.abc import Callable, Mapping

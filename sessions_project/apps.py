@@ -1,4 +1,4 @@
-"""The project as an app: registers the checks of its settings."""
+"""The project as an app: registers the checks of its settings, and spares requests the signals of databases."""
 
 from django.apps import AppConfig
 from django.core.signals import request_finished, request_started

@@ -1,4 +1,4 @@
-"""Every error reply is a problem detail (RFC 9457): type, title, status, detail, and errors with JSON pointers."""
+"""Every error but that of /readyz is a problem detail (RFC 9457): type, title, status, detail, errors with pointers."""
 
 import logging
 from collections.abc import Callable, Iterator

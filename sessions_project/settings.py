@@ -150,7 +150,7 @@ REPLICATION_IS_GIVEN = bool(os.environ.get("CASSANDRA_REPLICATION"))
 REPLICATION_FACTORS = {
     name.strip(): number.strip() for name, _, number in (one.partition("=") for one in CASSANDRA_REPLICATION.split(","))
 }
-# A write or one read of a report: 503 within 2.5 s is promised, and this leaves room for the reply.
+# A write or one read of a report. A 503 shall come within 2.5 s, and this leaves room for the reply.
 CASSANDRA_TIMEOUT_SECONDS = _number("CASSANDRA_TIMEOUT_SECONDS", 2.0)
 
 _policies = {

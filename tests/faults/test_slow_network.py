@@ -44,7 +44,8 @@ def proxied(node: CassandraNode, redis_server: RedisServer) -> Iterator[Proxied]
 
 @pytest.mark.parametrize("before", ["cassandra", "redis"])
 def test_a_bad_network(proxied: Proxied, ledger: Ledger, figure: Figure, long_form: bool, before: str) -> None:
-    """Whatever the network does, every request ends within 5 s, and nothing acknowledged is lost.
+    """Whatever the network does, every batch and every report but a CSV file ends within 5 s, and nothing
+    acknowledged is lost.
 
     A proxy before Cassandra, then before Redis: 0.3 s away, jitter, 20 kB/s, pieces of 7 bytes, silence, and resets;
     each for 3 s, in the long form for 20 s.

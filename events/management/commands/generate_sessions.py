@@ -14,7 +14,7 @@ MOST_DAYS = 7_300
 
 
 class Command(BaseCommand):
-    """The same seed gives the same events, moved to end at the same distance from now."""
+    """The same seed at the same time of day gives the same events, moved to end as long before now."""
 
     help = "Write a JSON-lines dump of made-up session events: skewed countries, returning players, open sessions."
 
