@@ -15,10 +15,11 @@ import sys
 import tempfile
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from statistics import quantiles
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -76,6 +77,7 @@ class Store:
     def __init__(self, size: int, service: Service) -> None:
         self.size, self.service = size, service
         self.chance = random.Random(1)
+        self.cached: list[str] = []
         _, timeline = service.get(f"{STARTS}timeline/?hours=8784")
         newest = max(point["hour"] for point in timeline["points"] if point["starts"])
         self.newest_ms = int(datetime.fromisoformat(newest).timestamp() * 1000)
@@ -94,6 +96,16 @@ class Store:
     def ask_anew(self, report: str, hours: int) -> float:
         """Milliseconds of a question that nobody has asked."""
         return self.service.get(self.question(report, hours))[0]
+
+    def have_cached(self, report: str, hours: int) -> None:
+        """Ask the questions that ``ask_again`` repeats."""
+        self.cached = [self.question(report, hours) for _ in range(CACHED_KEYS)]
+        for question in self.cached:
+            self.service.get(question)
+
+    def ask_again(self) -> float:
+        """Milliseconds of a question whose reply is cached."""
+        return self.service.get(self.chance.choice(self.cached))[0]
 
     def count_every_hour(self) -> None:
         """Ask once for each hour that a window can begin or end in, as the first who ask do in a day."""
@@ -123,9 +135,10 @@ def main() -> None:
         for report, hours, measured in measure(stores, requests=arguments.requests):
             lines.append(line(report, hours, measured))
             print(*lines[-1], sep=" | ", file=sys.stderr, flush=True)
-    print(table(titles(arguments.sizes), lines))
+    told = table(titles(arguments.sizes), lines)
+    print(told)
     command = f"python -m benchmarks.reports_at_scale {shlex.join(sys.argv[1:])}".strip()
-    write_section("reports as the store grows", f"`{command}` {here_and_now()}", table(titles(arguments.sizes), lines))
+    write_section("reports as the store grows", f"`{command}` {here_and_now()}", told)
 
 
 def parsed_arguments() -> Namespace:
@@ -171,30 +184,26 @@ def total_starts(keyspace: str) -> int:
 def measure(stores: list[Store], *, requests: int) -> Iterator[tuple[str, int, list[list[float]]]]:
     """Each report and window, with the percentiles of each store: p50, p90, p99 of questions never asked before, and
     p90 of cached ones. The stores are asked in turn, so that all have the same neighbours on the machine."""
-    firsts = [[store.first_count() for store in stores] for _ in range(FIRST_COUNTS)]
-    yield "first count", 24, [[*percentiles(of_store), 0.0] for of_store in zip(*firsts, strict=True)]
+    firsts = in_turn(stores, Store.first_count, FIRST_COUNTS)
+    yield "first count", 24, [[*percentiles(of_store), 0.0] for of_store in firsts]
     for store in stores:
         store.count_every_hour()
     for report in REPORTS:
         for hours in WINDOWS if report != "player" else (0,):
-            for _ in range(WARM_UP):
-                for store in stores:
-                    store.ask_anew(report, hours)
-            uncached = [[store.ask_anew(report, hours) for store in stores] for _ in range(requests)]
-            keys = [[store.question(report, hours) for store in stores] for _ in range(CACHED_KEYS)]
-            for of_stores in keys:
-                for store, key in zip(stores, of_stores, strict=True):
-                    store.service.get(key)
-            asked = [stores[0].chance.choice(keys) for _ in range(requests)]
-            cached = [[store.service.get(key)[0] for store, key in zip(stores, some, strict=True)] for some in asked]
-            yield (
-                report,
-                hours,
-                [
-                    [*percentiles(of_store), percentiles(kept)[1]]
-                    for of_store, kept in zip(zip(*uncached, strict=True), zip(*cached, strict=True), strict=True)
-                ],
-            )
+            ask_anew = partial(Store.ask_anew, report=report, hours=hours)
+            in_turn(stores, ask_anew, WARM_UP)
+            uncached = in_turn(stores, ask_anew, requests)
+            for store in stores:
+                store.have_cached(report, hours)
+            cached = in_turn(stores, Store.ask_again, requests)
+            measured = zip(uncached, cached, strict=True)
+            yield report, hours, [[*percentiles(anew), percentiles(again)[1]] for anew, again in measured]
+
+
+def in_turn(stores: list[Store], ask: Callable[[Store], float], times: int) -> list[list[float]]:
+    """What ``ask`` gives of each store, so many times; one store after the other is asked."""
+    rounds = [[ask(store) for store in stores] for _ in range(times)]
+    return [list(of_store) for of_store in zip(*rounds, strict=True)]
 
 
 def forget_counts(keyspace: str, days: set[int]) -> None:

@@ -21,7 +21,8 @@ class InUse:
 
         The next command waits in ``begin`` until this process has ended.
         """
-        print(*started, sep="\n", file=self._file, flush=True)
+        self._file.writelines(f"{name}\n" for name in started)
+        self._file.flush()
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

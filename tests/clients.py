@@ -1,6 +1,8 @@
 """Clients that work side by side while a test does something to the service."""
 
 import threading
+import time
+from collections.abc import Callable
 from typing import Self
 
 
@@ -33,3 +35,11 @@ class Clients:
             self.work(number)
         except BaseException as failure:
             self._failures.append(failure)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Return once it is true, in 5 s at most."""
+    until = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.001)

@@ -9,6 +9,7 @@ import pytest
 
 from sessions_project.cassandra import StoreUnavailable
 from sessions_project.coalescing import Coalescing
+from tests.clients import wait_for
 
 CALLERS = 8
 
@@ -39,13 +40,6 @@ def coalescing():
     one = Coalescing()
     yield one
     assert one._gathering == one._under_way == {}
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    until = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.001)
 
 
 def joined(

@@ -3,7 +3,7 @@
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -14,6 +14,7 @@ from events.domain import Event
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement, StoreUnavailable
 from sessions_project.group_commit import GroupCommit
+from tests.clients import wait_for
 
 CALLERS = 12
 
@@ -41,13 +42,6 @@ def store() -> SimpleNamespace:
 
     noted.write = write
     return noted
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.001)
 
 
 def started(pool: ThreadPoolExecutor, commits: GroupCommit, name: str, *, seconds: float = 10) -> Future[None]:
