@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from types import MappingProxyType
 
 from events import domain
 from events.batched import batched
@@ -94,25 +93,20 @@ class _Day:
     counted: str | None = None
     starts: str | None = None
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether the counts of its hours are kept and believed."""
+        return self.starts is not None and self.counted == as_text(self.touched)
 
-def count_starts(
-    *,
-    window: Window,
-    now_ms: int,
-    deadline: float,
-    country: str | None = None,
-    durable: Mapping[str, int] = MappingProxyType({}),
-) -> StartCounts:
-    """The starts of every hour of the window, of all countries or one. Raises StoreUnavailable.
 
-    Touches that the caller knows to be durable, of a writer up to a version, need no margin.
-    """
+def count_starts(*, window: Window, now_ms: int, deadline: float, country: str | None = None) -> StartCounts:
+    """The starts of every hour of the window, of all countries or one. Raises StoreUnavailable."""
     counts = StartCounts(window.hours())
-    keeping = Keeping(now_ms, gone_ms(now_ms), durable, deadline)
+    keeping = Keeping(now_ms, gone_ms(now_ms), deadline)
     cut_hours: dict[int, dict[str, int]] = defaultdict(dict)
     unsettled: list[_Day] = []
     for day in _days(counts.hours, keeping=keeping):
-        if day.starts and day.counted == as_text(day.touched) and day.day_ms > keeping.gone_ms:
+        if day.is_settled and day.day_ms > keeping.gone_ms:
             for hour, its_country, shards in _take_settled(day, counts, window=window, country=country):
                 cut_hours[hour][its_country] = shards
         else:
@@ -127,12 +121,21 @@ def count_starts(
 
 
 def settle(windows: Iterable[Window], *, now_ms: int, durable: Mapping[str, int]) -> None:
-    """Count the starts of these windows, so that no report has to. Raises StoreUnavailable.
+    """Count the starts of these windows as far as the counts can be kept, so that no report has to.
 
-    ``durable`` are the writers, each with the version up to which its touches are known to be durable.
+    ``durable`` are the writers, each with the version up to which its touches are known to be durable: they need no
+    margin. Raises StoreUnavailable.
     """
     for window in windows:
-        count_starts(window=window, now_ms=now_ms, deadline=cassandra.deadline_from_now(), durable=durable)
+        counts = StartCounts(window.hours())
+        keeping = Keeping(now_ms, gone_ms(now_ms), cassandra.deadline_from_now(), durable)
+        days = [day for day in _days(counts.hours, keeping=keeping) if not day.is_settled]
+        uncounted = list(_take_counted(days, counts, defaultdict(dict), window=window, country=None, keeping=keeping))
+        # Somebody else has written into these a moment ago.
+        in_vain = {domain.day_of(hour.hour_ms) for hour in uncounted if hour.counted is None}
+        _count([hour for hour in uncounted if hour.counted], counts, window=window, keeping=keeping)
+        _keep_days([day for day in days if day.day_ms not in in_vain], counts, window=window, keeping=keeping)
+        keeping.finish()
 
 
 def _days(hours: range, *, keeping: Keeping) -> Iterator[_Day]:

@@ -45,8 +45,8 @@ class Keeping:
 
     now_ms: int
     gone_ms: int
-    durable: Mapping[str, int]
     deadline: float
+    durable: Mapping[str, int] = field(default_factory=dict)
     _rows: defaultdict[int, list[Statement]] = field(default_factory=lambda: defaultdict(list))
     _under_way: list[WriteUnderWay] = field(default_factory=list)
 

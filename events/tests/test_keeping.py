@@ -14,7 +14,7 @@ TEXT = "{" + " " * 5_000 + "}"
 
 
 def keeping_at(now_ms: int, *, seconds: float = 10) -> Keeping:
-    return Keeping(now_ms, now_ms - 365 * DAY_MS, {}, time.monotonic() + seconds)
+    return Keeping(now_ms, now_ms - 365 * DAY_MS, time.monotonic() + seconds)
 
 
 def kept(day_ms: int) -> list[str | None]:
@@ -35,7 +35,7 @@ def test_it_works(now_ms: int) -> None:
 
 def test_what_is_older_than_the_retention_is_not_kept(now_ms: int, settings) -> None:
     settings.RETENTION_SECONDS = 30 * DAY_MS // SECOND_MS
-    keeping, day = keeping_at(now_ms), day_of(now_ms) - 32 * DAY_MS
+    keeping, day = keeping_at(now_ms), day_of(now_ms) - 364 * DAY_MS
     keeping.keep(UPDATE_DAY, (TEXT, "{}"), key=(day,), until_ms=day + DAY_MS)
     keeping.send()
     keeping.finish()

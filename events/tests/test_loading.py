@@ -8,9 +8,9 @@ import pytest
 
 from events import loading, services
 from events.counts import settle
-from events.domain import DAY_MS, HOUR_MS, START, Event, Window, hour_of
+from events.domain import DAY_MS, HOUR_MS, START, Event, Window, day_of, hour_of
 from events.loading import EVENTS_PER_BATCH, Loader
-from events.services import writer
+from events.services import Writer, writer
 from reports.selectors import report_window, starts_of_country
 from sessions_project import cassandra
 from sessions_project.cassandra import StatementRefused, StoreUnavailable
@@ -109,3 +109,29 @@ def test_what_comes_behind_a_release_is_counted(
         loader.write([start(country, hour_ms + number)])
         loader.release()
         assert settled(hour_ms) == number
+
+
+def test_a_day_is_not_settled_without_an_hour_that_others_have_written(
+    loader: Loader, country: str, now_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also not when an earlier count of the day had seen what they wrote, and that of the hour is not there."""
+    day_ms = day_of(now_ms) - 200 * DAY_MS
+    ours, theirs = hour_of(day_ms) + HOUR_MS, hour_of(day_ms) + 2 * HOUR_MS
+    day = Window(day_ms - 1, day_ms + DAY_MS - 1)
+
+    with monkeypatch.context() as elsewhere:
+        other = Writer()
+        elsewhere.setattr(services, "writer", other)
+        loader.write([start(country, theirs)])
+        loader.release()
+    both = {writer.name: writer.version, other.name: other.version}
+    settle([day], now_ms=loading.wall_clock_ms(), durable=both)
+    where, key = "WHERE day = ? AND hour = ? AND country = ?", (day_ms, theirs, country)
+    assert cassandra.execute(f"SELECT starts FROM {{keyspace}}.country_hour {where}", key) == [(1,)]
+    cassandra.execute(f"DELETE starts, counted FROM {{keyspace}}.country_hour {where}", key)
+
+    loader.write([start(country, ours)])
+    loader.release()
+    settle([day], now_ms=loading.wall_clock_ms(), durable={writer.name: writer.version})
+    assert cassandra.execute(f"SELECT starts FROM {{keyspace}}.country_hour {where}", key) == [(None,)]
+    assert counted(country, loading.wall_clock_ms()) == 2
