@@ -2,31 +2,33 @@
 
 Both read the same dump into the Cassandra of CASSANDRA_HOSTS (``make up``), each run into a keyspace of its own that is
 dropped afterwards. dsbulk fills the plain log ``(player_id, ts, country, event, session_id)``; it runs once in its
-default batch mode and once by replica set in each round, and the better counts.
+default batch mode and once by replica set in each round, and the better counts. Prints each run, and with ``--record``
+puts all into RESULTS.md.
 """
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from threading import Event, Thread
-from typing import NamedTuple
 
 import psutil
-from cassandra.cluster import Cluster, Session
 
+from benchmarks.programs import PROJECT, Listener, cpu_of_children, environment_with
+from benchmarks.results import here_and_now, table, write_section
+from benchmarks.store import Store, cassandra_port, opened_store
 from embedded.jars import class_path
 from embedded.java import java_executable
 
-PROJECT = Path(__file__).resolve().parent.parent
-HOST = os.environ.get("CASSANDRA_HOSTS", "127.0.0.1").split(",")[0]
-PORT = os.environ.get("CASSANDRA_PORT", "9042")
+HOST = (os.environ.get("CASSANDRA_HOSTS") or "127.0.0.1").split(",")[0]
 VERSION = "1.10.0"
 MODULES = "runner connectors-json workflow-load executor-reactor batcher-reactor codecs-text codecs-jdk"
 COORDINATES = "+".join(
@@ -41,27 +43,43 @@ LOG_TABLE = """CREATE TABLE {keyspace}.player_log (
 MEMORY_SAMPLE_SECONDS = 0.1
 
 
-class Run(NamedTuple):
-    """One measured load."""
+TITLES = ["run", "seconds", "CPU s of its processes", "CPU s of Cassandra", "peak MB of its processes", "rows"]
+
+
+@dataclass(slots=True)
+class Run:
+    """One measured load. What it costs Cassandra is known of one on this machine, else 0."""
 
     name: str
     seconds: float
+    cpu_seconds: float
+    cassandra_seconds: float
     peak_mb: float
-    rows: int
+    rows: int = 0
+
+    def line(self) -> list[str]:
+        """Of the table."""
+        numbers = (self.seconds, self.cpu_seconds, self.cassandra_seconds, self.peak_mb)
+        return [self.name, *(f"{number:.1f}" for number in numbers), f"{self.rows:,}"]
 
 
 def main() -> None:
     """Measure and print a table in Markdown."""
     arguments = parser().parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        dump = arguments.dump or generated(Path(folder) / "dump.jsonl.bz2", events=arguments.events)
-        runs: list[Run] = []
-        for number in range(arguments.pairs):
-            runs.append(ours(dump, Path(folder), workers=arguments.workers))
-            runs += [dsbulk(dump, Path(folder), mode=mode) for mode in ("PARTITION_KEY", "REPLICA_SET")]
+    runs: list[Run] = []
+    with tempfile.TemporaryDirectory() as name, opened_store() as store:
+        folder = Path(name)
+        dump = arguments.dump or generated(folder / "dump.jsonl.bz2", events=arguments.events)
+        for _ in range(arguments.pairs):
+            runs.append(ours(store, dump, folder, workers=arguments.workers))
+            runs += [dsbulk(store, dump, folder, mode=mode) for mode in ("PARTITION_KEY", "REPLICA_SET")]
             for run in runs[-3:]:
-                print(told(run, number + 1), flush=True)
-    conclude(runs)
+                print(*run.line(), sep=" | ", file=sys.stderr, flush=True)
+    told = [table(TITLES, [run.line() for run in runs]), conclusion(runs)]
+    print(*told, sep="\n\n")
+    if arguments.record:
+        command = f"python -m benchmarks.import_vs_dsbulk {shlex.join(sys.argv[1:])}".strip()
+        write_section("import beside dsbulk", f"`{command}` {here_and_now()}", *told)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -71,81 +89,76 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--pairs", type=int, default=3, help="rounds (3)")
     whole.add_argument("--workers", type=int, default=2, help="of our import (2)")
     whole.add_argument("--dump", type=Path, help="this file instead of a generated one")
+    whole.add_argument("--record", action="store_true", help="put the rows into benchmarks/RESULTS.md")
     return whole
 
 
 def generated(path: Path, *, events: int) -> Path:
     """A dump of that many made-up events of the last 30 days."""
-    manage("generate_sessions", "--events", str(events), "--days", "30", "--output", str(path), folder=path.parent)
+    command = [sys.executable, "manage.py", "generate_sessions", "--events", str(events), "--days", "30"]
+    subprocess.run([*command, "--output", str(path)], cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
     return path
 
 
-def ours(dump: Path, folder: Path, *, workers: int) -> Run:
+def ours(store: Store, dump: Path, folder: Path, *, workers: int) -> Run:
     """``manage.py import_sessions`` as its users run it, into all tables."""
-    with keyspace("bench_import_ours") as (session, name):
-        manage("sync_cassandra", folder=folder, CASSANDRA_KEYSPACE=name)
-        command = [sys.executable, str(PROJECT / "manage.py"), "import_sessions", str(dump), "--workers", str(workers)]
-        seconds, peak = measured(command, folder, CASSANDRA_KEYSPACE=name)
-        return Run("import_sessions, all tables", seconds, peak, count(session, f"{name}.session_by_player_id"))
+    keyspace = "bench_import_ours"
+    store.create(keyspace)
+    command = [sys.executable, str(PROJECT / "manage.py"), "import_sessions", str(dump), "--workers", str(workers)]
+    run = measured("import_sessions, all tables", command, folder, CASSANDRA_KEYSPACE=keyspace)
+    run.rows = store.sessions_in(keyspace)
+    store.drop(keyspace)
+    return run
 
 
-def dsbulk(dump: Path, folder: Path, *, mode: str) -> Run:
+def dsbulk(store: Store, dump: Path, folder: Path, *, mode: str) -> Run:
     """``dsbulk load`` into the plain log."""
     jars = class_path(COORDINATES, remembered_in=PROJECT / ".data" / "dsbulk.classpath")
-    with keyspace("bench_import_dsbulk") as (session, name):
-        session.execute(LOG_TABLE.format(keyspace=name))
-        command = [str(java_executable()), "-cp", ":".join(map(str, jars))]
-        command += ["com.datastax.oss.dsbulk.runner.DataStaxBulkLoader", "load", "-c", "json", "-url", str(dump)]
-        command += ["-h", HOST, "-port", PORT, "-k", name, "-t", "player_log", "-logDir", str(folder / "logs")]
-        command += ["--connector.json.compression", "bzip2", "--schema.allowMissingFields", "true"]
-        command += ["--log.checkpoint.enabled", "false", "--batch.mode", mode]
-        seconds, peak = measured(command, folder)
-        return Run(f"dsbulk, one table, {mode}", seconds, peak, count(session, f"{name}.player_log"))
+    keyspace = "bench_import_dsbulk"
+    store.create(keyspace)
+    store.execute(LOG_TABLE.format(keyspace=keyspace))
+    command = [str(java_executable()), "-cp", ":".join(map(str, jars))]
+    command += ["com.datastax.oss.dsbulk.runner.DataStaxBulkLoader", "load", "-c", "json", "-url", str(dump)]
+    command += ["-h", HOST, "-port", str(cassandra_port()), "-k", keyspace, "-t", "player_log"]
+    command += ["-logDir", str(folder / "logs"), "--log.checkpoint.enabled", "false", "--batch.mode", mode]
+    command += ["--connector.json.compression", "bzip2", "--schema.allowMissingFields", "true"]
+    run = measured(f"dsbulk, one table, {mode}", command, folder)
+    run.rows = store.rows_in(keyspace, "player_log")
+    store.drop(keyspace)
+    return run
+
+
+def measured(name: str, command: Sequence[str], folder: Path, **variables: str) -> Run:
+    """The load of a command, without its rows."""
+    cassandra = Listener(cassandra_port())
+    began, ours_before, cassandra_before = time.monotonic(), cpu_of_children(), cassandra.cpu_seconds()
+    with (
+        subprocess.Popen(
+            command, cwd=folder, env=environment_with(**variables), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        ) as process,
+        peak_of(process.pid) as peak,
+    ):
+        _, log = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"{command[0]} failed:\n{log.decode()[-2000:]}")
+    return Run(
+        name,
+        time.monotonic() - began,
+        cpu_of_children() - ours_before,
+        cassandra.cpu_seconds() - cassandra_before,
+        peak[0],
+    )
 
 
 @contextmanager
-def keyspace(name: str) -> Iterator[tuple[Session, str]]:
-    """An empty keyspace, dropped afterwards."""
-    with Cluster([HOST], port=int(PORT)) as cluster:
-        session = cluster.connect()
-        session.default_timeout = 120
-        session.execute(f"DROP KEYSPACE IF EXISTS {name}")
-        session.execute(
-            f"CREATE KEYSPACE {name} WITH replication = {{'class': 'NetworkTopologyStrategy', 'datacenter1': 1}}"
-        )
-        try:
-            yield session, name
-        finally:
-            session.execute(f"DROP KEYSPACE {name}")
-
-
-def count(session: Session, table: str) -> int:
-    """The rows of a table, by ranges of tokens: one COUNT over millions of rows would time out."""
-    edges = range(-(2**63), 2**63, 2**58)
-    query = session.prepare(f"SELECT COUNT(*) FROM {table} WHERE token(player_id) >= ? AND token(player_id) <= ?")
-    return sum(session.execute(query, (edge, edge + 2**58 - 1)).one()[0] for edge in edges)
-
-
-def measured(command: Sequence[str], folder: Path, **environment: str) -> tuple[float, float]:
-    """Wall seconds, and the largest sum of the resident memory of all its processes in MB."""
-    began = time.monotonic()
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        env={**os.environ, **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    ) as process:
-        peak, ended = [0.0], Event()
-        watcher = Thread(target=watch_memory, args=(process.pid, peak, ended))
-        watcher.start()
-        _, log = process.communicate()
-        seconds = time.monotonic() - began
-        ended.set()
-        watcher.join()
-    if process.returncode:
-        raise SystemExit(f"{command[0]} failed:\n{log.decode()[-2000:]}")
-    return seconds, peak[0]
+def peak_of(pid: int) -> Iterator[list[float]]:
+    """The largest sum of the resident memory of a process and its children meanwhile, in MB: a list of one."""
+    peak, ended = [0.0], Event()
+    watcher = Thread(target=watch_memory, args=(pid, peak, ended))
+    watcher.start()
+    yield peak
+    ended.set()
+    watcher.join()
 
 
 def watch_memory(pid: int, peak: list[float], ended: Event) -> None:
@@ -159,22 +172,19 @@ def watch_memory(pid: int, peak: list[float], ended: Event) -> None:
         peak[0] = max(peak[0], together / 1e6)
 
 
-def manage(*arguments: str, folder: Path, **environment: str) -> None:
-    """Run ``manage.py``."""
-    command = [sys.executable, str(PROJECT / "manage.py"), *arguments]
-    subprocess.run(command, cwd=folder, env={**os.environ, **environment}, check=True, stdout=subprocess.DEVNULL)
-
-
-def told(run: Run, number: int) -> str:
-    return f"| {number} | {run.name} | {run.seconds:.1f} | {run.peak_mb:.0f} | {run.rows:,} |"
-
-
-def conclude(runs: Sequence[Run]) -> None:
-    """Print the ratio of each round and their median."""
+def conclusion(runs: Sequence[Run]) -> str:
+    """The ratio of each round and their median, and what Cassandra alone takes for ours."""
     rounds = [runs[first : first + 3] for first in range(0, len(runs), 3)]
     ratios = [own.seconds / min(one.seconds, other.seconds) for own, one, other in rounds]
-    print(f"\nOurs / the better dsbulk, by round: {', '.join(f'{ratio:.2f}' for ratio in ratios)}; ", end="")
-    print(f"median {median(ratios):.2f}. Our peak memory: {max(own.peak_mb for own, *_ in rounds):.0f} MB.")
+    own_cassandra = median(own.cassandra_seconds for own, *_ in rounds)
+    goal = median(min(one.seconds, other.seconds) for _, one, other in rounds) / 2
+    cores = psutil.cpu_count() or 1
+    return (
+        f"Ours / the better dsbulk, by round: {', '.join(f'{ratio:.2f}' for ratio in ratios)}; median "
+        f"{median(ratios):.2f}. Our peak memory: {max(own.peak_mb for own, *_ in rounds):.0f} MB. Half of dsbulk's "
+        f"time would be {goal:.1f} s, or {goal * cores:.1f} s of all processors; Cassandra alone takes "
+        f"{own_cassandra:.1f} s of them for ours."
+    )
 
 
 if __name__ == "__main__":

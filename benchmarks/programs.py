@@ -1,6 +1,7 @@
 """The programs that are compared, and how each is started."""
 
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -109,6 +110,12 @@ class Listener:
 def environment_with(**variables: str) -> dict[str, str]:
     """This process's environment, with these."""
     return {**os.environ, **variables}
+
+
+def cpu_of_children() -> float:
+    """User and system time of all child processes that have ended and were waited for, and of theirs."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _cpu(process: psutil.Process) -> float:

@@ -47,10 +47,18 @@ class Store:
     def drop(self, keyspace: str) -> None:
         self._session.execute(f"DROP KEYSPACE IF EXISTS {keyspace}")
 
+    def execute(self, cql: str) -> None:
+        """A statement without an answer."""
+        self._session.execute(cql)
+
     def sessions_in(self, keyspace: str) -> int:
         """How many rows the table of sessions holds: one for each event when every session is new."""
+        return self.rows_in(keyspace, "session_by_player_id")
+
+    def rows_in(self, keyspace: str, table: str) -> int:
+        """How many rows a table of players' partitions holds."""
         count = self._session.prepare(
-            f"SELECT COUNT(*) FROM {keyspace}.session_by_player_id WHERE token(player_id) > ? AND token(player_id) <= ?"
+            f"SELECT COUNT(*) FROM {keyspace}.{table} WHERE token(player_id) > ? AND token(player_id) <= ?"
         )
         answers = execute_concurrent_with_args(self._session, count, slices(), concurrency=COUNTS_IN_FLIGHT)
         return sum(answer.result_or_exc.one()[0] for answer in answers)

@@ -1,13 +1,14 @@
 """Runs wrk, which costs a fraction of any Python client, and reads what it tells."""
 
 import json
-import resource
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from benchmarks.programs import cpu_of_children
 
 SCRIPT = Path(__file__).with_name("load.lua")
 # One thread sends ten times what two cores can store.
@@ -54,11 +55,6 @@ def run_wrk(
     """Load ``url`` for whole ``seconds``; with ``think_ms`` each connection pauses about so long between requests."""
     command = ["wrk", f"-t{THREADS}", f"-c{connections}", f"-d{seconds:.0f}s", f"--timeout={TIMEOUT_SECONDS}s"]
     command += ["-s", str(SCRIPT), url, "--", f"{think_ms:.2f}", *script_arguments]
-    before = _cpu_of_children()
+    before = cpu_of_children()
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return Load(**json.loads(told.strip().splitlines()[-1]), cpu_seconds=_cpu_of_children() - before)
-
-
-def _cpu_of_children() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+    return Load(**json.loads(told.strip().splitlines()[-1]), cpu_seconds=cpu_of_children() - before)
