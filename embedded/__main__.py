@@ -106,12 +106,15 @@ def run_exec(arguments: argparse.Namespace) -> int:
         started = start_missing(arguments, skip_given=True)
         # Ctrl-C reaches the command from the terminal, and it decides when it is done; we clean up after it.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        child = subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+        try:
+            child = subprocess.Popen(
+                command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler)
+            )
+        except OSError as error:
+            raise EmbeddedError(f"{command[0]} cannot be run: {error.strerror}.") from error
         signal.signal(signal.SIGTERM, lambda *_: child.terminate())
         status = child.wait()
         return status if status >= 0 else 128 - status
-    except OSError as error:
-        raise EmbeddedError(f"{command[0]} cannot be run: {error.strerror}.") from error
     finally:
         to_stop = in_use.end(daemon.name for daemon in started)
         if started and not to_stop:

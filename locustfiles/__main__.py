@@ -23,7 +23,7 @@ def main() -> None:
     command = [
         str(locust),
         f"--locustfile={Path(__file__).with_name('latency.py')}",
-        f"--host=http://{host}:{port}",
+        f"--host=http://{f'[{host}]' if ':' in host else host}:{port}",
         f"--users={users}",
         f"--spawn-rate={users / (seconds * RAMP):.2f}",
         f"--run-time={seconds}s",

@@ -35,8 +35,8 @@ log = logging.getLogger(__name__)
 ALIAS = "cassandra"
 # Enough to keep every core of a small cluster busy, few enough that one report does not crowd out the writes.
 READS_IN_FLIGHT = 16
-# A store that is away is told from one that has much to count: that may take two timeouts in all.
-REPORT_STATEMENTS_IN_A_ROW = 2
+# A report may take as long as two statements that time out: it may have much to count.
+REPORT_TIMEOUTS = 2
 # After a failed attempt to connect, requests fail at once for this long instead of queueing behind the next attempt.
 CONNECT_PAUSE_SECONDS = 1.0
 CONNECT_WAIT_SECONDS = 2.0
@@ -105,7 +105,7 @@ def execute(cql: str, values: Sequence[Any]) -> list[Row]:
 
 def deadline_from_now() -> float:
     """The moment of ``time.monotonic()`` until which a report that begins now may read."""
-    return time.monotonic() + REPORT_STATEMENTS_IN_A_ROW * settings.CASSANDRA_TIMEOUT_SECONDS
+    return time.monotonic() + REPORT_TIMEOUTS * settings.CASSANDRA_TIMEOUT_SECONDS
 
 
 def execute_many(statements: Iterable[Statement], *, deadline: float) -> list[list[Row]]:
@@ -265,10 +265,7 @@ def disconnect() -> None:
     """Close the session; the next statement connects again."""
     global _session
     with _connecting:
-        if _session is not None:
-            _session.cluster.shutdown()
-            registered = cqlengine.get_connection(ALIAS)
-            registered.session, registered.cluster, registered.lazy_connect = None, None, True
+        _end_cluster()
         _session = None
         _statements.clear()
 
@@ -309,13 +306,13 @@ def _connect() -> Session:
         raise StoreUnavailable("Cassandra could not be reached a moment ago.")
     try:
         registered = cqlengine.get_connection(ALIAS)
-        if registered.session is None:  # an earlier attempt failed half-way
-            registered.lazy_connect = True
-            registered = cqlengine.get_connection(ALIAS)
-    except _DRIVER_ERRORS as error:
+    except Exception as error:
         _no_attempt_before = time.monotonic() + CONNECT_PAUSE_SECONDS
         _tell_of_other_data_centres()
-        raise _unavailable(error) from error
+        _end_cluster()
+        if isinstance(error, _DRIVER_ERRORS):
+            raise _unavailable(error) from error
+        raise
     # Every SELECT here is bounded by its partition or its LIMIT; a second page would be fetched outside the deadline.
     registered.session.default_fetch_size = None
     # Of Session.prepare alone, which has no timeout of its own: every other request takes its profile's.
@@ -324,6 +321,15 @@ def _connect() -> Session:
     _session = registered.session
     log.info("Connected to Cassandra at %s", ",".join(settings.CASSANDRA_HOSTS))
     return _session
+
+
+def _end_cluster() -> None:
+    """The next attempt begins anew: when the driver reached a node and found none to ask, its threads and a connection
+    are left."""
+    registered = cqlengine._connections[ALIAS]
+    if registered.cluster is not None:
+        registered.cluster.shutdown()
+    registered.session, registered.cluster, registered.lazy_connect = None, None, True
 
 
 def _tell_of_other_data_centres() -> None:
@@ -339,8 +345,9 @@ def _tell_of_other_data_centres() -> None:
 
 
 def _bound(session: Session, cql: str, values: Sequence[Any]) -> BoundStatement:
-    bound = BoundStatement(_prepared(session, cql).statement)
-    bound.values = _prepared(session, cql).packer.values(values)
+    statement, packer = _prepared(session, cql)
+    bound = BoundStatement(statement)
+    bound.values = packer.values(values)
     return bound
 
 

@@ -94,7 +94,6 @@ TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "APP_DIRS": True,
-        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
     }
 ]
 STATIC_URL = "static/"
@@ -178,7 +177,6 @@ DATABASES = {
             "connection": {
                 # Connected once per worker by sessions_project/cassandra.py: never at import time, never before a fork.
                 "lazy_connect": True,
-                "retry_connect": True,
                 "port": CASSANDRA_PORT,
                 "ssl_context": _tls("CASSANDRA_CA_FILE", CASSANDRA_CA_FILE) if CASSANDRA_CA_FILE else None,
                 "auth_provider": (
@@ -215,6 +213,8 @@ CACHES = {
     "default": {
         "BACKEND": "sessions_project.cache.ReportCache",
         "LOCATION": REDIS_URL,
+        # Services on different keyspaces may share a Redis.
+        "KEY_PREFIX": CASSANDRA_KEYSPACE,
         "OPTIONS": {
             # A cache that takes longer than this is slower than the report.
             "SOCKET_CONNECT_TIMEOUT": 0.1,
@@ -224,7 +224,6 @@ CACHES = {
         },
     }
 }
-CACHE_MIDDLEWARE_KEY_PREFIX = CASSANDRA_KEYSPACE
 
 # --- REST -------------------------------------------------------------------------------------------------------------
 

@@ -105,6 +105,16 @@ def test_what_one_process_has_built_the_others_find(web, new_process, country, n
     assert starts(new_process(), country, host=host)[0] == 1
 
 
+def test_a_service_on_another_keyspace_has_a_cache_of_its_own(web, own_redis, web_server, country, now_ms):
+    record_start(country, now_ms)
+    assert starts(web, country)[0] == 1
+    elsewhere = web_server(
+        REDIS_URL=f"redis://127.0.0.1:{own_redis.address[1]}/0", CASSANDRA_KEYSPACE="no_such_keyspace", WEB_WORKERS="1"
+    )
+    with pytest.raises(urllib.error.HTTPError, match="503"):
+        starts(elsewhere, country, host=web.url.removeprefix("http://"))
+
+
 def test_garbage_in_redis_is_a_miss(web, new_process, own_redis, country, now_ms):
     record_start(country, now_ms)
     client = redis.Redis(port=own_redis.address[1])

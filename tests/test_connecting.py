@@ -1,0 +1,36 @@
+"""A process that cannot connect tries again and again: it says why, and keeps nothing of the attempts that failed."""
+
+import json
+import os
+import subprocess
+import sys
+
+from conftest import PROJECT
+
+ATTEMPTS = 4
+SCRIPT = f"""
+import json, threading
+import django, psutil
+django.setup()
+from sessions_project import cassandra
+cassandra.CONNECT_PAUSE_SECONDS = 0
+for _ in range({ATTEMPTS}):
+    try:
+        cassandra.connect()
+    except cassandra.StoreUnavailable:
+        for one in set(threading.enumerate()) - {{threading.main_thread()}}:
+            one.join(0.2)
+        print(json.dumps([threading.active_count(), len(psutil.Process().net_connections())]))
+"""
+
+
+def test_another_data_centre() -> None:
+    environment = {**os.environ, "CASSANDRA_LOCAL_DATACENTER": "elsewhere"}
+    told = subprocess.run(
+        [sys.executable, "-c", SCRIPT], cwd=PROJECT, env=environment, capture_output=True, text=True, check=True
+    )
+    left = [json.loads(line) for line in told.stdout.splitlines()]
+    assert len(left) == ATTEMPTS
+    for first, last in zip(left[0], left[-1], strict=True):
+        assert last < first + ATTEMPTS - 1, left  # the last threads of an attempt may still be ending
+    assert "CASSANDRA_LOCAL_DATACENTER is elsewhere" in told.stderr
