@@ -76,7 +76,7 @@ class Browser:
         WebDriverWait(self.driver, seconds, poll_frequency=0.05).until(lambda _: until())
 
     def wait_for_numbers(self) -> None:
-        self.wait(lambda: self.shown_as_of() and not self.run("return document.body.hasAttribute('aria-busy')"))
+        self.wait(lambda: self.shown_as_of() and not self.run("return document.querySelector('[aria-busy]')"))
 
     def shown_as_of(self) -> str | None:
         return self.run("return document.querySelector('#age time')?.dateTime")
@@ -378,6 +378,23 @@ def test_the_last_sessions_of_a_player_stand_in_a_table_and_on_a_bar(browser, we
     browser.wait_for_numbers()
 
 
+def test_a_session_that_ended_before_it_started_lies_on_the_bar(browser, web, player, now_ms):
+    session, before, after = uuid.uuid4(), now_ms - 7_200_000, now_ms - 3_600_000
+    record_events(
+        [Event("start", player, session, after, "FI"), Event("end", player, session, before, None)], now_ms=now_ms
+    )
+    record_session(player, minutes_ago=90, country="FI", now_ms=now_ms)
+    browser.open(web.url, player=player)
+    browser.wait(lambda: len(browser.texts("#look-up tbody tr")) == 2)
+    spans = browser.run(
+        "return [...document.querySelectorAll('.time-bar rect')].map("
+        "(one) => [one.x.baseVal.value, one.x.baseVal.value + one.width.baseVal.value])"
+    )
+    assert sorted(spans)[0] == [0, pytest.approx(996, abs=1)]
+    assert 0 < sorted(spans)[1][0] < sorted(spans)[1][1] < 1000
+    browser.wait_for_numbers()
+
+
 def test_a_player_without_sessions_is_told(browser, web, player):
     browser.open(web.url, player=player)
     browser.wait(lambda: player in browser.text("#look-up .told"))
@@ -522,6 +539,17 @@ def test_nothing_is_wider_than_a_phone(browser, web, player, now_ms, hours):
         ".map((one) => one.offsetHeight).filter((height) => height < 36)"
     )
     assert small == []
+
+
+def test_a_month_has_dates_on_a_phone(browser, web):
+    browser.open(web.url, size=PHONE, hours=720)
+    browser.wait_for_numbers()
+    below_the_plot = (
+        "const canvas = document.querySelector('#plot canvas'), { width, height } = canvas;"
+        "const { data } = canvas.getContext('2d').getImageData(0, height - 16, width, 16);"
+        "return data.filter((_, at) => at % 4 === 3).some((opacity) => opacity > 0)"
+    )
+    assert browser.run(below_the_plot)
 
 
 def test_the_dark_is_dark_and_so_is_the_plot(browser, web):

@@ -1,5 +1,6 @@
 /** Numbers, moments and countries as text. All moments are UTC, as in the API. */
 
+const shortCounts = new Intl.NumberFormat("en", { notation: "compact" });
 const counts = new Intl.NumberFormat("en");
 const shares = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const averages = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
@@ -14,6 +15,8 @@ const weekdays = inUtc({ weekday: "short", day: "numeric", month: "short" });
 export const HOUR_MS = 3_600_000;
 
 export const count = (number) => counts.format(number);
+/** For the narrow axis: 1.2M. */
+export const shortCount = (number) => shortCounts.format(number);
 export const share = (part, whole) => shares.format(whole ? part / whole : 0);
 /** One decimal where it tells something. */
 export const average = (number) => (number < 100 ? averages.format(number) : counts.format(Math.round(number)));

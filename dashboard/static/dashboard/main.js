@@ -17,6 +17,9 @@ const RETRY_SECONDS = 5;
 /** After the service's own copy has run out; by chance, so that many open pages do not ask at the same moment. */
 const afterItsCopy = () => 1 + 2 * Math.random();
 
+/** Not the whole page: what is busy is not read out, and its notices must be. */
+const numbers = document.querySelectorAll("#starts, #countries");
+
 const refresh = new Refresh(load);
 let report = null;
 let asking = new AbortController();
@@ -25,7 +28,7 @@ async function load() {
   asking.abort();
   asking = new AbortController();
   const { signal } = asking;
-  document.body.setAttribute("aria-busy", "true");
+  for (const section of numbers) section.setAttribute("aria-busy", "true");
   try {
     const asked = await Report.of(chosenWindow(), { signal });
     signal.addEventListener("abort", () => asked === report || asked.leave());
@@ -38,7 +41,8 @@ async function load() {
     if (!(error instanceof Trouble)) throw error;
     await tellOf(error, { signal });
   }
-  if (!signal.aborted) document.body.removeAttribute("aria-busy");
+  if (signal.aborted) return;
+  for (const section of numbers) section.removeAttribute("aria-busy");
 }
 
 function show(asked, byHour) {
@@ -76,7 +80,7 @@ async function tellOf(trouble, { signal }) {
     return;
   }
   refresh.after(RETRY_SECONDS);
-  showAge("old: the service does not answer");
+  showAge(trouble.status ? "old: the service could not serve the last question" : "old: the service does not answer");
   await outOfOrder(trouble, { retrySeconds: RETRY_SECONDS, signal });
 }
 

@@ -1,7 +1,7 @@
 /** Starts per hour as a plot, its legend, its summary in words, and the same as a table. */
 
 import { element, say } from "./dom.js";
-import { HOUR_MS, count, countryName, day, hour, minute } from "./format.js";
+import { HOUR_MS, count, countryName, day, hour, minute, shortCount } from "./format.js";
 
 const { uPlot } = window;
 
@@ -105,7 +105,7 @@ function hoursAxis() {
     ticks: { stroke: () => colour("--line"), size: 4, width: 1 },
     size: 28,
     space: 64,
-    incrs: [1, 2, 3, 6, 12, 24, 48, 72, 120, 168].map((hours) => (hours * HOUR_MS) / 1000),
+    incrs: [1, 2, 3, 6, 12, 24, 48, 72, 120, 168, 240, 360, 720].map((hours) => (hours * HOUR_MS) / 1000),
     values: (self, ticks) => ticks.map((seconds) => (hasRoom(self, seconds) ? hourName(seconds) : "")),
   };
 }
@@ -123,7 +123,7 @@ function startsAxis() {
     size: AXIS,
     space: 44,
     incrs: [1, 2, 5].flatMap((step) => [...Array(10).keys()].map((power) => step * 10 ** power)).sort((a, b) => a - b),
-    values: (_, ticks) => ticks.map(count),
+    values: (_, ticks) => ticks.map(shortCount),
   };
 }
 

@@ -1,4 +1,4 @@
-/** Sessions as marks on one bar, from the first start to the last end. */
+/** Sessions as marks on one bar, from the first moment to the last. */
 
 import { drawn, say } from "./dom.js";
 import { moment } from "./format.js";
@@ -11,16 +11,22 @@ const NARROWEST = 4;
 
 /** Each mark and its row of the table light up together. */
 export function showTimeBar(place, sessions, rows) {
-  const begins = sessions.map((session) => Date.parse(session.started_at ?? session.ended_at));
-  const ends = sessions.map((session) => Date.parse(session.ended_at));
-  const [from, to] = [Math.min(...begins), Math.max(...ends)];
+  const spans = sessions.map(spanOf);
+  const [from, to] = [Math.min(...spans.flat()), Math.max(...spans.flat())];
   const x = (ms) => ((ms - from) / Math.max(1, to - from)) * (WIDTH - NARROWEST);
-  const marks = sessions.map((_, index) => mark(x(begins[index]), x(ends[index])));
+  const marks = spans.map((span) => mark(...span.map(x)));
   place.querySelector("svg").replaceChildren(...marks);
   const [first, last] = place.querySelectorAll("span");
   say(first, moment(from));
   say(last, moment(to));
   marks.forEach((one, index) => lightUpTogether(one, rows[index]));
+}
+
+/** From left to right, also of a session that is said to have ended before it started. */
+function spanOf(session) {
+  const end = Date.parse(session.ended_at);
+  const start = Date.parse(session.started_at ?? session.ended_at);
+  return [Math.min(start, end), Math.max(start, end)];
 }
 
 function mark(left, right) {
