@@ -80,13 +80,13 @@ class Measurement:
             raise RuntimeError(f"{self.running.program.name}: {load}")
         return load
 
-    def row(self, number: int, durations: Durations, store: Listener) -> Row:
+    def row(self, number: int, durations: Durations, cassandra: Listener) -> Row:
         """Measure one round; ``found`` is filled in by whoever counts."""
         self.load(seconds=durations.warm_up)
         psutil.cpu_times_percent()
-        web, jvm = self.running.cpu_seconds(), store.cpu_seconds()
+        web, jvm = self.running.cpu_seconds(), cassandra.cpu_seconds()
         full = self.load(seconds=durations.saturated)
-        web, jvm = self.running.cpu_seconds() - web, store.cpu_seconds() - jvm
+        web, jvm = self.running.cpu_seconds() - web, cassandra.cpu_seconds() - jvm
         stolen = psutil.cpu_times_percent().steal / 100
         half = self.load_half(full, seconds=durations.half)
         return Row(
@@ -124,12 +124,12 @@ def measured_in_turn(
     found: Callable[[Measurement], int] = lambda _: 0,
 ) -> Iterator[Row]:
     """One row for each program in every round: what slows the machine down for a while slows all of them."""
-    store = Listener(cassandra_port())
+    cassandra = Listener(cassandra_port())
     for measurement in measurements:
         measurement.load(seconds=FIRST_SECONDS)
     for number in range(1, rounds + 1):
         for measurement in measurements:
-            row = measurement.row(number, durations, store)
+            row = measurement.row(number, durations, cassandra)
             yield replace(row, found=found(measurement))
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from embedded.process import port_is_taken
+
 PROJECT = Path(__file__).resolve().parent.parent
 OURS = Path(sys.executable).parent
 # Flask, FastAPI and their servers have an environment of their own.
@@ -78,7 +80,7 @@ class RunningProgram:
 
     def _wait(self, port: int) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while not answers(port):
+        while not port_is_taken(("127.0.0.1", port)):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 sys.exit(f"{self.program.name} did not start: {self.program.command}")
             time.sleep(0.1)
@@ -121,12 +123,6 @@ def cpu_of_children() -> float:
 def _cpu(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
-
-
-def answers(port: int) -> bool:
-    """Whether something listens on the port."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def free_port() -> int:

@@ -7,7 +7,6 @@ RESULTS.md. Wants the stack of ``make up``, or CASSANDRA_HOSTS and REDIS_URL.
 
 import http.client
 import json
-import os
 import random
 import shlex
 import subprocess
@@ -24,8 +23,9 @@ from statistics import quantiles
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from benchmarks.programs import OURS_SHIPPED, PROJECT, started
+from benchmarks.programs import OURS_SHIPPED, PROJECT, environment_with, started
 from benchmarks.results import here_and_now, table, write_section
+from benchmarks.store import Store, opened_store
 from events.domain import DAY_MS, HOUR_MS, day_of, format_timestamp
 from events.generating import COUNTRIES
 
@@ -71,11 +71,11 @@ def service_on(keyspace: str) -> Iterator[Service]:
         yield Service(running.url)
 
 
-class Store:
-    """A store of so many events, behind a service of its own, and random questions about it."""
+class Asked:
+    """A service on so many events, and random questions to it."""
 
-    def __init__(self, size: int, service: Service) -> None:
-        self.size, self.service = size, service
+    def __init__(self, size: int, service: Service, store: Store) -> None:
+        self.size, self.service, self.store = size, service, store
         self.chance = random.Random(1)
         self.cached: list[str] = []
         _, timeline = service.get(f"{STARTS}timeline/?hours=8784")
@@ -115,7 +115,7 @@ class Store:
 
     def first_count(self) -> float:
         """Milliseconds of a report over 24 hours none of which has been counted."""
-        forget_counts(keyspace_of(self.size), {day_of(self.newest_ms - days * DAY_MS) for days in range(3)})
+        forget_counts(self.store, keyspace_of(self.size), {day_of(self.newest_ms - days * DAY_MS) for days in range(3)})
         return self.ask_anew("all countries", 24)
 
     def _window(self, hours: int, *, age_ms: int | None = None) -> str:
@@ -125,14 +125,15 @@ class Store:
 
 def main() -> None:
     arguments = parsed_arguments()
-    for size in arguments.sizes:
-        fill(size)
-    if arguments.fill_only:
-        return
     lines = []
     with ExitStack() as running:
-        stores = [Store(size, running.enter_context(service_on(keyspace_of(size)))) for size in arguments.sizes]
-        for report, hours, measured in measure(stores, requests=arguments.requests):
+        store = running.enter_context(opened_store())
+        for size in arguments.sizes:
+            fill(store, size)
+        if arguments.fill_only:
+            return
+        asked = [Asked(size, running.enter_context(service_on(keyspace_of(size))), store) for size in arguments.sizes]
+        for report, hours, measured in measure(asked, requests=arguments.requests):
             lines.append(line(report, hours, measured))
             print(*lines[-1], sep=" | ", file=sys.stderr, flush=True)
     told = table(titles(arguments.sizes), lines)
@@ -156,20 +157,26 @@ def keyspace_of(size: int) -> str:
     return f"scale_{size // 1000}k"
 
 
-def fill(size: int) -> None:
-    """Import ``size`` made-up events into their keyspace, unless it is there."""
-    environment = {**os.environ, "CASSANDRA_KEYSPACE": keyspace_of(size)}
-
-    def manage(*arguments: str) -> None:
-        subprocess.run([sys.executable, "manage.py", *arguments], cwd=PROJECT, env=environment, check=True)
-
-    if total_starts(keyspace_of(size)):
+def fill(store: Store, size: int) -> None:
+    """Import ``size`` made-up events into their keyspace, unless it is there. One that was not filled is dropped."""
+    keyspace = keyspace_of(size)
+    if total_starts(keyspace):
         return
-    with tempfile.TemporaryDirectory() as folder:
-        dump = f"{folder}/dump.jsonl"
-        manage("sync_cassandra", "--verbosity=0")
-        manage("generate_sessions", f"--events={size}", f"--days={DAYS}", f"--output={dump}")
-        manage("import_sessions", dump, f"--checkpoint={folder}/checkpoint", "--json")
+    store.create(keyspace)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            dump = f"{folder}/dump.jsonl"
+            manage("generate_sessions", f"--events={size}", f"--days={DAYS}", f"--output={dump}")
+            manage("import_sessions", dump, f"--checkpoint={folder}/checkpoint", "--json", CASSANDRA_KEYSPACE=keyspace)
+    except BaseException:
+        store.drop(keyspace)
+        raise
+
+
+def manage(*arguments: str, **variables: str) -> None:
+    """Run ``manage.py``."""
+    command = [sys.executable, "manage.py", *arguments]
+    subprocess.run(command, cwd=PROJECT, env=environment_with(**variables), check=True)
 
 
 def total_starts(keyspace: str) -> int:
@@ -181,48 +188,41 @@ def total_starts(keyspace: str) -> int:
         return 0
 
 
-def measure(stores: list[Store], *, requests: int) -> Iterator[tuple[str, int, list[list[float]]]]:
+def measure(asked: list[Asked], *, requests: int) -> Iterator[tuple[str, int, list[list[float]]]]:
     """Each report and window, with the percentiles of each store: p50, p90, p99 of questions never asked before, and
     p90 of cached ones. The stores are asked in turn, so that all have the same neighbours on the machine."""
-    firsts = in_turn(stores, Store.first_count, FIRST_COUNTS)
+    firsts = in_turn(asked, Asked.first_count, FIRST_COUNTS)
     yield "first count", 24, [[*percentiles(of_store), 0.0] for of_store in firsts]
-    for store in stores:
-        store.count_every_hour()
+    for one in asked:
+        one.count_every_hour()
     for report in REPORTS:
         for hours in WINDOWS if report != "player" else (0,):
-            ask_anew = partial(Store.ask_anew, report=report, hours=hours)
-            in_turn(stores, ask_anew, WARM_UP)
-            uncached = in_turn(stores, ask_anew, requests)
-            for store in stores:
-                store.have_cached(report, hours)
-            cached = in_turn(stores, Store.ask_again, requests)
+            ask_anew = partial(Asked.ask_anew, report=report, hours=hours)
+            in_turn(asked, ask_anew, WARM_UP)
+            uncached = in_turn(asked, ask_anew, requests)
+            for one in asked:
+                one.have_cached(report, hours)
+            cached = in_turn(asked, Asked.ask_again, requests)
             measured = zip(uncached, cached, strict=True)
             yield report, hours, [[*percentiles(anew), percentiles(again)[1]] for anew, again in measured]
 
 
-def in_turn(stores: list[Store], ask: Callable[[Store], float], times: int) -> list[list[float]]:
+def in_turn(asked: list[Asked], ask: Callable[[Asked], float], times: int) -> list[list[float]]:
     """What ``ask`` gives of each store, so many times; one store after the other is asked."""
-    rounds = [[ask(store) for store in stores] for _ in range(times)]
+    rounds = [[ask(one) for one in asked] for _ in range(times)]
     return [list(of_store) for of_store in zip(*rounds, strict=True)]
 
 
-def forget_counts(keyspace: str, days: set[int]) -> None:
+def forget_counts(store: Store, keyspace: str, days: set[int]) -> None:
     """Delete what the reports have counted for these days."""
-    script = (
-        "import django; django.setup()\n"
-        "from sessions_project import cassandra\n"
-        "K = '{keyspace}.country_hour'\n"
-        f"for day in {sorted(days)}:\n"
-        "    rows = cassandra.execute(f'SELECT toUnixTimestamp(hour), country FROM {K} WHERE day = ?', (day,))\n"
-        "    cassandra.execute(f'DELETE day_starts, day_counted FROM {K} WHERE day = ?', (day,))\n"
-        "    for hour, country in rows:\n"
-        "        if hour is not None:\n"
-        "            where = 'WHERE day = ? AND hour = ? AND country = ?'\n"
-        "            cassandra.execute(f'DELETE starts, counted, minutes FROM {K} {where}', (day, hour, country))\n"
-    )
-    environment = {"CASSANDRA_KEYSPACE": keyspace, "DJANGO_SETTINGS_MODULE": "sessions_project.settings"}
-    environment["LOG_LEVEL"] = "WARNING"
-    subprocess.run([sys.executable, "-c", script], cwd=PROJECT, env={**os.environ, **environment}, check=True)
+    table = f"{keyspace}.country_hour"
+    for day in days:
+        rows = store.execute(f"SELECT toUnixTimestamp(hour), country FROM {table} WHERE day = {day}")
+        store.execute(f"DELETE day_starts, day_counted FROM {table} WHERE day = {day}")
+        for hour, country in rows:
+            if hour is not None:
+                row = f"day = {day} AND hour = {hour} AND country = '{country}'"
+                store.execute(f"DELETE starts, counted, minutes FROM {table} WHERE {row}")
 
 
 def percentiles(milliseconds: Sequence[float]) -> list[float]:

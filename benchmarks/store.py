@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from cassandra.cluster import Cluster, Session
 from cassandra.concurrent import execute_concurrent_with_args
@@ -47,9 +48,9 @@ class Store:
     def drop(self, keyspace: str) -> None:
         self._session.execute(f"DROP KEYSPACE IF EXISTS {keyspace}")
 
-    def execute(self, cql: str) -> None:
-        """A statement without an answer."""
-        self._session.execute(cql)
+    def execute(self, cql: str) -> list[Any]:
+        """The rows of a statement."""
+        return list(self._session.execute(cql))
 
     def sessions_in(self, keyspace: str) -> int:
         """How many rows the table of sessions holds: one for each event when every session is new."""

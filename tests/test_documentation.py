@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import time
 import urllib.request
+import uuid
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,11 @@ from drf_spectacular.generators import SchemaGenerator
 
 from benchmarks.readme_table import with_speed
 from conftest import PROJECT, WebServer, manage
+from events.domain import HOUR_MS, Event, Window, day_of, format_timestamp, hour_of
+from events.keeping import MARGIN_MS
+from events.services import record_events
+from reports.selectors import starts_of_country
+from sessions_project import cassandra
 
 README = (PROJECT / "README.md").read_text()
 EXAMPLES = re.findall(r"```console\n\$ (curl .*?)\n((?:[{\[Hs].*?)?)```", README, flags=re.DOTALL)
@@ -162,3 +168,25 @@ def test_no_file_names_a_path_of_somebodys_machine() -> None:
         if path.suffix in {".py", ".md", ".toml", ".yaml", ".yml", ".txt", ".in", ""} and path.is_file():
             text = path.read_text(errors="replace")
             assert not re.search(r"(?<![\w.])/(home|root|Users)/\w", text.replace(r"/(home|root|Users)/\w", "")), name
+
+
+def test_a_touch_by_hand_has_an_hour_counted_anew(country: str, now_ms: int) -> None:
+    """As docs/operations.md says it; with the keyspace and the hour of a test."""
+    hour_ms = hour_of(now_ms) - 5 * HOUR_MS
+    day, hour = (format_timestamp(ms)[:16] + "Z" for ms in (day_of(hour_ms), hour_ms))
+    event = Event("start", "touched", uuid.uuid4(), hour_ms, country)
+    record_events([event], now_ms=now_ms - 2 * MARGIN_MS)
+    window = Window(hour_ms - 1, hour_ms + HOUR_MS - 1)
+
+    def counted() -> int:
+        return starts_of_country(country=country, window=window, now_ms=now_ms, limit=1)[0]
+
+    assert counted() == 1
+    where = f"WHERE day = '{day}' AND hour = '{hour}' AND country = '{country}'"
+    cassandra.execute(f"UPDATE {{keyspace}}.country_hour SET starts = 99 {where}", ())
+    assert counted() == 99
+    [told] = re.findall(r"```sql\n(UPDATE .*?);\n```", (PROJECT / "docs/operations.md").read_text(), flags=re.DOTALL)
+    told, places = re.subn(r"WHERE day = '[^']+' AND hour = '[^']+' AND country = 'FI'", where, told)
+    assert places == 1
+    cassandra.execute(told.replace("player_sessions.", "{keyspace}."), ())
+    assert counted() == 1

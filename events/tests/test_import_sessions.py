@@ -150,6 +150,7 @@ def test_rejected_lines_go_to_a_file_with_number_and_reason(run, tmp_path, playe
         (8, "longer than 65536 bytes"),
     ]
     assert rejects[0]["input"] == "not json"
+    assert [len(reject["input"]) for reject in rejects if reject["reason"].startswith("longer")] == [1_000, 1_000]
     assert stored(player, country, now_ms) == (1, 1)
 
 

@@ -183,6 +183,7 @@ class Histories(RuleBasedStateMachine):
 
 
 IMPORTS: dict[str, str] = {}
+LONGEST_RUN_SECONDS = 3 * 3_600
 _countries: Iterator[str] = iter(())
 _began = datetime.now(UTC)
 
@@ -195,8 +196,8 @@ def _moment(name: str) -> datetime:
         "before 1970": BEFORE_1970,
         "now": _began,
         "too old": _began - timedelta(seconds=RETENTION_SECONDS + 1),
-        # Long enough for the run; events that live a second are in test_the_edge_of_the_retention.
-        "nearly too old": _began - timedelta(seconds=RETENTION_SECONDS - 3_600),
+        # Events that live a second are in test_the_edge_of_the_retention.
+        "nearly too old": _began - timedelta(seconds=RETENTION_SECONDS - LONGEST_RUN_SECONDS),
     }[name]
 
 
@@ -232,7 +233,8 @@ def test_histories_agree_with_a_model(
     A Hypothesis state machine over the API with events on a leap day, at a year's edge, before 1970 and at the edge of
     the retention; 6 histories of 8 steps, in the long form 60 of 30 and imports in between.
     """
-    global _countries
+    global _began, _countries
+    _began = datetime.now(UTC)
     Histories.web, Histories.store, environment = proxied_web
     Histories.requests = 0
     _countries = iter(new_country, "")
