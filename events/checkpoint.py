@@ -1,6 +1,6 @@
 """How far an import has come: what a later run needs to go on.
 
-A checkpoint names the last line behind which everything is durable. It is written before the first write, so that a
+A checkpoint names the last line up to which everything is durable. It is written before the first write, so that a
 run which is killed at any moment goes on with the same clock and the same shift, and ends with the same rows.
 """
 

@@ -15,7 +15,6 @@ from events.batched import batched
 from events.domain import DAY_MS, HOUR_MS, Window
 from events.keeping import MINUTES_PER_HOUR, Keeping, Touched, as_text
 from events.minutes import COUNT_STARTS, PARTITIONS_PER_STATEMENT, count_cut_hours
-from events.services import gone_ms
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement
 
@@ -102,7 +101,7 @@ class _Day:
 def count_starts(*, window: Window, now_ms: int, deadline: float, country: str | None = None) -> StartCounts:
     """The starts of every hour of the window, of all countries or one. Raises StoreUnavailable."""
     counts = StartCounts(window.hours())
-    keeping = Keeping(now_ms, gone_ms(now_ms), deadline)
+    keeping = Keeping(now_ms, deadline)
     cut_hours: dict[int, dict[str, int]] = defaultdict(dict)
     unsettled: list[_Day] = []
     for day in _days(counts.hours, keeping=keeping):
@@ -128,7 +127,7 @@ def settle(windows: Iterable[Window], *, now_ms: int, durable: Mapping[str, int]
     """
     for window in windows:
         counts = StartCounts(window.hours())
-        keeping = Keeping(now_ms, gone_ms(now_ms), cassandra.deadline_from_now(), durable)
+        keeping = Keeping(now_ms, cassandra.deadline_from_now(), durable)
         days = [day for day in _days(counts.hours, keeping=keeping) if not day.is_settled]
         uncounted = list(_take_counted(days, counts, defaultdict(dict), window=window, country=None, keeping=keeping))
         # Somebody else has written into these a moment ago.
@@ -139,13 +138,12 @@ def settle(windows: Iterable[Window], *, now_ms: int, durable: Mapping[str, int]
 
 
 def _days(hours: range, *, keeping: Keeping) -> Iterator[_Day]:
-    """Every day of the window that may have starts, oldest first. Of one that is not over nothing is kept to read."""
+    """Every day of the window that may have starts. Of one that is not over nothing is kept to read."""
     days = range(domain.day_of(hours[0]), hours[-1] + 1, DAY_MS)
     over = [day for day in days if keeping.allows(day + DAY_MS, None)]
     queries = [(SELECT_DAYS, (some,)) for some in batched(over, DAYS_PER_STATEMENT)]
     for rows in cassandra.execute_many(queries, deadline=keeping.deadline):
-        for row in sorted(rows, key=lambda row: row[0]):
-            yield _Day(*row)
+        yield from (_Day(*row) for row in rows)
     yield from (_Day(day) for day in days[len(over) :])
 
 

@@ -90,17 +90,13 @@ def day_of(ts_ms: int) -> int:
     return ts_ms - ts_ms % DAY_MS
 
 
-def remaining_seconds(*, ts_ms: int, now_ms: int, retention_seconds: int) -> int:
-    """Whole seconds until what happened at ``ts_ms`` is older than the retention; 0 or less: it is too old to keep.
+def remaining_seconds(ts_ms: int, *, gone_ms: int) -> int:
+    """Whole seconds until what happened at ``ts_ms`` is older than the retention, as what happened at ``gone_ms`` is
+    now; 0 or less: it is too old to keep.
 
     Rounded down, so that nothing outlives the retention, and 0, which Cassandra reads as "for ever", is never a TTL.
     """
-    return (ts_ms + retention_seconds * SECOND_MS - now_ms) // SECOND_MS
-
-
-def oldest_kept_ms(*, now_ms: int, retention_seconds: int) -> int:
-    """The earliest moment that still has a second to live; what happened before it is discarded."""
-    return now_ms - (retention_seconds - 1) * SECOND_MS
+    return (ts_ms - gone_ms) // SECOND_MS
 
 
 def parse_timestamp(text: str) -> int:

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 import django
 
-from events.domain import START, hour_of
+from events.domain import START, Window, hour_of
 from events.read_ahead import ReadAhead
 
 if TYPE_CHECKING:
-    from events.domain import Window
     from events.judge import Reject, Verdict
 
 
@@ -61,7 +60,7 @@ class Released:
 class Settle:
     """Count the starts of these windows, so that no report has to; the touches of these writers need no margin."""
 
-    windows: "list[Window]"
+    windows: list[Window]
     versions: dict[str, int]
 
 

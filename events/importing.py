@@ -41,7 +41,7 @@ class Progress:
     """What a progress bar shows."""
 
     totals: Totals
-    position: int  # bytes of the files, as they lie on disk, behind which everything is durable
+    position: int  # bytes of the files, as they lie on disk, up to which everything is durable
     waiting_for: str | None = None
 
 
@@ -79,7 +79,7 @@ class Import:
         self._sent: dict[int, _Sent] = {}
         self._done: dict[int, Done] = {}
         self._under_way: dict[Connection, int] = {}  # jobs of each worker
-        self._next_number = 0  # of the job behind which everything is durable
+        self._next_number = 0  # of the first job that is not known to be durable
         self._progress = Progress(checkpoint.totals, 0)
         self._saved_at = time.monotonic()
 
@@ -274,7 +274,7 @@ def newest_event(dumps: Sequence[Dump], on_position: Callable[[int], None]) -> i
     for dump in dumps:
         for block in dump.blocks():
             found = newest_timestamp(block.lines)
-            newest = found if newest is None else max(newest, found or newest)
+            newest = max((one for one in (newest, found) if one is not None), default=None)
             on_position(before + block.position)
         before += dump.size
     return newest

@@ -18,7 +18,7 @@ from typing import Any
 
 from events.batched import batched
 from events.domain import CLOCKS_APART_MS, HOUR_MS, MINUTE_MS, PROMPT_MS, UNDER_WAY_MS
-from events.services import MICROSECONDS, ttl_seconds
+from events.services import MICROSECONDS, gone_ms, ttl_seconds
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement, StoreUnavailable, WriteUnderWay
 
@@ -44,18 +44,22 @@ class Keeping:
     """
 
     now_ms: int
-    gone_ms: int
     deadline: float
     durable: Mapping[str, int] = field(default_factory=dict)
+    # What happened then or earlier is older than the retention.
+    gone_ms: int = field(init=False)
     _rows: defaultdict[int, list[Statement]] = field(default_factory=lambda: defaultdict(list))
     _under_way: list[WriteUnderWay] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.gone_ms = gone_ms(self.now_ms)
 
     def minutes_over(self, hour_ms: int) -> int:
         """How many minutes of the hour, from its beginning, no prompt write can be under way into."""
         if self.now_ms > hour_ms + HOUR_MS + MARGIN_MS:
             return MINUTES_PER_HOUR
         over_ms = self.now_ms - MARGIN_MS - PROMPT_MS - hour_ms
-        return min(max(over_ms // MINUTE_MS, 0), MINUTES_PER_HOUR)
+        return max(over_ms // MINUTE_MS, 0)
 
     def allows(self, over_at_ms: int, touched: Touched, *, counted: str | None = None) -> bool:
         """Whether no write that a count begun now would miss can be under way.

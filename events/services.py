@@ -132,13 +132,13 @@ def gone_ms(now_ms: int) -> int:
 
 
 def oldest_kept_ms(now_ms: int) -> int:
-    """The earliest moment of an event that is still kept."""
-    return domain.oldest_kept_ms(now_ms=now_ms, retention_seconds=settings.RETENTION_SECONDS)
+    """The earliest moment of an event that is still kept: it has a second to live."""
+    return gone_ms(now_ms) + domain.SECOND_MS
 
 
 def ttl_seconds(until_ms: int, *, now_ms: int) -> int:
     """Whole seconds until a moment is older than the retention."""
-    return domain.remaining_seconds(ts_ms=until_ms, now_ms=now_ms, retention_seconds=settings.RETENTION_SECONDS)
+    return domain.remaining_seconds(until_ms, gone_ms=gone_ms(now_ms))
 
 
 def event_rows(events: Sequence[Event], *, now_ms: int) -> list[Statement]:
@@ -151,7 +151,7 @@ def player_rows(events: Iterable[Event], *, now_ms: int) -> list[Statement]:
     rows: list[Statement] = []
     gone = gone_ms(now_ms)
     for kind, player, session, ts, country in events:
-        written_at, ttl = ts * MICROSECONDS, (ts - gone) // domain.SECOND_MS
+        written_at, ttl = ts * MICROSECONDS, domain.remaining_seconds(ts, gone_ms=gone)
         if kind == domain.START:
             rows.append((INSERT_STARTED, (player, session, ts, country, written_at, ttl)))
         else:
@@ -168,7 +168,7 @@ def country_rows(events: Iterable[Event], *, now_ms: int) -> list[Statement]:
         if kind == domain.START:
             hour = domain.hour_of(ts)
             shard = domain.shard_of(session, shards_of(country, hour))
-            written_at, ttl = ts * MICROSECONDS, (ts - gone) // domain.SECOND_MS
+            written_at, ttl = ts * MICROSECONDS, domain.remaining_seconds(ts, gone_ms=gone)
             rows.append((INSERT_START, (country, hour, shard, ts, session, player, written_at, ttl)))
     return rows
 

@@ -273,12 +273,12 @@ def player_sessions(
     TooManySessions for open and all.
     """
     deadline = cassandra.deadline_from_now()
-    if state == COMPLETED and not overlaps:
-        return completed_sessions(player_id=player_id, now_ms=now_ms, limit=limit, after=after, deadline=deadline)
-    everything = _all_sessions(player_id, now_ms=now_ms, deadline=deadline, most=MOST_SESSIONS)
-    if everything is None:
-        if state != COMPLETED:
+    everything = None
+    if overlaps or state != COMPLETED:
+        everything = _all_sessions(player_id, now_ms=now_ms, deadline=deadline, most=MOST_SESSIONS)
+        if everything is None and state != COMPLETED:
             raise TooManySessions
+    if everything is None:
         return completed_sessions(player_id=player_id, now_ms=now_ms, limit=limit, after=after, deadline=deadline)
     if state == COMPLETED:
         page, end = _page_by_end(everything, now_ms=now_ms, limit=limit, after=after)

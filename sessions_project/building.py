@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from functools import wraps
 from hashlib import sha256
 from typing import Any
 
@@ -70,7 +69,6 @@ def _shared_in_this_process(view: View) -> View:
     builds: dict[Hashable, _Build] = {}
     lock = threading.Lock()
 
-    @wraps(view)
     def shared(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         name = report_name(request.META)
         with lock:
@@ -95,12 +93,10 @@ def _one_process_at_a_time(view: View, *, cache_page: Callable[[View], View]) ->
     """``view`` behind ``cache_page``, and where it is not cached, behind a lock that is held until it is."""
     cached = cache_page(view)
 
-    @wraps(view)
     def alone(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         lock = f"building.{sha256(repr(report_name(request.META)).encode()).hexdigest()}"
         hold = _Hold()
 
-        @wraps(view)
         def build(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             hold.take(lock)
             # Whoever has waited asks the cache again: another process may have filled it meanwhile.
@@ -141,7 +137,6 @@ class _Hold:
 
 
 def _logged(view: View) -> View:
-    @wraps(view)
     def logged(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         log.debug("Building %s", request.get_full_path())
         return view(request, *args, **kwargs)

@@ -12,6 +12,7 @@ urlpatterns = [
     path("api/v1/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/v1/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("api/v1/redoc/", SpectacularRedocView.as_view(url_name="schema", template_name="redoc.html"), name="redoc"),
+    # HealthMiddleware answers these before; here they have their names.
     path("livez", livez, name="livez"),
     path("readyz", readyz, name="readyz"),
 ]

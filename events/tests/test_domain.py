@@ -54,10 +54,9 @@ def test_other_texts_are_no_timestamps(text):
 
 
 def test_the_remaining_time_is_rounded_down():
-    common = {"ts_ms": 0, "retention_seconds": 100}
-    assert domain.remaining_seconds(now_ms=99_000, **common) == 1
-    assert domain.remaining_seconds(now_ms=99_001, **common) == 0
-    assert domain.remaining_seconds(now_ms=101_000, **common) == -1
+    assert domain.remaining_seconds(0, gone_ms=-1_000) == 1
+    assert domain.remaining_seconds(0, gone_ms=-999) == 0
+    assert domain.remaining_seconds(0, gone_ms=1_000) == -1
 
 
 def test_a_window_across_midnight_has_the_hours_of_both_days():

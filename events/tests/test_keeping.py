@@ -14,7 +14,7 @@ TEXT = "{" + " " * 5_000 + "}"
 
 
 def keeping_at(now_ms: int, *, seconds: float = 10) -> Keeping:
-    return Keeping(now_ms, now_ms - 365 * DAY_MS, time.monotonic() + seconds)
+    return Keeping(now_ms, time.monotonic() + seconds)
 
 
 def kept(day_ms: int) -> list[str | None]:

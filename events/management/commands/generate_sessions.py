@@ -19,7 +19,7 @@ class Command(BaseCommand):
     help = "Write a JSON-lines dump of made-up session events: skewed countries, returning players, open sessions."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--events", type=_positive(int), required=True, metavar="N", help="how many lines")
+        parser.add_argument("--events", type=_positive, required=True, metavar="N", help="how many lines")
         parser.add_argument("--days", type=_days, default=30.0, metavar="D", help="over how many days (30)")
         parser.add_argument("--seed", type=int, default=1, help="another seed, other events (1)")
         parser.add_argument(
@@ -47,19 +47,20 @@ def _write(file: TextIO, lines: Any) -> None:
 
 
 def _days(text: str) -> float:
-    if not 0 < (days := float(text)) <= MOST_DAYS:
+    try:
+        days = float(text)
+    except ValueError:
+        days = 0
+    if not 0 < days <= MOST_DAYS:
         raise ArgumentTypeError(f"{text!r} is not a number of days from 0 to {MOST_DAYS:,}")
     return days
 
 
-def _positive(kind: type[int] | type[float]) -> Any:
-    def parse(text: str) -> float:
-        try:
-            number = kind(text)
-        except ValueError:
-            number = 0
-        if number <= 0:
-            raise ArgumentTypeError(f"{text!r} is not a number above 0")
-        return number
-
-    return parse
+def _positive(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number <= 0:
+        raise ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
