@@ -139,11 +139,12 @@ def measured(name: str, command: Sequence[str], folder: Path, **variables: str) 
         peak_of(process.pid) as peak,
     ):
         _, log = process.communicate()
+        seconds = time.monotonic() - began
     if process.returncode:
         raise SystemExit(f"{command[0]} failed:\n{log.decode()[-2000:]}")
     return Run(
         name,
-        time.monotonic() - began,
+        seconds,
         cpu_of_children() - ours_before,
         cassandra.cpu_seconds() - cassandra_before,
         peak[0],

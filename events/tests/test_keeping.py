@@ -34,8 +34,8 @@ def test_it_works(now_ms: int) -> None:
 
 
 def test_what_is_older_than_the_retention_is_not_kept(now_ms: int, settings) -> None:
-    settings.RETENTION_SECONDS = 30 * DAY_MS // SECOND_MS
-    keeping, day = keeping_at(now_ms), day_of(now_ms) - 364 * DAY_MS
+    settings.RETENTION_SECONDS = 360 * DAY_MS // SECOND_MS
+    keeping, day = keeping_at(now_ms), day_of(now_ms) - 362 * DAY_MS
     keeping.keep(UPDATE_DAY, (TEXT, "{}"), key=(day,), until_ms=day + DAY_MS)
     keeping.send()
     keeping.finish()
