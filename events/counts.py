@@ -207,7 +207,8 @@ def _count(uncounted: Sequence[_Uncounted], counts: StartCounts, *, window: Wind
     """Count, note, and keep what may be kept."""
     for some in batched(list(_groups(uncounted)), STATEMENTS_PER_ROUND):
         starts: dict[tuple[str, int], int] = defaultdict(int)
-        for rows in cassandra.execute_many((_count_query(group, window) for group in some), deadline=keeping.deadline):
+        queries = [_count_query(group, window) for group in some]
+        for rows in cassandra.execute_many(queries, deadline=keeping.deadline, counting=True):
             for country, hour, number in rows:
                 starts[country, hour] += number
         for member in chain.from_iterable(some):

@@ -93,7 +93,7 @@ def count_cut_hours(hours: Mapping[int, ShardsOf], *, window: Window, keeping: K
                     starts[country, hour] += sum(known[country, hour][minutes.start : minutes.stop])
             for low, high in rest:
                 queries += _count_queries(hour, _without_empty(some, known, hour, low, high), low, high)
-    for rows in cassandra.execute_many(queries, deadline=keeping.deadline):
+    for rows in cassandra.execute_many(queries, deadline=keeping.deadline, counting=True):
         for country, hour, number in rows:
             starts[country, hour] += number
     return starts
@@ -181,7 +181,7 @@ def _count_minutes(wanted: Mapping[range, ShardsOf], *, deadline: float) -> Iter
         for moments, shards_of in wanted.items()
         for countries, shards in _chunks(shards_of)
     ]
-    for rows in cassandra.execute_many(queries, deadline=deadline):
+    for rows in cassandra.execute_many(queries, deadline=deadline, counting=True):
         for country, minute_ms, number in rows:
             hour = domain.hour_of(minute_ms)
             yield (country, hour), (minute_ms - hour) // MINUTE_MS, number

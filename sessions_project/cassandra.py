@@ -5,6 +5,7 @@ marked idempotent, which all of this service's are: each names its own write tim
 """
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -108,15 +109,17 @@ def deadline_from_now() -> float:
     return time.monotonic() + REPORT_TIMEOUTS * settings.CASSANDRA_TIMEOUT_SECONDS
 
 
-def execute_many(statements: Iterable[Statement], *, deadline: float) -> list[list[Row]]:
+def execute_many(statements: Iterable[Statement], *, deadline: float, counting: bool = False) -> list[list[Row]]:
     """The rows of every statement, in order, READS_IN_FLIGHT at a time, all of them before ``deadline``.
 
-    Raises StoreUnavailable when one fails, takes longer than CASSANDRA_TIMEOUT_SECONDS, or the time is over.
+    ``counting`` ones, which read thousands of rows, may take all of that time. Raises StoreUnavailable when one fails,
+    any other takes longer than CASSANDRA_TIMEOUT_SECONDS, or the time is over.
     """
     statements = list(statements)
     if not statements:
         return []  # of the tries that the breaker lets through none is spent on nothing
-    statement_seconds = settings.CASSANDRA_TIMEOUT_SECONDS
+    most_seconds = math.inf if counting else settings.CASSANDRA_TIMEOUT_SECONDS
+    profile = settings.CASSANDRA_COUNTING_PROFILE if counting else settings.CASSANDRA_PROFILE
     under_way: deque[ResponseFuture] = deque()
     answers: list[list[Row]] = []
     try:
@@ -132,8 +135,8 @@ def execute_many(statements: Iterable[Statement], *, deadline: float) -> list[li
             under_way.append(
                 session.execute_async(
                     _bound(session, cql, values),
-                    timeout=min(left, statement_seconds),
-                    execution_profile=settings.CASSANDRA_PROFILE,
+                    timeout=min(left, most_seconds),
+                    execution_profile=profile,
                 )
             )
         answers += [_rows(future) for future in under_way]

@@ -13,6 +13,7 @@ from sessions_project.breaker import Breaker
 
 # A statement that has no answer by then is sent to another node as well: all of this service's are idempotent.
 SECOND_TRY_SECONDS = 0.5
+SECOND_COUNT_SECONDS = 1.5
 
 # The driver takes 5 to 10 s to find out that a node is silent; until then a third of all statements would wait for it.
 _nodes: defaultdict[Host, Breaker] = defaultdict(lambda: Breaker(pause_seconds=1.0))

@@ -1,13 +1,23 @@
 """How a request goes to Cassandra."""
 
+import uuid
+
 import pytest
 from cassandra import ConsistencyLevel, InvalidRequest, OperationTimedOut, Unauthorized
+from cassandra.cluster import ResponseFuture
 from cassandra.protocol import OverloadedErrorMessage, ServerError, SyntaxException
-from cassandra.query import BatchStatement, BatchType
+from cassandra.query import BatchStatement, BatchType, BoundStatement
 from django.conf import settings
 from django.db import connections
 
+from events.domain import HOUR_MS, MINUTE_MS, Event, Window
+from events.services import record_events
+from reports.selectors import starts_of_country
 from sessions_project import cassandra
+from sessions_project.routing import SECOND_COUNT_SECONDS, SECOND_TRY_SECONDS
+
+# Of the tests' settings: one statement, not a report.
+MOST_SECONDS = settings.CASSANDRA_TIMEOUT_SECONDS
 
 
 def test_a_batch_of_events_is_one_logged_batch_at_the_local_quorum(api, player, monkeypatch: pytest.MonkeyPatch):
@@ -24,6 +34,26 @@ def test_a_batch_of_events_is_one_logged_batch_at_the_local_quorum(api, player, 
     assert kinds == [BatchType.LOGGED]
     profiles = connections["cassandra"].connection.cluster.profile_manager.profiles
     assert profiles[settings.CASSANDRA_PROFILE].consistency_level == ConsistencyLevel.LOCAL_QUORUM
+
+
+def test_only_what_counts_may_take_all_the_time_of_a_report(country, player, now_ms, monkeypatch) -> None:
+    """And is sent to a second node later than the rest."""
+    record_events([Event("start", player, uuid.uuid4(), now_ms - HOUR_MS, country)], now_ms=now_ms)
+    session, asked = cassandra._connected(), []
+
+    def noted(statement: BoundStatement, *, timeout: float, execution_profile: str) -> ResponseFuture:
+        asked.append(("COUNT(" in statement.prepared_statement.query_string, timeout > MOST_SECONDS, execution_profile))
+        return send(statement, timeout=timeout, execution_profile=execution_profile)
+
+    send = session.execute_async
+    monkeypatch.setattr(session, "execute_async", noted)
+    window = Window(now_ms - HOUR_MS - MINUTE_MS // 2, now_ms)
+    assert starts_of_country(country=country, window=window, now_ms=now_ms, limit=1)[0] == 1
+    counts, rest = (True, True, settings.CASSANDRA_COUNTING_PROFILE), (False, False, settings.CASSANDRA_PROFILE)
+    assert set(asked) == {counts, rest}
+    profiles = session.cluster.profile_manager.profiles
+    delays = [profiles[one[-1]].speculative_execution_policy.delay for one in (rest, counts)]
+    assert delays == [SECOND_TRY_SECONDS, SECOND_COUNT_SECONDS]
 
 
 @pytest.mark.parametrize(

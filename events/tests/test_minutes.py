@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -154,7 +155,7 @@ def test_reports_share_the_count_of_an_hour_that_is_written_late(
         record_events(events, now_ms=now_ms)
     ask, counted = cassandra.execute_many, []
 
-    def slow_to_count(statements: Iterable[Statement], *, deadline: float) -> list[list[Row]]:
+    def slow_to_count(statements: Iterable[Statement], **options: Any) -> list[list[Row]]:
         statements = list(statements)
         if any(cql == COUNT_MINUTES for cql, _ in statements):
             counted.append(statements)
@@ -163,7 +164,7 @@ def test_reports_share_the_count_of_an_hour_that_is_written_late(
                 while not any(gathering.callers == REPORTS - 1 for gathering in list(_counts._gathering.values())):
                     assert time.monotonic() < until
                     time.sleep(0.001)
-        return ask(statements, deadline=deadline)
+        return ask(statements, **options)
 
     def report(number: int) -> None:
         window = Window(hour - HOUR_MS, hour + number * 30_001)

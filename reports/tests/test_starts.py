@@ -274,13 +274,13 @@ def test_what_was_counted_before_the_time_was_over_is_kept(country, now_ms, monk
     execute_many, in_time = cassandra.execute_many, 3
     counted = 0
 
-    def noted(statements, *, deadline):
+    def noted(statements, **options):
         nonlocal counted
         statements = list(statements)
         counted += sum(cql == counts.COUNT_STARTS for cql, _ in statements)
         if counted > in_time:
             raise StoreUnavailable("Reading took too long.")
-        return execute_many(statements, deadline=deadline)
+        return execute_many(statements, **options)
 
     with monkeypatch.context() as patched:
         patched.setattr(cassandra, "execute_many", noted)
