@@ -406,6 +406,7 @@ def test_a_player_seen_lately_is_one_press_away(browser, web):
     browser.open(web.url)
     browser.wait(lambda: browser.texts(".recent button"))
     offered = browser.texts(".recent button")[0]
+    assert browser.find(".recent button").get_attribute("title") == offered  # a long one is cut
     browser.find(".recent button").click()
     browser.wait(lambda: offered in browser.text("#look-up .told"))
     browser.wait_for_numbers()
@@ -481,6 +482,9 @@ def test_all_of_it_works_by_keyboard(browser, web, player, country, now_ms):
     newest = browser.find("#plot .canvas").get_attribute("aria-valuetext")
     browser.press(Keys.HOME)
     browser.wait(lambda: browser.find("#plot .canvas").get_attribute("aria-valuetext") != newest)
+    for key, index in (Keys.ARROW_UP, "1"), (Keys.ARROW_RIGHT, "2"), (Keys.ARROW_DOWN, "1"), (Keys.ARROW_LEFT, "0"):
+        browser.press(key)
+        browser.wait(lambda index=index: browser.find("#plot .canvas").get_attribute("aria-valuenow") == index)
     browser.tab_to("#plot summary")
     browser.press(Keys.ENTER)
     browser.wait(lambda: browser.texts("#plot tbody tr"))

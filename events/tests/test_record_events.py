@@ -325,6 +325,14 @@ def test_the_earlier_address_takes_its_event_as_it_stands(api, player):
     assert len(rows_of(player)) == 1
 
 
+def test_the_earlier_address_takes_an_array_too(api, player):
+    events = [start(player) for _ in range(10)]
+    reply = api.post("/event-handler", events, format="json")
+    assert (reply.status_code, reply.content) == (204, b"")
+    assert len(rows_of(player)) == 10
+    assert api.post("/event-handler", [*events, start(player)], format="json").status_code == 400
+
+
 def test_the_earlier_address_refuses_as_the_new_one_does(api):
     reply = api.post("/event-handler", {"event": "start"}, format="json")
     assert [error["pointer"] for error in reply.json()["errors"]] == ["/player_id", "/country"]

@@ -81,7 +81,7 @@ def ask(url: str, body: Any = None) -> tuple[Reply, Any]:
 class Load(Clients):
     """Game servers that send sessions, repeat every batch until it is acknowledged, and read reports in between.
 
-    ``ledger`` holds what was acknowledged.
+    ``ledger`` holds what was acknowledged. ``pause_seconds`` between two rounds of a client may change meanwhile.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Load(Clients):
         self.url, self.ledger, self.country = url, ledger, country
         self.replies: list[Reply] = []
         self.unacknowledged: list[Event] = []
-        self._pause_seconds = pause_seconds
+        self.pause_seconds = pause_seconds
 
     def work(self, number: int) -> None:
         run = uuid.uuid4().hex
@@ -100,7 +100,7 @@ class Load(Clients):
                 return
             self._send_until_acknowledged(_batch(player, self.country))
             self.replies.append(ask(f"{self.url}{self._report(player, round_number + number)}")[0])
-            self.stop.wait(self._pause_seconds)
+            self.stop.wait(self.pause_seconds)
 
     def _send_until_acknowledged(self, batch: list[Event]) -> None:
         while True:

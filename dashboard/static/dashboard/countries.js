@@ -1,7 +1,7 @@
 /** The table of countries, each with its hours in small. */
 
 import { element } from "./dom.js";
-import { count, countryName, share } from "./format.js";
+import { HOUR_MS, count, countryName, share } from "./format.js";
 import { sparkline } from "./sparkline.js";
 
 /** As many as one takes in at a glance; the button shows the rest. */
@@ -19,10 +19,14 @@ let all = false;
 
 export function showCountries(shownReport) {
   // A drawing of the report before stays until there is a new one, unless it is of another window.
-  if (report?.window.hours !== shownReport.window.hours) body.querySelectorAll("svg").forEach((svg) => svg.remove());
+  if (!(report && movesOn(report.window, shownReport.window))) body.querySelectorAll("svg").forEach((svg) => svg.remove());
   report = shownReport;
   show();
 }
+
+/** Whether a window is the one before, a little later: as after a refresh, not when another moment was chosen. */
+const movesOn = (before, now) =>
+  before.hours === now.hours && Math.abs(Date.parse(now.as_of) - Date.parse(before.as_of)) < HOUR_MS;
 
 function show() {
   const countries = all ? report.countries : report.countries.slice(0, FIRST_ROWS);

@@ -11,7 +11,8 @@ export function allIsWell() {
 
 export function nothingHere({ hours, held }) {
   const words = hours === 1 ? "hour" : hours % 24 ? `${hours} hours` : hours === 24 ? "24 hours" : `${hours / 24} days`;
-  const longer = hours < 720 || held ? ` in ${held ? "these" : "the last"} ${words}` : " yet";
+  const which = held ? (hours === 1 ? "this" : "these") : "the last";
+  const longer = hours < 720 || held ? ` in ${which} ${words}` : " yet";
   const choose = longer === " yet" ? "Send" : "Choose another window, send";
   show("calm", `No sessions${longer}.`, `${choose} a batch below, or run \`make demo\`.`);
 }

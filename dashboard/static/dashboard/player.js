@@ -30,7 +30,7 @@ export async function offerPlayers(report, { signal }) {
     const { body } = await latestStarts(largest.country, report.window, { signal });
     if (recent.matches(":hover, :focus-within")) return; // someone is about to press one
     const players = [...new Set(body.results.map((start) => start.player_id))].slice(0, EXAMPLES);
-    const chips = players.map((player) => element("button", { type: "button", class: "chip" }, player));
+    const chips = players.map((player) => element("button", { type: "button", class: "chip", title: player }, player));
     recent.replaceChildren("Seen lately:", ...chips);
     recent.hidden = false;
   } catch (error) {

@@ -202,7 +202,8 @@ canvas.addEventListener("keydown", (event) => {
   if (event.altKey || event.ctrlKey || event.metaKey) return; // the browser's own, such as back
   const last = shown.hours.length - 1;
   const at = hourOf(plot?.cursor) ?? last + 1;
-  const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: last }[event.key];
+  const [before, after] = [at - 1, at + 1];
+  const to = { ArrowLeft: before, ArrowDown: before, ArrowRight: after, ArrowUp: after, Home: 0, End: last }[event.key];
   if (to === undefined || last < 0) return;
   event.preventDefault();
   plot.setCursor({ left: middleOf(plot, Math.min(Math.max(to, 0), last)), top: 0 });

@@ -1,0 +1,141 @@
+"""A Cassandra that speaks nothing but TLS and asks for passwords."""
+
+import os
+import ssl
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import Cluster
+
+from conftest import WebServer, free_cassandra_port, manage
+from embedded.cassandra import READY_SECONDS, CassandraNode
+from embedded.java import java_executable
+from tests.faults.ledger import ask, wait_until_stored
+
+pytestmark = pytest.mark.own_node
+
+KEYSPACE = "player_sessions"
+PASSWORD = "changeit"  # of a key that nobody else has, and of roles
+# The first role of every Cassandra.
+ADMIN = {"CASSANDRA_USER": "cassandra", "CASSANDRA_PASSWORD": "cassandra"}
+
+
+class SecuredNode(CassandraNode):
+    """With a certificate of its own, which is its authority's too."""
+
+    @property
+    def keys(self) -> Path:
+        return self.folder.parent / "keys.p12"
+
+    def configuration(self) -> dict[str, Any]:
+        tls = {"enabled": True, "optional": False, "keystore": str(self.keys), "keystore_password": PASSWORD}
+        return {
+            **super().configuration(),
+            "client_encryption_options": {**tls, "store_type": "PKCS12"},
+            "authenticator": {"class_name": "PasswordAuthenticator"},
+            "authorizer": {"class_name": "CassandraAuthorizer"},
+        }
+
+    def command(self, *arguments: Any) -> list[str | Path]:
+        java, *rest = super().command(*arguments)
+        return [java, "-Dcassandra.superuser_setup_delay_ms=0", *rest]
+
+
+class Secured(NamedTuple):
+    node: CassandraNode
+    authority: Path
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return {
+            "CASSANDRA_PORT": str(self.node.port),
+            "CASSANDRA_KEYSPACE": KEYSPACE,
+            "CASSANDRA_CA_FILE": str(self.authority),
+            "DJANGO_SETTINGS_MODULE": "sessions_project.settings",
+            **more,
+        }
+
+    def sync(self, **more: str) -> subprocess.CompletedProcess[str]:
+        return manage("sync_cassandra", env={**os.environ, **self.environment(**more)})
+
+    def new_role(self, name: str, *rights: str) -> dict[str, str]:
+        """The settings of a service that uses the new role, which has these rights in the keyspace."""
+        context = ssl.create_default_context(cafile=str(self.authority))
+        context.check_hostname = False
+        cluster = Cluster(
+            ["127.0.0.1"],
+            port=self.node.port,
+            ssl_context=context,
+            auth_provider=PlainTextAuthProvider(*ADMIN.values()),
+        )
+        with cluster, cluster.connect() as session:
+            session.execute(f"CREATE ROLE {name} WITH LOGIN = true AND PASSWORD = '{PASSWORD}'")
+            for right in rights:
+                session.execute(f"GRANT {right} ON KEYSPACE {KEYSPACE} TO {name}")
+        return self.environment(CASSANDRA_USER=name, CASSANDRA_PASSWORD=PASSWORD)
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
+    folder = tmp_path_factory.mktemp("secured")
+    node = SecuredNode(folder=folder, port=free_cassandra_port())
+    authority = certificate(node.keys)
+    node.start()
+    secured = Secured(node, authority)
+    give_up_at = time.monotonic() + READY_SECONDS
+    while (told := secured.sync(**ADMIN)).returncode:
+        assert time.monotonic() < give_up_at, told.stderr
+    yield secured
+    node.stop()
+
+
+def certificate(keys: Path) -> Path:
+    """Makes a key pair; the PEM file of its certificate."""
+    keytool = java_executable().with_name("keytool")
+    store = ["-keystore", str(keys), "-storetype", "PKCS12", "-storepass", PASSWORD, "-alias", "node"]
+    make = [keytool, "-genkeypair", *store, "-keyalg", "RSA", "-dname", "CN=node", "-validity", "7"]
+    subprocess.run(make, check=True, capture_output=True)
+    told = subprocess.run([keytool, "-exportcert", "-rfc", *store], check=True, capture_output=True, text=True)
+    pem = keys.with_suffix(".pem")
+    pem.write_text(told.stdout)
+    return pem
+
+
+def test_a_role_that_may_read_and_write_is_enough(secured: Secured, web_server: Callable[..., WebServer]) -> None:
+    web = web_server(**secured.new_role("service", "SELECT", "MODIFY"), WEB_WORKERS="1")
+    wait_until_stored(web.url, seconds=10)
+    reply, report = ask(f"{web.url}/by-player/is_it_back")
+    assert reply.status == 200
+    assert report
+
+
+def test_a_role_that_may_not_write_is_named(
+    secured: Secured, web_server: Callable[..., WebServer], tmp_path: Path
+) -> None:
+    log = tmp_path / "web.log"
+    web = web_server(log=log, **secured.new_role("reader", "SELECT"), WEB_WORKERS="1")
+    reply, _ = ask(f"{web.url}/api/v1/events/", {"event": "end", "player_id": "nobody"})
+    assert (reply.status, reply.retry_after) == (503, "1")
+    assert "may CASSANDRA_USER read and write them? " in log.read_text()
+    assert "User reader has no MODIFY permission" in log.read_text()
+
+
+@pytest.mark.parametrize("password", ["wrong", ""])
+def test_a_wrong_password_is_named(secured: Secured, password: str) -> None:
+    told = secured.sync(CASSANDRA_USER="cassandra", CASSANDRA_PASSWORD=password)
+    assert told.returncode == 1
+    assert "CommandError: Cassandra does not answer" in told.stderr
+    assert "Bad credentials" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_a_node_of_another_authority_is_not_trusted(secured: Secured, tmp_path: Path) -> None:
+    for authority in ("", str(certificate(tmp_path / "other.p12"))):
+        told = secured.sync(CASSANDRA_CA_FILE=authority, **ADMIN)
+        assert told.returncode == 1
+        assert "CommandError: Cassandra does not answer" in told.stderr
+        assert "Traceback" not in told.stderr
