@@ -24,8 +24,8 @@ MOST_NODES = 9
 def main() -> int:
     """Run one command; the exit status is 0, 1 for an error told in one message, 128 + signal, or the command's."""
     environ.Env.read_env(PROJECT / ".env")
-    arguments = parser().parse_args()
     try:
+        arguments = parser().parse_args()
         signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
         return int(arguments.run(arguments))
     except KeyboardInterrupt:
@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(prog="python -m embedded", description=__doc__)
     whole.add_argument("--data", type=_absolute, default=PROJECT / ".data", help="folder of all files (default: .data)")
     whole.add_argument(
-        "--port", type=int, default=int(os.environ.get("CASSANDRA_PORT") or 9042), help="CQL port (default: 9042)"
+        "--port", type=int, default=os.environ.get("CASSANDRA_PORT") or "9042", help="CQL port (default: 9042)"
     )
     whole.add_argument("--redis-port", type=int, default=_redis_port(), help="Redis port (default: 6379)")
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
@@ -172,7 +172,11 @@ def everything(arguments: argparse.Namespace) -> list[Daemon]:
 
 
 def _redis_port() -> int:
-    return urlsplit(os.environ.get("REDIS_URL", "redis://127.0.0.1:6379")).port or 6379
+    address = os.environ.get("REDIS_URL", "")
+    try:
+        return urlsplit(address).port or 6379
+    except ValueError as error:
+        raise EmbeddedError(f"REDIS_URL is {address!r}: {error}.") from error
 
 
 def _wait_for_signal() -> None:

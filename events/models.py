@@ -1,7 +1,7 @@
 """The four tables, one per question; ``manage.py sync_cassandra`` creates them. Queries live elsewhere.
 
 Every row of an event is written ``USING TIMESTAMP <event time in µs> AND TTL <event time + retention - now>``: sending
-an event again changes nothing, and a row goes exactly one retention after the event happened, however late it arrived.
+an event again changes nothing, and a row goes one retention after the event happened, however late it arrived.
 """
 
 import math

@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from functools import cache
+from itertools import compress
 
 from django.conf import settings
 
@@ -100,7 +101,7 @@ def record_events(events: Sequence[Event], *, now_ms: int, began_ms: int | None 
     began_ms = wall_clock_ms() if began_ms is None else began_ms
     oldest_ms = oldest_kept_ms(now_ms)
     kept = [event.ts_ms >= oldest_ms for event in events]
-    young = [event for event in events if event.ts_ms >= oldest_ms]
+    young = list(compress(events, kept))
     if young:
         new_marks = unmarked(marks_of(young))
         statements = event_rows(young, now_ms=now_ms)

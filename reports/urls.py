@@ -18,13 +18,14 @@ from sessions_project.fresh_replies import MAY_BE_KEPT
 def cached(view: View, *, costs_more_than_a_lock: bool = True) -> View:
     """Keep the replies, and build one that is popular once; a cheap one once in each process."""
     page = cache_page(settings.REPORT_CACHE_SECONDS)
+    alone = page(view)
     shared = built_once(view, cache_page=page, costs_more_than_a_lock=costs_more_than_a_lock)
 
     @wraps(view)
     def choose(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         # A file cannot be shared; whoever waited for another's would hold a thread for nothing.
         if asks_for_csv(request):
-            return page(view)(request, *args, **kwargs)
+            return alone(request, *args, **kwargs)
         request.META[MAY_BE_KEPT] = True
         return shared(request, *args, **kwargs)
 

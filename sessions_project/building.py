@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from django.conf import settings
 from django.core.cache import caches
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -24,11 +25,11 @@ log = logging.getLogger(__name__)
 
 View = Callable[..., HttpResponseBase]
 
-# Longer than a report takes, with the wait for the lock; whoever has waited for longer helps himself.
-LONGEST_WAIT_SECONDS = 6.0
 # A process that dies while it builds holds the others up for so long; a report that takes longer is built once in each
 # process that waits.
 LOCK_SECONDS = 1
+# Longer than a report takes, with the wait for the lock; whoever has waited for longer helps himself.
+LONGEST_WAIT_SECONDS = settings.REPORT_SECONDS + 2 * LOCK_SECONDS
 # What a process that waits for another one may lose by asking too late.
 POLL_SECONDS = 0.01
 

@@ -28,7 +28,7 @@ from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedS
 from django.conf import settings
 
 from sessions_project.breaker import Breaker
-from sessions_project.routing import note_answer
+from sessions_project.routing import SECOND_COUNT_SECONDS, SECOND_TRY_SECONDS, note_answer
 from sessions_project.wire import PackedRowsHandler, RowPacker, Rows
 
 log = logging.getLogger(__name__)
@@ -36,8 +36,6 @@ log = logging.getLogger(__name__)
 ALIAS = "cassandra"
 # Enough to keep every core of a small cluster busy, few enough that one report does not crowd out the writes.
 READS_IN_FLIGHT = 16
-# A report may take as long as two statements that time out: it may have much to count.
-REPORT_TIMEOUTS = 2
 # After a failed attempt to connect, requests fail at once for this long instead of queueing behind the next attempt.
 CONNECT_PAUSE_SECONDS = 1.0
 CONNECT_WAIT_SECONDS = 2.0
@@ -106,40 +104,35 @@ def execute(cql: str, values: Sequence[Any]) -> list[Row]:
 
 def deadline_from_now() -> float:
     """The moment of ``time.monotonic()`` until which a report that begins now may read."""
-    return time.monotonic() + REPORT_TIMEOUTS * settings.CASSANDRA_TIMEOUT_SECONDS
+    return time.monotonic() + settings.REPORT_SECONDS
 
 
 def execute_many(statements: Iterable[Statement], *, deadline: float, counting: bool = False) -> list[list[Row]]:
     """The rows of every statement, in order, READS_IN_FLIGHT at a time, all of them before ``deadline``.
 
-    ``counting`` ones, which read thousands of rows, may take all of that time. Raises StoreUnavailable when one fails,
-    any other takes longer than CASSANDRA_TIMEOUT_SECONDS, or the time is over.
+    ``counting`` ones, which read thousands of rows, may take all of that time (a node ends one after its
+    read_request_timeout). Raises StoreUnavailable when one fails, any other takes longer than
+    CASSANDRA_TIMEOUT_SECONDS, or the time is over.
     """
     statements = list(statements)
     if not statements:
         return []  # of the tries that the breaker lets through none is spent on nothing
     most_seconds = math.inf if counting else settings.CASSANDRA_TIMEOUT_SECONDS
     profile = settings.CASSANDRA_COUNTING_PROFILE if counting else settings.CASSANDRA_PROFILE
+    second_try_seconds = SECOND_COUNT_SECONDS if counting else SECOND_TRY_SECONDS
     under_way: deque[ResponseFuture] = deque()
     answers: list[list[Row]] = []
     try:
         session = _session_to_ask()
         for cql, values in statements:
             if len(under_way) >= READS_IN_FLIGHT:
-                answers.append(_rows(under_way.popleft()))
-            if cql not in _statements:
-                _prepare(session, cql, until=deadline)
+                answers.append(_rows(under_way.popleft(), second_try_seconds=second_try_seconds))
+            bound = _bound(session, cql, values, until=deadline)
             left = deadline - time.monotonic()
             if left <= 0:
                 raise StoreUnavailable("Reading took too long.")
-            under_way.append(
-                session.execute_async(
-                    _bound(session, cql, values),
-                    timeout=min(left, most_seconds),
-                    execution_profile=profile,
-                )
-            )
-        answers += [_rows(future) for future in under_way]
+            under_way.append(session.execute_async(bound, timeout=min(left, most_seconds), execution_profile=profile))
+        answers += [_rows(future, second_try_seconds=second_try_seconds) for future in under_way]
     except _DRIVER_ERRORS as error:
         raise _unavailable(error) from error
     return answers
@@ -164,7 +157,7 @@ def execute_batch(statements: Sequence[Statement], *, seconds: float) -> None:
 
     When the log does not answer in time, the same rows are sent once more without it, and the first answer counts: the
     nodes that are there have the batch in their log by then, and replay it should the second way break half-way.
-    Raises StoreUnavailable, after ``seconds`` at the latest.
+    Raises StoreUnavailable, after ``seconds`` at the latest, or LEAST_SECONDS later.
     """
     session = _session_to_ask()
     if len(session.cluster.metadata.all_hosts()) == 1:
@@ -204,7 +197,7 @@ def _send_answering(
 
     def answered(error: BaseException | None) -> None:
         if not (logged and error):  # where the log stalls, no node is to blame that was asked
-            note_answer(future)
+            note_answer(future, second_try_seconds=SECOND_TRY_SECONDS)
         answers.put(_Answer(logged, error))
 
     future.add_callbacks(lambda _: answered(None), answered)
@@ -221,14 +214,12 @@ def send_batch(statements: Sequence[Statement], *, seconds: float) -> WriteUnder
 def _sent(session: Session, statements: Sequence[Statement], *, logged: bool, timeout: float) -> ResponseFuture:
     try:
         until = time.monotonic() + timeout
-        for cql in {cql for cql, _ in statements} - _statements.keys():
-            _prepare(session, cql, until=until)
         batch = BatchStatement(BatchType.LOGGED if logged else BatchType.UNLOGGED)
         batch.is_idempotent = True
         # The driver sees one statement, whose partition decides which node is asked; the wire gets all rows.
-        first = _bound(session, *statements[0])
+        first = _bound(session, *statements[0], until=until)
         batch.routing_key, batch.keyspace = first.routing_key, settings.CASSANDRA_KEYSPACE
-        rows = [_prepared(session, cql).packer.row(values) for cql, values in statements]
+        rows = [_prepared(session, cql, until=until).packer.row(values) for cql, values in statements]
         first.values = Rows(len(rows), b"".join(rows))
         batch.add(first)
         left = max(until - time.monotonic(), LEAST_SECONDS)
@@ -249,7 +240,7 @@ def replica_set(cql: str, values: Sequence[Any]) -> Hashable:
     """Which nodes hold the partition of a statement: equal for statements that can share a batch."""
     session = _connected()
     try:
-        routing_key = _bound(session, cql, values).routing_key
+        routing_key = _bound(session, cql, values, until=time.monotonic() + CONNECT_WAIT_SECONDS).routing_key
     except _DRIVER_ERRORS as error:
         raise _unavailable(error) from error
     return frozenset(session.cluster.metadata.get_replicas(settings.CASSANDRA_KEYSPACE, routing_key))
@@ -273,11 +264,11 @@ def disconnect() -> None:
         _statements.clear()
 
 
-def _rows(future: ResponseFuture) -> list[Row]:
+def _rows(future: ResponseFuture, *, second_try_seconds: float = SECOND_TRY_SECONDS) -> list[Row]:
     try:
         rows = list(future.result())
     finally:
-        note_answer(future)
+        note_answer(future, second_try_seconds=second_try_seconds)
     _breaker.succeeded()
     return rows
 
@@ -347,15 +338,15 @@ def _tell_of_other_data_centres() -> None:
         )
 
 
-def _bound(session: Session, cql: str, values: Sequence[Any]) -> BoundStatement:
-    statement, packer = _prepared(session, cql)
+def _bound(session: Session, cql: str, values: Sequence[Any], *, until: float) -> BoundStatement:
+    statement, packer = _prepared(session, cql, until=until)
     bound = BoundStatement(statement)
     bound.values = packer.values(values)
     return bound
 
 
-def _prepared(session: Session, cql: str) -> _Prepared:
-    return _statements.get(cql) or _prepare(session, cql, until=time.monotonic() + CONNECT_WAIT_SECONDS)
+def _prepared(session: Session, cql: str, *, until: float) -> _Prepared:
+    return _statements.get(cql) or _prepare(session, cql, until=until)
 
 
 def _prepare(session: Session, cql: str, *, until: float) -> _Prepared:
@@ -383,7 +374,8 @@ def _prepared_by_some_node(session: Session, cql: str) -> PreparedStatement:
 
 def _unavailable(error: BaseException) -> StoreUnavailable:
     if isinstance(error, OperationTimedOut | Timeout):
-        _breaker.failed(asked_at=time.monotonic() - settings.CASSANDRA_TIMEOUT_SECONDS)
+        waited = max(getattr(error, "timeout", None) or 0, settings.CASSANDRA_TIMEOUT_SECONDS)
+        _breaker.failed(asked_at=time.monotonic() - waited)
     if isinstance(error, RequestValidationException | SyntaxException) and AUTHORITY_AWAY not in str(error):
         log.error(
             "Cassandra refused a statement. Are the tables there as this version has them (manage.py sync_cassandra), "

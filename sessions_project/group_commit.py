@@ -29,9 +29,10 @@ class GroupCommit:
             self._turns.put(None)
 
     def write(self, statements: Sequence[Statement], *, seconds: float) -> None:
-        """Return once the statements are durable. Raises StoreUnavailable when they are not within ``seconds``.
+        """Return once the statements are durable. Raises StoreUnavailable when they are not in time.
 
-        Whoever begins a group waits for its turn, and writes for all who have joined until then.
+        Whoever begins a group waits for its turn, and writes for all who have joined until then; its ``seconds`` are
+        theirs, too.
         """
         until = time.monotonic() + seconds
         with self._lock:

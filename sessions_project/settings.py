@@ -151,6 +151,8 @@ REPLICATION_FACTORS = {
 }
 # A write or one read of a report, unless it counts. A 503 shall come within 2.5 s, and this leaves room for the reply.
 CASSANDRA_TIMEOUT_SECONDS = _number("CASSANDRA_TIMEOUT_SECONDS", 2.0)
+# Of all reads of a report: it may have much to count.
+REPORT_SECONDS = 2 * CASSANDRA_TIMEOUT_SECONDS
 
 
 def _second_try(seconds: float) -> ConstantSpeculativeExecutionPolicy:
@@ -169,7 +171,7 @@ _policies = {
 }
 # The hot path's profile: rows are plain tuples. cqlengine uses the default profile, for the schema only.
 CASSANDRA_PROFILE = "requests"
-# Of statements that count: they take long on a busy ring, and a second one beside the first makes both slower.
+# Of statements that count: their second try comes later.
 CASSANDRA_COUNTING_PROFILE = "counts"
 DATABASES = {
     # No relational database; a Cassandra under this name would break `manage.py` commands whenever it is down.

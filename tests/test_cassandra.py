@@ -1,5 +1,6 @@
 """How a request goes to Cassandra."""
 
+import time
 import uuid
 
 import pytest
@@ -14,6 +15,7 @@ from events.domain import HOUR_MS, MINUTE_MS, Event, Window
 from events.services import record_events
 from reports.selectors import starts_of_country
 from sessions_project import cassandra
+from sessions_project.breaker import Breaker
 from sessions_project.routing import SECOND_COUNT_SECONDS, SECOND_TRY_SECONDS
 
 # Of the tests' settings: one statement, not a report.
@@ -54,6 +56,17 @@ def test_only_what_counts_may_take_all_the_time_of_a_report(country, player, now
     profiles = session.cluster.profile_manager.profiles
     delays = [profiles[one[-1]].speculative_execution_policy.delay for one in (rest, counts)]
     assert delays == [SECOND_TRY_SECONDS, SECOND_COUNT_SECONDS]
+
+
+@pytest.mark.parametrize(("timeout", "is_open"), [(2 * MOST_SECONDS, False), (MOST_SECONDS, True), (0.1, True)])
+def test_the_store_is_left_alone_when_it_answered_nobody_in_half_of_the_time(
+    monkeypatch: pytest.MonkeyPatch, timeout: float, is_open: bool
+) -> None:
+    breaker = Breaker(pause_seconds=60)
+    breaker._last_answer = time.monotonic() - 0.75 * MOST_SECONDS
+    monkeypatch.setattr(cassandra, "_breaker", breaker)
+    cassandra._unavailable(OperationTimedOut(timeout=timeout))
+    assert breaker.is_open == is_open
 
 
 @pytest.mark.parametrize(

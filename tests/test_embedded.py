@@ -166,6 +166,17 @@ def test_status_tells_what_runs(tmp_path):
     assert embedded("--data", str(tmp_path), "down").stdout == "Nothing was running.\n"
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("CASSANDRA_PORT", "abc"), ("REDIS_URL", "redis://127.0.0.1:abc"), ("REDIS_URL", "redis://[")],
+)
+def test_a_wrong_setting_is_a_clear_error(variable, value):
+    told = embedded("status", **{variable: value})
+    assert told.returncode
+    assert value in told.stderr
+    assert "Traceback" not in told.stderr
+
+
 def test_exec_runs_a_command_beside_given_stores():
     given = {"CASSANDRA_HOSTS": "127.0.0.1", "REDIS_URL": "redis://127.0.0.1:6379/0"}
     told = embedded("exec", "--", sys.executable, "-c", "raise SystemExit(7)", **given)

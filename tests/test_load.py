@@ -49,6 +49,16 @@ def test_nine_of_ten_replies_of_every_address_are_quick_and_none_fails(requests:
     assert ("Kept: " if verdict == KEPT else "BROKEN: ") in told.stdout
 
 
+@pytest.mark.parametrize("number", ["0", "-1", "1.5", "many"])
+@pytest.mark.parametrize("name", ["LOAD_USERS", "LOAD_SECONDS"])
+def test_a_wrong_number_is_told(name: str, number: str) -> None:
+    command = [sys.executable, "-m", "locustfiles"]
+    told = subprocess.run(
+        command, cwd=PROJECT, env={**os.environ, name: number}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (told.returncode, told.stderr) == (1, f"{name} is '{number}': write a whole number, at least 1.\n")
+
+
 def test_a_service_that_is_not_there_breaks_the_promise(tmp_path) -> None:
     environment = {
         **os.environ,

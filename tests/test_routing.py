@@ -78,7 +78,7 @@ def answer(*asked: Host, answered: Host | None) -> None:
     """A statement was sent to these nodes, one after the other, and one of them answered."""
     future = ResponseFuture.__new__(ResponseFuture)
     future.attempted_hosts, future.coordinator_host = list(asked), answered
-    routing.note_answer(future)
+    routing.note_answer(future, second_try_seconds=routing.SECOND_TRY_SECONDS)
 
 
 def test_every_node_comes_first_as_often(hosts: list[Host], plan: Plan) -> None:
