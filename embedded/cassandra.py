@@ -144,7 +144,8 @@ class CassandraNode(Daemon):
             "rpc_address": host,
             "storage_port": storage_port,
             "native_transport_port": port,
-            # As long as the service waits. Of a table that is new to it, a node asks another replica after half of it.
+            # As long as the service waits for a read that does not count. Of a table that is new to it, a node asks
+            # another replica after half of it.
             "read_request_timeout": "2000ms",
             "commitlog_sync": "periodic",
             "commitlog_sync_period": "10000ms",

@@ -68,8 +68,8 @@ class Daemon:
         if port_is_taken(self.address):
             raise EmbeddedError(
                 f"{self.name} cannot start: another program listens on {self.address[0]}:{self.address[1]}.\n"
-                f"Stop it, choose another port (CASSANDRA_PORT, REDIS_URL), or, if it is the server that you "
-                f"want to use, say so with CASSANDRA_HOSTS or REDIS_URL."
+                f"Stop it; or, if it is the server that you want to use, say so with CASSANDRA_HOSTS or REDIS_URL; or "
+                f"start ours elsewhere: CASSANDRA_PORT for Cassandra, 'python -m embedded --redis-port' for Redis."
             )
         self.folder.mkdir(parents=True, exist_ok=True)
         self._ending_file.unlink(missing_ok=True)

@@ -28,7 +28,7 @@ from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedS
 from django.conf import settings
 
 from sessions_project.breaker import Breaker
-from sessions_project.routing import SECOND_COUNT_SECONDS, SECOND_TRY_SECONDS, note_answer
+from sessions_project.routing import note_answer
 from sessions_project.wire import PackedRowsHandler, RowPacker, Rows
 
 log = logging.getLogger(__name__)
@@ -119,20 +119,19 @@ def execute_many(statements: Iterable[Statement], *, deadline: float, counting: 
         return []  # of the tries that the breaker lets through none is spent on nothing
     most_seconds = math.inf if counting else settings.CASSANDRA_TIMEOUT_SECONDS
     profile = settings.CASSANDRA_COUNTING_PROFILE if counting else settings.CASSANDRA_PROFILE
-    second_try_seconds = SECOND_COUNT_SECONDS if counting else SECOND_TRY_SECONDS
     under_way: deque[ResponseFuture] = deque()
     answers: list[list[Row]] = []
     try:
         session = _session_to_ask()
         for cql, values in statements:
             if len(under_way) >= READS_IN_FLIGHT:
-                answers.append(_rows(under_way.popleft(), second_try_seconds=second_try_seconds))
+                answers.append(_rows(under_way.popleft()))
             bound = _bound(session, cql, values, until=deadline)
             left = deadline - time.monotonic()
             if left <= 0:
                 raise StoreUnavailable("Reading took too long.")
             under_way.append(session.execute_async(bound, timeout=min(left, most_seconds), execution_profile=profile))
-        answers += [_rows(future, second_try_seconds=second_try_seconds) for future in under_way]
+        answers += [_rows(future) for future in under_way]
     except _DRIVER_ERRORS as error:
         raise _unavailable(error) from error
     return answers
@@ -197,7 +196,7 @@ def _send_answering(
 
     def answered(error: BaseException | None) -> None:
         if not (logged and error):  # where the log stalls, no node is to blame that was asked
-            note_answer(future, second_try_seconds=SECOND_TRY_SECONDS)
+            note_answer(future)
         answers.put(_Answer(logged, error))
 
     future.add_callbacks(lambda _: answered(None), answered)
@@ -264,11 +263,11 @@ def disconnect() -> None:
         _statements.clear()
 
 
-def _rows(future: ResponseFuture, *, second_try_seconds: float = SECOND_TRY_SECONDS) -> list[Row]:
+def _rows(future: ResponseFuture) -> list[Row]:
     try:
         rows = list(future.result())
     finally:
-        note_answer(future, second_try_seconds=second_try_seconds)
+        note_answer(future)
     _breaker.succeeded()
     return rows
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from cassandra.cluster import Cluster, ResponseFuture
-from cassandra.policies import TokenAwarePolicy
+from cassandra.policies import LoadBalancingPolicy, TokenAwarePolicy
 from cassandra.pool import Host
 from cassandra.query import Statement
 
@@ -23,12 +23,17 @@ _nodes: defaultdict[Host, Breaker] = defaultdict(lambda: Breaker(pause_seconds=1
 class AnsweringNodesFirst(TokenAwarePolicy):
     """Replicas at random, then the other nodes; those that left a statement unanswered last, until they answer.
 
-    One statement in a second begins with such a node, to see whether it is back. Behind these come nodes without a
-    connection: when a node closes its own, the driver lets statements wait for a new one, 2 s each.
+    With ``seeks_silent`` one statement in a second begins with such a node, to see whether it is back. Behind these
+    come nodes without a connection: when a node closes its own, the driver lets statements wait for a new one, 2 s
+    each.
 
     The driver's own plan is read one node at a time from a list that all statements share and each shuffles: by the
     second try it could name the node of the first again. This one is drawn up before the first try.
     """
+
+    def __init__(self, child_policy: LoadBalancingPolicy, *, seeks_silent: bool = True) -> None:
+        super().__init__(child_policy)
+        self._seeks_silent = seeks_silent
 
     def populate(self, cluster: Cluster, hosts: Iterable[Host]) -> None:
         super().populate(cluster, hosts)
@@ -46,13 +51,13 @@ class AnsweringNodesFirst(TokenAwarePolicy):
         node = _nodes[host]
         if not node.is_open:
             return 0
-        return -1 if node.allows() else 1
+        return -1 if self._seeks_silent and node.allows() else 1
 
 
-def note_answer(future: ResponseFuture, *, second_try_seconds: float) -> None:
-    """Remember which node answered a statement, and which were asked so much earlier and did not."""
+def note_answer(future: ResponseFuture) -> None:
+    """Remember which node answered a statement, and which were asked before and did not."""
     for host in future.attempted_hosts:
         if host == future.coordinator_host:
             _nodes[host].succeeded()
             return
-        _nodes[host].failed(asked_at=time.monotonic() - second_try_seconds)
+        _nodes[host].failed(asked_at=time.monotonic() - SECOND_TRY_SECONDS)

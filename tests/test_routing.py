@@ -53,8 +53,8 @@ def connected(hosts: list[Host]) -> Connected:
 
 
 @pytest.fixture
-def plan(hosts: list[Host], connected: Connected) -> Plan:
-    """A new plan for the same partition, of which every node has a copy."""
+def cluster(hosts: list[Host], connected: Connected) -> Cluster:
+    """In which every node has a copy of every partition."""
     cluster = Cluster(protocol_version=4)
     cluster.sessions.add(connected)
     for host in hosts:
@@ -67,18 +67,28 @@ def plan(hosts: list[Host], connected: Connected) -> Plan:
     cluster.metadata.rebuild_token_map(
         "org.apache.cassandra.dht.Murmur3Partitioner", {host: [str(number)] for number, host in enumerate(hosts)}
     )
-    policy = AnsweringNodesFirst(DCAwareRoundRobinPolicy(local_dc=DATACENTER))
-    policy.populate(cluster, hosts)
+    return cluster
+
+
+def plan_of(cluster: Cluster, *, seeks_silent: bool) -> Plan:
+    policy = AnsweringNodesFirst(DCAwareRoundRobinPolicy(local_dc=DATACENTER), seeks_silent=seeks_silent)
+    policy.populate(cluster, cluster.metadata.all_hosts())
     statement = SimpleStatement("SELECT", keyspace=KEYSPACE)
     statement.routing_key = b"a partition"
     return lambda: policy.make_query_plan(KEYSPACE, statement)
+
+
+@pytest.fixture
+def plan(cluster: Cluster) -> Plan:
+    """A new plan for the same partition."""
+    return plan_of(cluster, seeks_silent=True)
 
 
 def answer(*asked: Host, answered: Host | None) -> None:
     """A statement was sent to these nodes, one after the other, and one of them answered."""
     future = ResponseFuture.__new__(ResponseFuture)
     future.attempted_hosts, future.coordinator_host = list(asked), answered
-    routing.note_answer(future, second_try_seconds=routing.SECOND_TRY_SECONDS)
+    routing.note_answer(future)
 
 
 def test_every_node_comes_first_as_often(hosts: list[Host], plan: Plan) -> None:
@@ -104,6 +114,14 @@ def test_a_node_that_did_not_answer_goes_last_but_for_one_statement_in_a_second(
     time.sleep(1.05)
     first = [next(plan()) for _ in range(PLANS)]
     assert first.count(silent) == 1
+
+
+def test_a_statement_that_counts_is_not_spent_on_a_silent_node(hosts: list[Host], cluster: Cluster) -> None:
+    count_plan = plan_of(cluster, seeks_silent=False)
+    silent, other, _ = hosts
+    answer(silent, other, answered=other)
+    time.sleep(1.05)
+    assert all(list(count_plan())[-1] is silent for _ in range(PLANS))
 
 
 def test_a_node_that_answers_again_is_asked_like_the_others(hosts: list[Host], plan: Plan) -> None:
