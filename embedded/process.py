@@ -69,7 +69,8 @@ class Daemon:
             raise EmbeddedError(
                 f"{self.name} cannot start: another program listens on {self.address[0]}:{self.address[1]}.\n"
                 f"Stop it; or, if it is the server that you want to use, say so with CASSANDRA_HOSTS or REDIS_URL; or "
-                f"start ours elsewhere: CASSANDRA_PORT for Cassandra, 'python -m embedded --redis-port' for Redis."
+                f"start ours elsewhere: set another CASSANDRA_PORT, or a REDIS_URL with another port for 'make up' and "
+                f"all that follows."
             )
         self.folder.mkdir(parents=True, exist_ok=True)
         self._ending_file.unlink(missing_ok=True)

@@ -31,7 +31,7 @@ class AnsweringNodesFirst(TokenAwarePolicy):
     second try it could name the node of the first again. This one is drawn up before the first try.
     """
 
-    def __init__(self, child_policy: LoadBalancingPolicy, *, seeks_silent: bool = True) -> None:
+    def __init__(self, child_policy: LoadBalancingPolicy, *, seeks_silent: bool) -> None:
         super().__init__(child_policy)
         self._seeks_silent = seeks_silent
 

@@ -156,13 +156,15 @@ CASSANDRA_TIMEOUT_SECONDS = _number("CASSANDRA_TIMEOUT_SECONDS", 2.0)
 REPORT_SECONDS = 2 * CASSANDRA_TIMEOUT_SECONDS
 
 
-def _profile(
-    *, second_try_seconds: float = SECOND_TRY_SECONDS, seeks_silent: bool = True, **options: Any
-) -> ExecutionProfile:
-    """How statements are sent."""
+def _profile(*, counting: bool = False, **options: Any) -> ExecutionProfile:
+    """How statements are sent.
+
+    Those that count have their second try late, so they are not spent on a silent node to see whether it is back.
+    """
+    second_try_seconds = SECOND_COUNT_SECONDS if counting else SECOND_TRY_SECONDS
     in_this_centre = DCAwareRoundRobinPolicy(local_dc=CASSANDRA_LOCAL_DATACENTER)
     return ExecutionProfile(
-        load_balancing_policy=AnsweringNodesFirst(in_this_centre, seeks_silent=seeks_silent),
+        load_balancing_policy=AnsweringNodesFirst(in_this_centre, seeks_silent=not counting),
         consistency_level=ConsistencyLevel.LOCAL_QUORUM,
         # A node that pauses costs this delay, not the whole timeout: every statement here is idempotent. Only once: a
         # ring of three has then one node left to repeat at when a connection breaks.
@@ -173,7 +175,6 @@ def _profile(
 
 # The hot path's profile: rows are plain tuples. cqlengine uses the default profile, for the schema only.
 CASSANDRA_PROFILE = "requests"
-# Of statements that count: their second try comes late, so they are not sent to a silent node to see if it is back.
 CASSANDRA_COUNTING_PROFILE = "counts"
 DATABASES = {
     # No relational database; a Cassandra under this name would break `manage.py` commands whenever it is down.
@@ -199,9 +200,7 @@ DATABASES = {
                     # DDL on a busy ring takes seconds.
                     EXEC_PROFILE_DEFAULT: _profile(request_timeout=30),
                     CASSANDRA_PROFILE: _profile(row_factory=tuple_factory),
-                    CASSANDRA_COUNTING_PROFILE: _profile(
-                        second_try_seconds=SECOND_COUNT_SECONDS, seeks_silent=False, row_factory=tuple_factory
-                    ),
+                    CASSANDRA_COUNTING_PROFILE: _profile(row_factory=tuple_factory, counting=True),
                 },
                 # A node prepares a statement when it first gets it; preparing everywhere would wait for a paused node.
                 "prepare_on_all_hosts": False,
