@@ -62,14 +62,10 @@ class EventViewSet(ViewSet):
     )
     def create(self, request: Request) -> Response:
         lenient = prefers_lenient(request.headers.get("Prefer", ""))
-        results = self.receive(request, lenient=lenient)
-        number = Counter(result["status"] for result in results)
-        receipt = {"stored": number["stored"], "discarded": number["discarded"]}
-        if number["invalid"]:
-            receipt["invalid"] = number["invalid"]
+        told = receipt(self.receive(request, lenient=lenient))
         return Response(
-            {**receipt, "results": results},
-            status=HTTPStatus.MULTI_STATUS if number["invalid"] else HTTPStatus.CREATED,
+            told,
+            status=HTTPStatus.MULTI_STATUS if "invalid" in told else HTTPStatus.CREATED,
             headers={"Preference-Applied": LENIENT} if lenient else None,
         )
 
@@ -147,3 +143,10 @@ def record(judged: list[Event | Errors], *, now_ms: int) -> list[dict[str, Any]]
         else {"status": "invalid", "errors": verdict}
         for verdict in judged
     ]
+
+
+def receipt(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """The reply's body: how many events had which result, and the result of each."""
+    number = Counter(result["status"] for result in results)
+    invalid = {"invalid": number["invalid"]} if number["invalid"] else {}
+    return {"stored": number["stored"], "discarded": number["discarded"], **invalid, "results": results}

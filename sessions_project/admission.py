@@ -4,20 +4,16 @@ The server's own queue has no bound and does not tell how long a request has wai
 may work at a time, and the waiting happens here.
 """
 
-import json
 import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from http import HTTPStatus
+from collections.abc import Callable, Iterable
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from sessions_project.health import PROBES
-from sessions_project.logs import HEADER as REQUEST_ID
-from sessions_project.logs import chosen_request_id
-from sessions_project.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, problem
+from sessions_project.problems import refuse
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +33,7 @@ NEVER_REFUSED_BELOW = "/static/"
 # Between two lines of the log that say how many requests were refused.
 TELL_SECONDS = 1.0
 
-_STATUS = HTTPStatus.SERVICE_UNAVAILABLE
+OVERLOADED = "More requests than can be handled. Nothing was done; send the same request again."
 
 
 class Admission:
@@ -61,7 +57,7 @@ class Admission:
             return self._application(environ, start_response)
         if not self._may_begin():
             self._count_refusal()
-            return refuse(environ, start_response)
+            return refuse(environ, start_response, code="overloaded", detail=OVERLOADED)
         try:
             return self._application(environ, start_response)
         finally:
@@ -110,17 +106,3 @@ def tokens(number: int) -> SimpleQueue[None]:
     for _ in range(number):
         queue.put(None)
     return queue
-
-
-def refuse(environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """503, without any of the framework."""
-    detail = "More requests than can be handled. Nothing was done; send the same request again."
-    body = json.dumps(problem(status=_STATUS, code="overloaded", detail=detail)).encode()
-    headers = [
-        ("Content-Type", MEDIA_TYPE),
-        ("Content-Length", str(len(body))),
-        ("Retry-After", str(RETRY_AFTER_SECONDS)),
-        (REQUEST_ID, chosen_request_id(environ)),
-    ]
-    start_response(f"{_STATUS.value} {_STATUS.phrase}", headers)
-    return [body]

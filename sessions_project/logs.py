@@ -4,7 +4,8 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 from django.http import HttpRequest, HttpResponse
@@ -23,6 +24,23 @@ def chosen_request_id(environ: Mapping[str, str]) -> str:
     return sent if ACCEPTABLE.match(sent) else uuid.uuid4().hex
 
 
+@contextmanager
+def under_id(name: str) -> Iterator[None]:
+    """What is logged meanwhile carries this id."""
+    token = request_id.set(name)
+    try:
+        yield
+    finally:
+        request_id.reset(token)
+
+
+def log_reply(method: str | None, path: str, status: int, *, began: float) -> None:
+    """Log what a request got: 5xx as a warning, the rest for DEBUG. ``began`` is of ``time.perf_counter()``."""
+    level = logging.WARNING if status >= 500 else logging.DEBUG
+    if log.isEnabledFor(level):
+        log.log(level, "%s %s %d in %.1f ms", method, path, status, (time.perf_counter() - began) * 1000)
+
+
 class RequestIdFilter(logging.Filter):
     """Adds ``request_id`` to every record; ``-`` outside a request."""
 
@@ -32,22 +50,16 @@ class RequestIdFilter(logging.Filter):
 
 
 class RequestLogMiddleware:
-    """Takes the request id from the header or makes one, and logs the request: 5xx as a warning, the rest for DEBUG."""
+    """Takes the request id from the header or makes one, and logs the request."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         name = chosen_request_id(request.META)
-        token = request_id.set(name)
         began = time.perf_counter()
-        try:
+        with under_id(name):
             response = self.get_response(request)
-            level = logging.WARNING if response.status_code >= 500 else logging.DEBUG
-            if log.isEnabledFor(level):
-                milliseconds = (time.perf_counter() - began) * 1000
-                log.log(level, "%s %s %d in %.1f ms", request.method, request.path, response.status_code, milliseconds)
-        finally:
-            request_id.reset(token)
+            log_reply(request.method, request.path, response.status_code, began=began)
         response[HEADER] = name
         return response

@@ -1,7 +1,8 @@
 """Every error but that of /readyz is a problem detail (RFC 9457): type, title, status, detail, errors with pointers."""
 
+import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -14,12 +15,19 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
 from sessions_project.cassandra import StoreUnavailable
+from sessions_project.logs import HEADER as REQUEST_ID
+from sessions_project.logs import chosen_request_id
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 # Tried again sooner, a store that comes back would meet every client at once.
 RETRY_AFTER_SECONDS = 1
+# Code and detail of a problem.
+STORE_UNAVAILABLE = (
+    "store_unavailable",
+    "The store does not answer. Nothing was acknowledged; send the same request again.",
+)
 
 
 class PayloadTooLarge(exceptions.APIException):
@@ -87,8 +95,7 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     headers: dict[str, str] = {}
     errors = None
     if isinstance(error, StoreUnavailable):
-        status, code = HTTPStatus.SERVICE_UNAVAILABLE, "store_unavailable"
-        detail = "The store does not answer. Nothing was acknowledged; send the same request again."
+        status, (code, detail) = HTTPStatus.SERVICE_UNAVAILABLE, STORE_UNAVAILABLE
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     elif isinstance(error, exceptions.ValidationError):
         status, code = HTTPStatus.BAD_REQUEST, "invalid_input"
@@ -115,6 +122,27 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
         request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
         response.content_type = MEDIA_TYPE
     return response
+
+
+def refuse(
+    environ: Mapping[str, Any],
+    start_response: Callable[..., Any],
+    *,
+    code: str,
+    detail: str,
+    headers: Iterable[tuple[str, str]] = (),
+) -> Iterable[bytes]:
+    """503 with Retry-After from a WSGI application, without any of the framework."""
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    body = json.dumps(problem(status=status, code=code, detail=detail)).encode()
+    told = [
+        ("Content-Type", MEDIA_TYPE),
+        ("Content-Length", str(len(body))),
+        ("Retry-After", str(RETRY_AFTER_SECONDS)),
+        (REQUEST_ID, chosen_request_id(environ)),
+    ]
+    start_response(f"{status.value} {status.phrase}", [*headers, *told])
+    return [body]
 
 
 class NotAllowedMiddleware:

@@ -14,6 +14,7 @@ django_application = get_wsgi_application()
 
 from django.conf import settings  # noqa: E402  # it must be set up first
 
+from events.shortcut import Shortcut  # noqa: E402
 from sessions_project import cassandra  # noqa: E402
 from sessions_project.admission import Admission  # noqa: E402
 from sessions_project.fresh_replies import FreshReplies  # noqa: E402
@@ -23,7 +24,8 @@ gc.freeze()
 gc.set_threshold(NEW_OBJECTS_PER_COLLECTION, *gc.get_threshold()[1:])
 
 application = FreshReplies(
-    Admission(django_application, working=settings.WEB_THREADS), lifetime_seconds=settings.REPORT_CACHE_SECONDS
+    Admission(Shortcut(django_application), working=settings.WEB_THREADS),
+    lifetime_seconds=settings.REPORT_CACHE_SECONDS,
 )
 
 try:

@@ -155,6 +155,32 @@ def test_the_service_starts_without_cassandra_and_finds_it_later(
     assert _asked(urllib.request.Request(f"{web.url}/readyz")).status == 200
 
 
+def test_both_ways_of_a_batch_refuse_alike(served: Node) -> None:
+    """The shortcut, which was taken before, and the whole way, which ``Prefer`` asks for."""
+    assert [post_event(served.web.url).status for _ in range(20)] == [201] * 20
+    served.node.stop()
+    try:
+        refusals = [_refusal(served.web.url, **headers) for headers in ({}, {"Prefer": "handling=strict"})]
+    finally:
+        served.node.start()
+        served.node.wait_until_ready(seconds=READY_SECONDS)
+    assert refusals[0] == refusals[1]
+    assert refusals[0][0]["type"] == "urn:player-sessions:problem:store-unavailable"
+    assert refusals[0][1]["retry-after"] == "1"
+
+
+def _refusal(url: str, **headers: str) -> tuple[dict[str, object], dict[str, str]]:
+    """The problem, and the headers beside its date and length."""
+    body = json.dumps([{"event": "end", "player_id": "away"}]).encode()
+    headers = {"Content-Type": "application/json", "X-Request-ID": "mine", **headers}
+    with pytest.raises(urllib.error.HTTPError) as told:
+        urllib.request.urlopen(urllib.request.Request(f"{url}/api/v1/events/", body, headers), timeout=5)
+    assert told.value.code == 503
+    told_headers = {name.lower(): value for name, value in told.value.headers.items()}
+    del told_headers["date"], told_headers["content-length"]
+    return json.load(told.value), told_headers
+
+
 def test_missing_tables_are_named(served: Node, web_server: Callable[..., WebServer]) -> None:
     web = web_server(CASSANDRA_PORT=str(served.node.port), CASSANDRA_KEYSPACE="nowhere")
     with pytest.raises(urllib.error.HTTPError) as told:

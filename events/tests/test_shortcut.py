@@ -1,0 +1,238 @@
+"""The shortcut answers as the framework does, takes what is plainly good, and leaves everything else to it."""
+
+import gzip
+import json
+import logging
+import uuid
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from typing import Any, NamedTuple
+
+import pytest
+from django.core.wsgi import get_wsgi_application
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from events.shortcut import MOST_NAMES, Shortcut
+from events.tests.test_plain import events as odd_events
+from events.tests.test_plain import good
+from sessions_project import cassandra
+
+EVENTS = "/api/v1/events/"
+REQUEST_ID = "X-Request-ID"
+framework = get_wsgi_application()
+
+
+class Reply(NamedTuple):
+    status: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Counted:
+    """The framework, and how often it was asked."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        self.times += 1
+        return framework(environ, start_response)
+
+
+@pytest.fixture
+def whole_way() -> Counted:
+    return Counted()
+
+
+@pytest.fixture
+def shortcut(whole_way: Counted, player: str) -> Shortcut:
+    """One that has seen a batch under ordinary headers."""
+    shortcut = Shortcut(whole_way)
+    learned = ask(shortcut, batch(player))
+    assert learned.status == "201 Created", learned.body
+    whole_way.times = 0
+    return shortcut
+
+
+def batch(player: str, number: int = 2, **fields: object) -> bytes:
+    event = {"event": "start", "country": "FI", "player_id": player, **fields}
+    return json.dumps([{**event, "session_id": str(uuid.uuid4())} for _ in range(number)]).encode()
+
+
+def ask(application: Callable[..., Iterable[bytes]], body: bytes, **environ: str) -> Reply:
+    """Post a body as a WSGI server does; "" leaves a header out."""
+    told: list[Any] = []
+    asked = {
+        "REQUEST_METHOD": "POST",
+        "SCRIPT_NAME": "",
+        "PATH_INFO": EVENTS,
+        "QUERY_STRING": "",
+        "SERVER_NAME": "testserver",
+        "SERVER_PORT": "8000",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": "testserver:8000",
+        "CONTENT_TYPE": "application/json",
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.url_scheme": "http",
+        "wsgi.input_terminated": True,
+        **environ,
+    }
+    sent = {name: value for name, value in asked.items() if value != "" or name in ("SCRIPT_NAME", "QUERY_STRING")}
+    response = application({**sent, "wsgi.input": BytesIO(body)}, lambda *head: told.extend(head))
+    content = b"".join(response)
+    getattr(response, "close", lambda: None)()
+    return Reply(told[0], dict(told[1]), content)
+
+
+def rows_of(player: str) -> list[tuple[Any, ...]]:
+    return cassandra.execute("SELECT * FROM {keyspace}.session_by_player_id WHERE player_id = ?", (player,))
+
+
+def test_it_works(shortcut: Shortcut, whole_way: Counted, player: str) -> None:
+    body = batch(player)
+    quick = ask(shortcut, body, HTTP_X_REQUEST_ID="mine")
+    assert whole_way.times == 0
+    assert quick == ask(framework, body, HTTP_X_REQUEST_ID="mine")
+    assert json.loads(quick.body)["stored"] == 2
+    assert quick.headers[REQUEST_ID] == "mine"
+    assert len(rows_of(player)) == 4
+
+
+def test_each_reply_has_an_id_of_its_own(shortcut: Shortcut, player: str) -> None:
+    first, second = (ask(shortcut, batch(player)).headers[REQUEST_ID] for _ in range(2))
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"HTTP_ACCEPT": "application/json"},
+        {"CONTENT_TYPE": "application/json; charset=utf-8"},
+        {"HTTP_HOST": "testserver"},
+        {"HTTP_HOST": ""},
+        {"HTTP_X_FORWARDED_PROTO": "https"},
+        {"wsgi.url_scheme": "https"},
+        {"HTTP_USER_AGENT": "a game", "HTTP_COOKIE": "a=b", "HTTP_X_FORWARDED_FOR": "10.1.2.3"},
+    ],
+)
+def test_other_plain_requests_are_taken_the_second_time(
+    shortcut: Shortcut, whole_way: Counted, player: str, environ: dict[str, str]
+) -> None:
+    ask(shortcut, batch(player), **environ)
+    whole_way.times = 0
+    body = batch(player)
+    quick = ask(shortcut, body, HTTP_X_REQUEST_ID="mine", **environ)
+    assert whole_way.times == 0
+    assert quick == ask(framework, body, HTTP_X_REQUEST_ID="mine", **environ)
+
+
+@pytest.mark.parametrize(
+    ("environ", "status"),
+    [
+        ({"REQUEST_METHOD": "PUT"}, 405),
+        ({"REQUEST_METHOD": "OPTIONS"}, 200),
+        ({"PATH_INFO": "/event-handler"}, 204),
+        ({"PATH_INFO": "/api/v1/events"}, 404),
+        ({"QUERY_STRING": "format=json"}, 201),
+        ({"QUERY_STRING": "format=xml"}, 406),
+        ({"HTTP_ACCEPT": "application/json; indent=4"}, 201),
+        ({"HTTP_ACCEPT": "text/csv"}, 406),
+        ({"HTTP_PREFER": "handling=lenient"}, 201),
+        ({"HTTP_CONTENT_ENCODING": "br"}, 415),
+        ({"CONTENT_TYPE": "text/plain"}, 415),
+        ({"CONTENT_TYPE": ""}, 415),
+        ({"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked"}, 201),
+        ({"HTTP_HOST": "elsewhere"}, 400),
+    ],
+)
+def test_the_rest_goes_to_the_framework(
+    shortcut: Shortcut, whole_way: Counted, player: str, environ: dict[str, str], status: int
+) -> None:
+    """Also the second time."""
+    for times in (1, 2):
+        body = batch(player)
+        reply = ask(shortcut, body, HTTP_X_REQUEST_ID="mine", **environ)
+        assert whole_way.times == times
+        assert reply == ask(framework, body, HTTP_X_REQUEST_ID="mine", **environ)
+        assert reply.status.startswith(str(status))
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"[]", 400),
+        (b"{", 400),
+        (batch("nobody", 11), 400),
+        (batch("no body"), 400),
+        (batch("ä".encode().decode("latin-1")), 400),
+        (batch("somebody", level="a").replace(b'"a"', '"ä"'.encode()), 201),
+        (batch("somebody", level="x" * 300_000), 413),
+        (b" " * 262_144 + batch("somebody"), 413),
+    ],
+)
+def test_so_does_a_body_that_is_not_plainly_good(
+    shortcut: Shortcut, whole_way: Counted, body: bytes, status: int
+) -> None:
+    reply = ask(shortcut, body, HTTP_X_REQUEST_ID="mine")
+    assert whole_way.times == 1
+    assert reply == ask(framework, body, HTTP_X_REQUEST_ID="mine")
+    assert reply.status.startswith(str(status))
+
+
+def test_so_does_the_browsable_api(shortcut: Shortcut, whole_way: Counted, player: str) -> None:
+    for _ in range(2):
+        assert ask(shortcut, batch(player), HTTP_ACCEPT="text/html").headers["Content-Type"].startswith("text/html")
+    assert whole_way.times == 2
+
+
+def test_a_gzip_body_goes_to_the_framework(shortcut: Shortcut, whole_way: Counted, player: str) -> None:
+    for _ in range(2):
+        assert ask(shortcut, gzip.compress(batch(player)), HTTP_CONTENT_ENCODING="gzip").status == "201 Created"
+    assert whole_way.times == 2
+
+
+def test_what_the_framework_refused_is_not_taken_later(whole_way: Counted, player: str) -> None:
+    """Nor does a refusal under headers that are new tell anything of them."""
+    shortcut = Shortcut(whole_way)
+    assert ask(shortcut, b"[]").status == "400 Bad Request"
+    ask(shortcut, batch(player))
+    assert whole_way.times == 2
+    ask(shortcut, batch(player))
+    assert whole_way.times == 2
+
+
+def test_it_remembers_a_bounded_number_of_headers(shortcut: Shortcut, whole_way: Counted, player: str) -> None:
+    for number in range(MOST_NAMES + 10):
+        ask(shortcut, batch(player, 1), HTTP_X_FORWARDED_PROTO=str(number))
+    whole_way.times = 0
+    ask(shortcut, batch(player))
+    assert whole_way.times == 0
+    ask(shortcut, batch(player), HTTP_X_FORWARDED_PROTO=str(MOST_NAMES + 9))
+    assert whole_way.times == 1
+
+
+def test_it_is_logged_with_its_id(shortcut: Shortcut, player: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="sessions_project.logs")
+    ask(shortcut, batch(player))
+    [record] = [record for record in caplog.records if record.name == "sessions_project.logs"]
+    assert record.getMessage().startswith(f"POST {EVENTS} 201 in ")
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.lists(good, min_size=1, max_size=10) | st.lists(good | odd_events, max_size=11) | good | odd_events,
+    st.sampled_from(["*/*", "application/json", "application/*", "text/csv", ""]),
+    st.sampled_from(["", "handling=lenient", "handling=strict"]),
+    st.booleans(),
+)
+def test_both_ways_answer_alike(sent: Any, accept: str, prefer: str, ascii_only: bool) -> None:
+    """The whole reply, whatever is sent."""
+    shortcut = Shortcut(framework)
+    asked = {"HTTP_ACCEPT": accept, "HTTP_PREFER": prefer, "HTTP_X_REQUEST_ID": "mine"}
+    for event in sent if isinstance(sent, list) else [sent]:
+        event.setdefault("session_id", str(uuid.uuid4()))
+    body = json.dumps(sent, ensure_ascii=ascii_only).encode(errors="replace")
+    ask(shortcut, batch("somebody"), **asked)
+    assert ask(shortcut, body, **asked) == ask(framework, body, **asked)
