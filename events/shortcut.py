@@ -3,7 +3,7 @@
 Of the CPU time of a request that stores ten events Django and DRF take a third, mostly for decisions that follow from a
 few headers. So once they have accepted a batch, the next one under the same headers gets the same reply without them,
 if PlainReader accepts its body. All else goes their way: it may accept, never refuse. events/tests/test_shortcut.py
-proves that both ways answer alike.
+holds both ways to equal replies.
 """
 
 import time
@@ -20,20 +20,19 @@ from events.plain import PlainReader
 from events.services import wall_clock_ms
 from events.views import receipt, record
 from sessions_project.cassandra import StoreUnavailable
+from sessions_project.fresh_replies import MOST_NAME_CHARACTERS, Application, Headers, Name
 from sessions_project.logs import HEADER as REQUEST_ID
 from sessions_project.logs import chosen_request_id, log_reply, under_id
 from sessions_project.problems import STORE_UNAVAILABLE, refuse
 from sessions_project.rendering import FastJSONRenderer
 
-Application = Callable[..., Iterable[bytes]]
-Headers = list[tuple[str, str]]
-Name = tuple[str, ...]
-
 # What a client accepts that gets compact JSON.
 PLAIN_ACCEPT = {"*/*", "application/json"}
 # With these a body is read in another way, or the reply has more to say.
-NOT_PLAIN = {"HTTP_PREFER", "HTTP_CONTENT_ENCODING", "HTTP_TRANSFER_ENCODING"}
-# A service has a few hosts, and its clients a few ways to write application/json.
+NOT_PLAIN = {"HTTP_PREFER", "HTTP_CONTENT_ENCODING"}
+# Without them the framework looks elsewhere: at the server's name, or for a header like Content_Type.
+NEEDED = {"HTTP_HOST", "CONTENT_TYPE", "CONTENT_LENGTH"}
+# A service has a few hosts, and its clients a few ways to write application/json. Beyond that all are learned anew.
 MOST_NAMES = 100
 
 _CREATED = f"{HTTPStatus.CREATED.value} {HTTPStatus.CREATED.phrase}"
@@ -56,17 +55,20 @@ class Shortcut:
         headers = self._headers.get(name)
         if headers is None:
             return self._learn(environ, start_response, name)
+        began = time.perf_counter()
         body = environ["wsgi.input"].read(settings.MAX_BODY_BYTES + 1)  # the client may take its time
         now_ms = wall_clock_ms()
         events = PlainReader(now_ms=now_ms).events(body) if len(body) <= settings.MAX_BODY_BYTES else None
         if not events:
             environ["wsgi.input"] = BytesIO(body)
             return self._application(environ, start_response)
-        return _stored(events, environ, start_response, headers=headers, now_ms=now_ms)
+        return _stored(events, environ, start_response, headers=headers, now_ms=now_ms, began=began)
 
     def _learn(self, environ: dict[str, Any], start_response: Callable[..., Any], name: Name) -> Iterable[bytes]:
         def begin(status: str, headers: Headers, *error: Any) -> Any:
-            if status == _CREATED and len(self._headers) < MOST_NAMES:
+            if status == _CREATED and sum(map(len, name)) <= MOST_NAME_CHARACTERS:
+                if len(self._headers) >= MOST_NAMES:
+                    self._headers.clear()
                 self._headers[name] = [one for one in headers if one[0] not in ("Content-Length", REQUEST_ID)]
             return start_response(status, headers, *error)
 
@@ -79,7 +81,7 @@ def _is_plain(environ: Mapping[str, Any]) -> bool:
         environ["REQUEST_METHOD"] == "POST"
         and not environ["QUERY_STRING"]
         and environ.get("HTTP_ACCEPT", "*/*") in PLAIN_ACCEPT
-        and "CONTENT_LENGTH" in environ
+        and NEEDED.issubset(environ)
         and NOT_PLAIN.isdisjoint(environ)
     )
 
@@ -87,8 +89,8 @@ def _is_plain(environ: Mapping[str, Any]) -> bool:
 def _name(environ: Mapping[str, Any]) -> Name:
     """What the framework looks at before it reads a body: is the host ours, is this JSON, does it come by TLS?"""
     return (
-        environ.get("HTTP_HOST", ""),
-        environ.get("CONTENT_TYPE", ""),
+        environ["HTTP_HOST"],
+        environ["CONTENT_TYPE"],
         environ["wsgi.url_scheme"],
         environ.get("HTTP_X_FORWARDED_PROTO", ""),
     )
@@ -101,9 +103,9 @@ def _stored(
     *,
     headers: Headers,
     now_ms: int,
+    began: float,
 ) -> Iterable[bytes]:
     """Store the events, and reply as the view does."""
-    began = time.perf_counter()
     environ["HTTP_X_REQUEST_ID"] = name = chosen_request_id(environ)
     with under_id(name):
         try:

@@ -134,7 +134,7 @@ def refuse(
 ) -> Iterable[bytes]:
     """503 with Retry-After from a WSGI application, without any of the framework."""
     status = HTTPStatus.SERVICE_UNAVAILABLE
-    body = json.dumps(problem(status=status, code=code, detail=detail)).encode()
+    body = json.dumps(problem(status=status, code=code, detail=detail), separators=(",", ":")).encode()
     told = [
         ("Content-Type", MEDIA_TYPE),
         ("Content-Length", str(len(body))),
