@@ -6,6 +6,7 @@ if PlainReader accepts its body. All else goes their way: it may accept, never r
 holds both ways to equal replies.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
@@ -25,6 +26,8 @@ from sessions_project.logs import HEADER as REQUEST_ID
 from sessions_project.logs import chosen_request_id, log_reply, under_id
 from sessions_project.problems import STORE_UNAVAILABLE, refuse
 from sessions_project.rendering import FastJSONRenderer
+
+log = logging.getLogger(__name__)
 
 # What a client accepts that gets compact JSON.
 PLAIN_ACCEPT = {"*/*", "application/json"}
@@ -59,10 +62,13 @@ class Shortcut:
         body = environ["wsgi.input"].read(settings.MAX_BODY_BYTES + 1)  # the client may take its time
         now_ms = wall_clock_ms()
         events = PlainReader(now_ms=now_ms).events(body) if len(body) <= settings.MAX_BODY_BYTES else None
-        if not events:
-            environ["wsgi.input"] = BytesIO(body)
-            return self._application(environ, start_response)
-        return _stored(events, environ, start_response, headers=headers, now_ms=now_ms, began=began)
+        if events:
+            try:
+                return _stored(events, environ, start_response, headers=headers, now_ms=now_ms, began=began)
+            except Exception:  # our mistake: the framework knows how to tell it
+                log.exception("The shortcut failed; the request goes the whole way")
+        environ["wsgi.input"] = BytesIO(body)
+        return self._application(environ, start_response)
 
     def _learn(self, environ: dict[str, Any], start_response: Callable[..., Any], name: Name) -> Iterable[bytes]:
         def begin(status: str, headers: Headers, *error: Any) -> Any:

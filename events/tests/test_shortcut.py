@@ -261,6 +261,16 @@ def test_both_ways_refuse_alike_when_the_store_is_away(shortcut: Shortcut, whole
         cassandra._breaker.succeeded()
 
 
+def test_a_mistake_of_ours_goes_to_the_framework(
+    shortcut: Shortcut, whole_way: Counted, player: str, monkeypatch: pytest.MonkeyPatch, caplog
+) -> None:
+    monkeypatch.setattr("events.shortcut.record", None)
+    body = batch(player)
+    assert ask(shortcut, body, HTTP_X_REQUEST_ID="mine") == ask(framework, body, HTTP_X_REQUEST_ID="mine")
+    assert whole_way.times == 1
+    assert "The shortcut failed" in caplog.text
+
+
 @pytest.mark.parametrize(("stored", "level"), [(True, "DEBUG"), (False, "WARNING")])
 def test_it_is_logged_with_its_id(
     shortcut: Shortcut, player: str, caplog: pytest.LogCaptureFixture, stored: bool, level: str
