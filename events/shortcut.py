@@ -1,9 +1,9 @@
 """The shortcut for plainly good batches: stored without the framework.
 
 Of the CPU time of a request that stores ten events Django and DRF take a third, mostly for decisions that follow from a
-few headers. So once they have accepted a batch, the next one under the same headers gets the same reply without them,
-if PlainReader accepts its body. All else goes their way: it may accept, never refuse. events/tests/test_shortcut.py
-holds both ways to equal replies.
+few headers. So once they have accepted a batch, the next one under the same headers is stored without them, if
+PlainReader accepts its body. All else goes their way: the shortcut refuses nothing, unless the store is away.
+events/tests/test_shortcut.py holds both ways to equal replies.
 """
 
 import logging
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 PLAIN_ACCEPT = {"*/*", "application/json"}
 # With these a body is read in another way, or the reply has more to say.
 NOT_PLAIN = {"HTTP_PREFER", "HTTP_CONTENT_ENCODING"}
-# Without them the framework looks elsewhere: at the server's name, or for a header like Content_Type.
+# Without one of these the framework looks elsewhere: at the server's name, or for a header spelled Content_Type.
 NEEDED = {"HTTP_HOST", "CONTENT_TYPE", "CONTENT_LENGTH"}
 # A service has a few hosts, and its clients a few ways to write application/json. Beyond that all are learned anew.
 MOST_NAMES = 100
@@ -63,10 +63,12 @@ class Shortcut:
         now_ms = wall_clock_ms()
         events = PlainReader(now_ms=now_ms).events(body) if len(body) <= settings.MAX_BODY_BYTES else None
         if events:
-            try:
-                return _stored(events, environ, start_response, headers=headers, now_ms=now_ms, began=began)
-            except Exception:  # our mistake: the framework knows how to tell it
-                log.exception("The shortcut failed; the request goes the whole way")
+            environ["HTTP_X_REQUEST_ID"] = chosen_request_id(environ)
+            with under_id(environ["HTTP_X_REQUEST_ID"]):
+                try:
+                    return _stored(events, environ, start_response, headers=headers, now_ms=now_ms, began=began)
+                except Exception:  # our mistake: the framework knows how to tell it
+                    log.exception("The shortcut failed; the request goes the whole way")
         environ["wsgi.input"] = BytesIO(body)
         return self._application(environ, start_response)
 
@@ -104,7 +106,7 @@ def _name(environ: Mapping[str, Any]) -> Name:
 
 def _stored(
     events: Sequence[Event],
-    environ: dict[str, Any],
+    environ: Mapping[str, Any],
     start_response: Callable[..., Any],
     *,
     headers: Headers,
@@ -112,16 +114,15 @@ def _stored(
     began: float,
 ) -> Iterable[bytes]:
     """Store the events, and reply as the view does."""
-    environ["HTTP_X_REQUEST_ID"] = name = chosen_request_id(environ)
-    with under_id(name):
-        try:
-            told = receipt(record([*events], now_ms=now_ms))
-        except StoreUnavailable:
-            log_reply("POST", environ["PATH_INFO"], HTTPStatus.SERVICE_UNAVAILABLE, began=began)
-            code, detail = STORE_UNAVAILABLE
-            kept = [one for one in headers if one[0] != "Content-Type"]
-            return refuse(environ, start_response, code=code, detail=detail, headers=kept)
-        log_reply("POST", environ["PATH_INFO"], HTTPStatus.CREATED, began=began)
+    try:
+        told = receipt(record([*events], now_ms=now_ms))
+    except StoreUnavailable:
+        log_reply("POST", environ["PATH_INFO"], HTTPStatus.SERVICE_UNAVAILABLE, began=began)
+        code, detail = STORE_UNAVAILABLE
+        kept = [one for one in headers if one[0] != "Content-Type"]
+        return refuse(environ, start_response, code=code, detail=detail, headers=kept)
+    log_reply("POST", environ["PATH_INFO"], HTTPStatus.CREATED, began=began)
     body = _renderer.render(told)
-    start_response(_CREATED, [*headers, ("Content-Length", str(len(body))), (REQUEST_ID, name)])
+    own = [("Content-Length", str(len(body))), (REQUEST_ID, environ["HTTP_X_REQUEST_ID"])]
+    start_response(_CREATED, [*headers, *own])
     return [body]
