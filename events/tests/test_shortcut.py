@@ -15,7 +15,7 @@ from django.core.wsgi import get_wsgi_application
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events.domain import format_timestamp
+from events.domain import COUNTRY, format_timestamp
 from events.services import wall_clock_ms
 from events.shortcut import MOST_NAMES, Shortcut
 from events.tests.test_plain import events as odd_events
@@ -329,6 +329,8 @@ def test_both_ways_answer_alike_to_what_is_plainly_good(sent: Any, accept: str) 
 def check(shortcut: Shortcut, sent: Any, *, ascii_only: bool = True, **asked: str) -> None:
     for event in sent if isinstance(sent, list) else [sent]:
         event.setdefault("session_id", str(uuid.uuid4()))
+        if COUNTRY.match(str(event.get("country"))):
+            event["country"] = "fi"  # other tests count the starts of other countries
     body = json.dumps(sent, ensure_ascii=ascii_only).encode(errors="replace")
     ask(shortcut, batch("somebody"), **asked)
     assert ask(shortcut, body, HTTP_X_REQUEST_ID="mine", **asked) == ask(
