@@ -10,10 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
+import msgspec
+
 from events import domain
 from events.batched import batched
 from events.domain import DAY_MS, HOUR_MS, Window
-from events.keeping import MINUTES_PER_HOUR, Keeping, Touched, as_text
+from events.keeping import MINUTES_PER_HOUR, UNTOUCHED, Keeping
 from events.minutes import COUNT_STARTS, PARTITIONS_PER_STATEMENT, count_cut_hours
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement
@@ -25,13 +27,13 @@ DAYS_PER_STATEMENT = 32
 STATEMENTS_PER_ROUND = 32
 
 SELECT_DAYS = """
-    SELECT DISTINCT toUnixTimestamp(day), day_touched, day_counted, day_starts
+    SELECT DISTINCT toUnixTimestamp(day), toJson(day_touched), day_counted, day_starts
     FROM {keyspace}.country_hour WHERE day IN ?"""
 SELECT_HOURS = """
-    SELECT toUnixTimestamp(hour), country, shards, touched, counted, starts
+    SELECT toUnixTimestamp(hour), country, shards, toJson(touched), counted, starts
     FROM {keyspace}.country_hour WHERE day = ? AND hour >= ? AND hour <= ?"""
 SELECT_HOURS_OF_COUNTRY = """
-    SELECT toUnixTimestamp(hour), country, shards, touched, counted, starts
+    SELECT toUnixTimestamp(hour), country, shards, toJson(touched), counted, starts
     FROM {keyspace}.country_hour WHERE day = ? AND hour IN ? AND country = ?"""
 UPDATE_HOUR = """
     UPDATE {keyspace}.country_hour USING TIMESTAMP ? AND TTL ? SET starts = ?, counted = ?
@@ -88,14 +90,14 @@ class _Day:
     """One day of the window: what its partition says."""
 
     day_ms: int
-    touched: Touched = None
+    touched: str = UNTOUCHED
     counted: str | None = None
     starts: str | None = None
 
     @property
     def is_settled(self) -> bool:
         """Whether the counts of its hours are kept and believed."""
-        return self.starts is not None and self.counted == as_text(self.touched)
+        return self.starts is not None and self.counted == self.touched
 
 
 def count_starts(*, window: Window, now_ms: int, deadline: float, country: str | None = None) -> StartCounts:
@@ -140,7 +142,7 @@ def settle(windows: Iterable[Window], *, now_ms: int, durable: Mapping[str, int]
 def _days(hours: range, *, keeping: Keeping) -> Iterator[_Day]:
     """Every day of the window that may have starts. Of one that is not over nothing is kept to read."""
     days = range(domain.day_of(hours[0]), hours[-1] + 1, DAY_MS)
-    over = [day for day in days if keeping.allows(day + DAY_MS, None)]
+    over = [day for day in days if keeping.allows(day + DAY_MS)]
     queries = [(SELECT_DAYS, (some,)) for some in batched(over, DAYS_PER_STATEMENT)]
     for rows in cassandra.execute_many(queries, deadline=keeping.deadline):
         yield from (_Day(*row) for row in rows)
@@ -152,7 +154,7 @@ def _take_settled(
 ) -> Iterator[tuple[int, str, int]]:
     """Note the hours of a day whose counts are kept; gives those that the window cuts, with country and shards."""
     hours = range(day.day_ms, day.day_ms + DAY_MS, HOUR_MS)
-    for its_country, (shards, *starts) in json.loads(day.starts or "{}").items():
+    for its_country, (shards, *starts) in msgspec.json.decode(day.starts or "{}").items():
         if country is None or country == its_country:
             counts.add(its_country, day.day_ms, starts, shards)
             for edge in {domain.hour_of(window.from_ms), domain.hour_of(window.to_ms)}:
@@ -182,14 +184,13 @@ def _take_counted(
         for hour, its_country, shards, touched, counted, starts in rows:
             if shards is None:
                 continue
-            seen = as_text(touched)
             over = keeping.minutes_over(hour) == MINUTES_PER_HOUR
             if not over or not window.covers_hour(hour) or hour <= keeping.gone_ms:
                 cut_hours[hour][its_country] = shards
-            elif counted == seen and starts is not None:
+            elif counted == touched and starts is not None:
                 counts.add(its_country, hour, [starts], shards)
             else:
-                kept = seen if keeping.allows(hour + HOUR_MS, touched, counted=counted) else None
+                kept = touched if keeping.allows(hour + HOUR_MS, touched, counted=counted) else None
                 yield _Uncounted(its_country, hour, shards, kept)
 
 
@@ -254,6 +255,6 @@ def _keep_days(days: Iterable[_Day], counts: StartCounts, *, window: Window, kee
             for country, row in counts.starts.items()
             if any(of_hours := row[first : first + HOURS_PER_DAY])
         }
-        values = (json.dumps(starts), as_text(day.touched))
+        values = (json.dumps(starts), day.touched)
         keeping.keep(UPDATE_DAY, values, key=(day.day_ms,), until_ms=day.day_ms + DAY_MS)
     keeping.send()

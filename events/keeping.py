@@ -32,8 +32,8 @@ ROWS_PER_BATCH = 1_000
 # Before every version: they are milliseconds since 1970.
 NEVER = 0
 
-# The version of each writer's last touch.
-Touched = Mapping[str, int] | None
+# As Cassandra's toJson tells a map in which nobody is.
+UNTOUCHED = "null"
 
 
 @dataclass(slots=True)
@@ -61,15 +61,16 @@ class Keeping:
         over_ms = self.now_ms - MARGIN_MS - PROMPT_MS - hour_ms
         return max(over_ms // MINUTE_MS, 0)
 
-    def allows(self, over_at_ms: int, touched: Touched, *, counted: str | None = None) -> bool:
+    def allows(self, over_at_ms: int, touched: str = UNTOUCHED, *, counted: str | None = None) -> bool:
         """Whether no write that a count begun now would miss can be under way.
 
-        ``counted`` is the map of an earlier count, as text: touches that it has seen were durable then.
+        ``touched`` is a map as JSON, the version of each writer's last touch; ``counted`` is that of an earlier count:
+        touches that it has seen were durable then.
         """
-        seen = json.loads(counted) if counted else {}
+        seen = json.loads(counted or UNTOUCHED) or {}
         touches = (
             version
-            for writer, version in (touched or {}).items()
+            for writer, version in (json.loads(touched) or {}).items()
             if version > max(self.durable.get(writer, NEVER), seen.get(writer, NEVER))
         )
         return self.now_ms > max((over_at_ms, *touches)) + MARGIN_MS
@@ -106,8 +107,3 @@ def _logged_when_away() -> Iterator[None]:
         yield
     except StoreUnavailable as error:
         log.info("Counts were not kept: %s", error)
-
-
-def as_text(touched: Touched) -> str:
-    """The map as text, the same for equal maps only. It has one cell for each process that wrote late into the hour."""
-    return json.dumps(dict(touched or {}), sort_keys=True)

@@ -6,28 +6,38 @@ edge costs the same however many starts an hour has.
 """
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import msgspec
+
 from events import domain
 from events.batched import batched
 from events.domain import HOUR_MS, MINUTE_MS, Window
-from events.keeping import MINUTES_PER_HOUR, Keeping, as_text
+from events.keeping import MINUTES_PER_HOUR, Keeping
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement
 from sessions_project.coalescing import Coalescing
 
 # Partitions of one counting statement: measured ten times faster than one statement each, flat from 72 on.
 PARTITIONS_PER_STATEMENT = 72
+# Of each of its partitions a statement had better read so many starts than have them counted.
+STARTS_IN_PLACE_OF_A_COUNT = 10
 
 COUNT_STARTS = """
     SELECT country, toUnixTimestamp(hour), COUNT(*) FROM {keyspace}.session_by_country
     WHERE country IN ? AND hour IN ? AND shard IN ? AND ts > ? AND ts <= ?
     GROUP BY country, hour, shard"""
+# The same, a row for each start: Cassandra reads partitions one after the other to count them, and else side by side.
+SELECT_ONES = """
+    SELECT country, toUnixTimestamp(hour), (int) 1 FROM {keyspace}.session_by_country
+    WHERE country IN ? AND hour IN ? AND shard IN ? AND ts > ? AND ts <= ?"""
 SELECT_MINUTES = """
-    SELECT country, touched, minutes FROM {keyspace}.country_hour WHERE day = ? AND hour = ? AND country IN ?"""
+    SELECT country, toJson(touched), minutes FROM {keyspace}.country_hour
+    WHERE day = ? AND hour = ? AND country IN ?"""
 COUNT_MINUTES = """
     SELECT country, toUnixTimestamp(floor(ts, 1m)), COUNT(*) FROM {keyspace}.session_by_country
     WHERE country IN ? AND hour IN ? AND shard IN ? AND ts >= ? AND ts < ?
@@ -92,26 +102,27 @@ def count_cut_hours(hours: Mapping[int, ShardsOf], *, window: Window, keeping: K
                 for country in some:
                     starts[country, hour] += sum(known[country, hour][minutes.start : minutes.stop])
             for low, high in rest:
-                queries += _count_queries(hour, _without_empty(some, known, hour, low, high), low, high)
+                at_most = {country: _at_most(known.get((country, hour), ()), hour, low, high) for country in some}
+                queries += _count_queries(hour, some, at_most, low, high)
     for rows in cassandra.execute_many(queries, deadline=keeping.deadline, counting=True):
         for country, hour, number in rows:
             starts[country, hour] += number
     return starts
 
 
-def _without_empty(shards: ShardsOf, known: Mapping[Cell, Sequence[int]], hour: int, low: int, high: int) -> ShardsOf:
-    """Without the countries of which every minute after ``low`` and up to ``high`` is known to have no start."""
+def _at_most(minutes: Sequence[int], hour: int, low: int, high: int) -> float:
+    """The starts of all minutes after ``low`` and up to ``high``, as far as each is known."""
     first, last = (low + 1 - hour) // MINUTE_MS, (high - hour) // MINUTE_MS
-
-    def may_have_starts(minutes: Sequence[int]) -> bool:
-        return last >= len(minutes) or any(minutes[first : last + 1])
-
-    return {country: of for country, of in shards.items() if may_have_starts(known.get((country, hour), ()))}
+    return sum(minutes[first : last + 1]) if last < len(minutes) else math.inf
 
 
-def _count_queries(hour: int, shards: ShardsOf, low: int, high: int) -> Iterator[Statement]:
-    for countries, most_shards in _chunks(shards):
-        yield COUNT_STARTS, (countries, [hour], range(most_shards), low, high)
+def _count_queries(
+    hour: int, shards: ShardsOf, at_most: Mapping[str, float], low: int, high: int
+) -> Iterator[Statement]:
+    """Statements that give the starts after ``low`` and up to ``high`` of the countries that may have some."""
+    for countries, most_shards in _chunks({country: of for country, of in shards.items() if at_most[country]}):
+        few = sum(at_most[country] for country in countries) <= STARTS_IN_PLACE_OF_A_COUNT * len(countries)
+        yield SELECT_ONES if few else COUNT_STARTS, (countries, [hour], range(most_shards), low, high)
 
 
 def _known_minutes(hours: Mapping[int, ShardsOf], *, keeping: Keeping) -> dict[Cell, Sequence[int]]:
@@ -121,13 +132,12 @@ def _known_minutes(hours: Mapping[int, ShardsOf], *, keeping: Keeping) -> dict[C
     kept: list[_Kept] = []
     for hour, rows in zip(hours, cassandra.execute_many(queries, deadline=keeping.deadline), strict=True):
         for country, touched, text in rows:
-            record: list[Any] = json.loads(text) if text else [None]
+            record: list[Any] = msgspec.json.decode(text) if text else [None]
             counted, *starts = record
-            seen = as_text(touched)
-            if counted == seen:
-                kept.append(_Kept(country, hour, seen, starts))
+            if counted == touched:
+                kept.append(_Kept(country, hour, touched, starts))
             elif keeping.allows(hour, touched, counted=counted):
-                kept.append(_Kept(country, hour, seen, []))
+                kept.append(_Kept(country, hour, touched, []))
     incomplete = [one for one in kept if len(one.starts) < keeping.minutes_over(one.hour_ms)]
     _count_missing(incomplete, hours, keeping=keeping)
     return {(one.country, one.hour_ms): one.starts for one in kept}

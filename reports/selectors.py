@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import attrgetter
 from typing import Literal, NamedTuple
 
 from events import domain
@@ -154,7 +155,7 @@ def _newest_of_countries(
     for rows in cassandra.execute_many(queries, deadline=deadline):
         for row in rows:
             rows_of[row[0]].append(row)
-    return {country: _newest(rows, newest) for country, rows in rows_of.items()}
+    return {country: _newest(rows, newest, shards=counts.shards[country]) for country, rows in rows_of.items()}
 
 
 def _grids(
@@ -215,6 +216,7 @@ def _starts_before(
 ) -> list[Start]:
     """The newest starts of the window before a position: more than ``limit`` if there are so many."""
     page: list[Start] = []
+    shards = counts.shards.get(country, 1)
     until_ms = before.ts_ms
     while len(page) <= limit:
         # The hour that the walk stands in may hold fewer rows than it counts: then another round follows.
@@ -222,10 +224,8 @@ def _starts_before(
         hours = list(islice(wanted, HOURS_PER_STATEMENT))
         if not hours:
             break
-        query = _starts_query(
-            [country], hours, shards=counts.shards[country], window=window, before=before, limit=limit + 1
-        )
-        page += _newest(cassandra.execute_many([query], deadline=deadline)[0], limit + 1)
+        query = _starts_query([country], hours, shards=shards, window=window, before=before, limit=limit + 1)
+        page += _newest(cassandra.execute_many([query], deadline=deadline)[0], limit + 1, shards=shards)
         until_ms = hours[-1] - 1
     return page
 
@@ -349,7 +349,8 @@ def _starts_query(
     return SELECT_STARTS, (countries, hours, range(shards), window.from_ms, *before, limit)
 
 
-def _newest(rows: Iterable[Row], number: int) -> list[Start]:
-    """Rows of several hours and shards as one list, newest first."""
+def _newest(rows: Iterable[Row], number: int, *, shards: int) -> list[Start]:
+    """Rows of several hours and shards as one list, newest first. Those of one shard and moment come in order."""
     starts = [Start(*row[1:]) for row in rows]
-    return sorted(starts, key=lambda start: start.position.order(), reverse=True)[:number]
+    starts.sort(key=attrgetter("ts_ms") if shards == 1 else lambda start: start.position.order(), reverse=True)
+    return starts[:number]

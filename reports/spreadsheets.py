@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from tempfile import TemporaryFile
 from threading import BoundedSemaphore
 from typing import Any
+from uuid import UUID
 
 from django.http import FileResponse, HttpRequest
 from drf_spectacular.types import OpenApiTypes
@@ -29,7 +30,7 @@ BYTES_AT_A_TIME = 65_536
 # OWASP's list: a spreadsheet may take what begins with one of these for a formula. After an apostrophe it does not.
 FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r")
 
-Table = Iterable[Sequence[str | int]]
+Table = Iterable[Sequence[str | int | UUID]]
 
 _free_downloads = BoundedSemaphore(DOWNLOADS_AT_A_TIME)
 
@@ -113,5 +114,5 @@ def _write(file: Any, table: Table) -> None:
     csv.writer(file).writerows([_harmless(cell) for cell in row] for row in table)
 
 
-def _harmless(cell: str | int) -> str | int:
+def _harmless(cell: str | int | UUID) -> str | int | UUID:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_BEGINNINGS) else cell

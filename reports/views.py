@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
@@ -38,6 +37,7 @@ from reports.serializers import (
     WindowQuerySerializer,
 )
 from reports.spreadsheets import CsvRenderer, Download, attachment, csv_or
+from sessions_project.rendering import Report
 from sessions_project.schema import COMMON_HEADERS, problems
 
 STARTS, PLAYERS = "starts", "players"
@@ -85,13 +85,13 @@ class StartsViewSet(ViewSet):
             **problems(400, 406, 503),
         },
     )
-    def by_country(self, request: Request) -> Response:
+    def by_country(self, request: Request) -> Report:
         asked, window, now_ms = _asked(StartsQuerySerializer, request.query_params)
         newest = 0 if _wants_csv(request) else asked["sessions"]
         report = selectors.starts_by_country(window=window, now_ms=now_ms, newest=newest)
         if _wants_csv(request):
             table = [("country", "starts"), *((one.country, one.starts) for one in report)]
-            return Response(table, headers=attachment(_file_name("starts", asked)))
+            return Report(table, headers=attachment(_file_name("starts", asked)))
         # Made once: to reverse one for each of forty countries took a seventh of the report.
         before, _, behind = _country_url(request, ANY_COUNTRY, asked).rpartition(ANY_COUNTRY)
         countries = [
@@ -103,7 +103,7 @@ class StartsViewSet(ViewSet):
             }
             for one in report
         ]
-        return Response({**_window(asked), "total": sum(one.starts for one in report), "countries": countries})
+        return Report({**_window(asked), "total": sum(one.starts for one in report), "countries": countries})
 
     @extend_schema(
         operation_id="starts_of_country",
@@ -117,7 +117,7 @@ class StartsViewSet(ViewSet):
             **problems(400, 406, 503),
         },
     )
-    def retrieve(self, request: Request, country: str) -> Response | Download:
+    def retrieve(self, request: Request, country: str) -> Report | Download:
         country = _validated(PathSerializer, {"country": country})["country"]
         asked, window, now_ms = _asked(CountryStartsQuerySerializer, request.query_params)
         if _wants_csv(request):
@@ -138,7 +138,7 @@ class StartsViewSet(ViewSet):
             "next": end and _country_url(request, country, asked, **_behind(end, limit=asked["limit"], report=STARTS)),
             "results": [_start(start) for start in page],
         }
-        return Response(body)
+        return Report(body)
 
     @extend_schema(
         operation_id="starts_timeline",
@@ -147,7 +147,7 @@ class StartsViewSet(ViewSet):
         parameters=[TimelineQuerySerializer, *STARTS_HEADERS],
         responses={**csv_or(TimelineReportSerializer, header="hour,starts"), **problems(400, 406, 503)},
     )
-    def timeline(self, request: Request) -> Response:
+    def timeline(self, request: Request) -> Report:
         asked, window, now_ms = _asked(TimelineQuerySerializer, request.query_params)
         country = asked.get("country")
         starts = dict(selectors.starts_by_hour(window=window, now_ms=now_ms, country=country))
@@ -155,14 +155,14 @@ class StartsViewSet(ViewSet):
         points = [(hour, starts.get(hour, 0)) for hour in Window(_from_ms(asked), asked["as_of"]).hours()]
         if _wants_csv(request):
             table = [("hour", "starts"), *((format_timestamp(hour), starts) for hour, starts in points)]
-            return Response(table, headers=attachment(_file_name(f"timeline-{country or 'all'}", asked)))
+            return Report(table, headers=attachment(_file_name(f"timeline-{country or 'all'}", asked)))
         body = {
             "country": country,
             **_window(asked),
             "total": sum(starts for _, starts in points),
             "points": [{"hour": format_timestamp(hour), "starts": starts} for hour, starts in points],
         }
-        return Response(body)
+        return Report(body)
 
 
 class PlayerSessionsViewSet(ViewSet):
@@ -177,7 +177,7 @@ class PlayerSessionsViewSet(ViewSet):
         parameters=[PLAYER, PlayerQuerySerializer, *HEADERS],
         responses={200: PlayerReportSerializer, **problems(400, 406, 503)},
     )
-    def sessions(self, request: Request, player_id: str) -> Response:
+    def sessions(self, request: Request, player_id: str) -> Report:
         player_id = _validated(PathSerializer, {"player_id": player_id})["player_id"]
         asked = _validated(PlayerQuerySerializer, request.query_params)
         report = f"{PLAYERS}.{asked['state']}"
@@ -197,7 +197,7 @@ class PlayerSessionsViewSet(ViewSet):
             "next": end and _player_url(request, player_id, asked, **_behind(end, limit=asked["limit"], report=report)),
             "results": [{**_session(session), "overlaps": session.overlaps} for session in page],
         }
-        return Response(body)
+        return Report(body)
 
 
 class EarlierReportsViewSet(ViewSet):
@@ -221,13 +221,13 @@ class EarlierReportsViewSet(ViewSet):
         ],
         responses={200: EarlierStartSerializer(many=True), **problems(400, 406, 503)},
     )
-    def by_country(self, request: Request, country: str, hours: str) -> Response:
+    def by_country(self, request: Request, country: str, hours: str) -> Report:
         country = _validated(PathSerializer, {"country": country})["country"]
         asked, window, now_ms = _asked(WindowQuerySerializer, {"hours": hours})
         _, page, end = selectors.starts_of_country(country=country, window=window, now_ms=now_ms, limit=EARLIER_LIMIT)
         rest = end and _country_url(request, country, asked, **_behind(end, limit=EARLIER_LIMIT, report=STARTS))
         starts = [{"event": "start", "country": country, **_start(start)} for start in page]
-        return Response(starts, headers={"Link": f'<{rest}>; rel="next"'} if rest else None)
+        return Report(starts, headers={"Link": f'<{rest}>; rel="next"'} if rest else None)
 
     @extend_schema(
         operation_id="by_player",
@@ -236,10 +236,10 @@ class EarlierReportsViewSet(ViewSet):
         parameters=[PLAYER, *HEADERS],
         responses={200: CompletedSessionSerializer(many=True), **problems(400, 406, 503)},
     )
-    def by_player(self, request: Request, player_id: str) -> Response:
+    def by_player(self, request: Request, player_id: str) -> Report:
         player_id = _validated(PathSerializer, {"player_id": player_id})["player_id"]
         page, _ = selectors.completed_sessions(player_id=player_id, now_ms=wall_clock_ms(), limit=DEFAULT_SESSIONS)
-        return Response([_session(session) for session in page])
+        return Report([_session(session) for session in page])
 
 
 def _asked(serializer: type[Shape], values: Mapping[str, Any]) -> tuple[dict[str, Any], Window, int]:
@@ -279,9 +279,9 @@ def _from_ms(asked: Mapping[str, Any]) -> int:
     return int(max(asked["as_of"] - asked["hours"] * HOUR_MS, EARLIEST_MS))
 
 
-def _start(start: Start) -> dict[str, str]:
+def _start(start: Start) -> dict[str, Any]:
     return {
-        "session_id": str(start.session_id),
+        "session_id": start.session_id,  # the renderers write it
         "player_id": start.player_id,
         "ts": format_timestamp(start.ts_ms),
     }

@@ -9,6 +9,7 @@ from rest_framework.exceptions import NotAcceptable
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 # DRF's messages are strings with a code, which the encoder does not know.
 _encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -24,6 +25,14 @@ class FastJSONRenderer(JSONRenderer):
         if data is None or indented:
             return super().render(data, accepted_media_type, renderer_context)
         return _encode(data)
+
+
+class Report(Response):
+    """A reply of which the cache keeps the text, and not as well what it was rendered from."""
+
+    def __getstate__(self) -> Any:
+        state: Any = super().__getstate__()
+        return {**state, "data": None}
 
 
 class QuickNegotiation(DefaultContentNegotiation):
