@@ -28,11 +28,14 @@ class FastJSONRenderer(JSONRenderer):
 
 
 class Report(Response):
-    """A reply of which the cache keeps the text, and not as well what it was rendered from."""
+    """A reply that forgets what it was rendered from: that would go into the cache beside the text, and stay in a cycle
+    with the view until the garbage collector comes."""
 
-    def __getstate__(self) -> Any:
-        state: Any = super().__getstate__()
-        return {**state, "data": None}
+    @property
+    def rendered_content(self) -> Any:
+        content = super().rendered_content
+        self.data = self.renderer_context = None
+        return content
 
 
 class QuickNegotiation(DefaultContentNegotiation):
