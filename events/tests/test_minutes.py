@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events import domain
+from events import domain, minutes
 from events.counts import count_starts
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, PROMPT_MS, Event, Window, hour_of
 from events.keeping import MARGIN_MS
@@ -36,12 +36,12 @@ moments = st.one_of(
 def test_each_moment_of_the_window_is_in_one_part(window: Window, moment: int, known: int) -> None:
     if window.to_ms < HOUR or window.from_ms >= HOUR + HOUR_MS - 1:
         return  # such a window has no moment of the hour, and is not asked for it
-    minutes, rest = cut(HOUR, window, known=known)
-    parts = [HOUR + minute * MINUTE_MS <= moment < HOUR + (minute + 1) * MINUTE_MS for minute in minutes]
+    whole, rest = cut(HOUR, window, known=known)
+    parts = [HOUR + minute * MINUTE_MS <= moment < HOUR + (minute + 1) * MINUTE_MS for minute in whole]
     parts += [low < moment <= high for low, high in rest]
     assert sum(parts) == (window.from_ms < moment <= window.to_ms and HOUR <= moment < HOUR + HOUR_MS)
-    assert all(minute < known for minute in minutes)
-    assert sum(high - low for low, high in rest) < (2 + 60 - known) * MINUTE_MS or not minutes
+    assert all(minute < known for minute in whole)
+    assert sum(high - low for low, high in rest) < (2 + 60 - known) * MINUTE_MS or not whole
 
 
 def kept_minutes(country: str, hour: int) -> str | None:
@@ -49,7 +49,10 @@ def kept_minutes(country: str, hour: int) -> str | None:
     return cassandra.execute(query, (domain.day_of(hour), hour, country))[0][0]
 
 
-def test_it_works(country: str, now_ms: int) -> None:
+@pytest.mark.parametrize("few", [0, minutes.STARTS_IN_PLACE_OF_A_COUNT])
+def test_it_works(country: str, now_ms: int, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    """Whether the starts in the rest of a minute are counted or read."""
+    monkeypatch.setattr(minutes, "STARTS_IN_PLACE_OF_A_COUNT", few)
     chance = random.Random(1)
     hour = hour_of(now_ms) - 5 * HOUR_MS
     starts = [hour, hour + HOUR_MS - 1, *(hour + minute * MINUTE_MS for minute in range(0, 60, 7))]

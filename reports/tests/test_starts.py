@@ -84,8 +84,9 @@ def test_midnight_and_hour_edges(country, now_ms, minute, hours):
         assert next(one.starts for one in all_countries if one.country == country) == hours * 4
 
 
-def test_a_walk_over_the_pages_shows_every_row_once_while_new_ones_arrive(api, settings, country, now_ms):
-    settings.COUNTRY_SHARDS = "3"
+@pytest.mark.parametrize("shards", ["1", "3"])
+def test_a_walk_over_the_pages_shows_every_row_once_while_new_ones_arrive(api, settings, country, now_ms, shards):
+    settings.COUNTRY_SHARDS = shards
     same = [now_ms - 5_000] * 23  # pages end inside one millisecond
     record_starts(country, *same, *range(now_ms - 9_000_000, now_ms - 10_000, 400_000), now_ms=now_ms)
     versions = [
