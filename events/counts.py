@@ -15,7 +15,7 @@ import msgspec
 from events import domain
 from events.batched import batched
 from events.domain import DAY_MS, HOUR_MS, Window
-from events.keeping import MINUTES_PER_HOUR, UNTOUCHED, Keeping
+from events.keeping import MINUTES_PER_HOUR, UNTOUCHED, Keeping, as_map
 from events.minutes import COUNT_STARTS, PARTITIONS_PER_STATEMENT, count_cut_hours
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement
@@ -90,7 +90,7 @@ class _Day:
     """One day of the window: what its partition says."""
 
     day_ms: int
-    touched: str = UNTOUCHED
+    touched: str = UNTOUCHED  # as JSON
     counted: str | None = None
     starts: str | None = None
 
@@ -145,7 +145,7 @@ def _days(hours: range, *, keeping: Keeping) -> Iterator[_Day]:
     over = [day for day in days if keeping.allows(day + DAY_MS)]
     queries = [(SELECT_DAYS, (some,)) for some in batched(over, DAYS_PER_STATEMENT)]
     for rows in cassandra.execute_many(queries, deadline=keeping.deadline):
-        yield from (_Day(*row) for row in rows)
+        yield from (_Day(day, as_map(touched), *kept) for day, touched, *kept in rows)
     yield from (_Day(day) for day in days[len(over) :])
 
 
@@ -181,9 +181,10 @@ def _take_counted(
     """Note what is kept of each hour, and which hours are cut; the hours that are to be counted whole."""
     queries = [_hours_query(day.day_ms, counts.hours, country) for day in days]
     for rows in cassandra.execute_many(queries, deadline=keeping.deadline):
-        for hour, its_country, shards, touched, counted, starts in rows:
+        for hour, its_country, shards, told, counted, starts in rows:
             if shards is None:
                 continue
+            touched = as_map(told)
             over = keeping.minutes_over(hour) == MINUTES_PER_HOUR
             if not over or not window.covers_hour(hour) or hour <= keeping.gone_ms:
                 cut_hours[hour][its_country] = shards

@@ -32,8 +32,8 @@ ROWS_PER_BATCH = 1_000
 # Before every version: they are milliseconds since 1970.
 NEVER = 0
 
-# As Cassandra's toJson tells a map in which nobody is.
-UNTOUCHED = "null"
+# The map of an hour into which nobody wrote late, as JSON.
+UNTOUCHED = "{}"
 
 
 @dataclass(slots=True)
@@ -67,10 +67,10 @@ class Keeping:
         ``touched`` is a map as JSON, the version of each writer's last touch; ``counted`` is that of an earlier count:
         touches that it has seen were durable then.
         """
-        seen = json.loads(counted or UNTOUCHED) or {}
+        seen = json.loads(counted or UNTOUCHED)
         touches = (
             version
-            for writer, version in (json.loads(touched) or {}).items()
+            for writer, version in json.loads(touched).items()
             if version > max(self.durable.get(writer, NEVER), seen.get(writer, NEVER))
         )
         return self.now_ms > max((over_at_ms, *touches)) + MARGIN_MS
@@ -107,3 +107,8 @@ def _logged_when_away() -> Iterator[None]:
         yield
     except StoreUnavailable as error:
         log.info("Counts were not kept: %s", error)
+
+
+def as_map(told: str) -> str:
+    """A ``touched`` map from what Cassandra's toJson tells of it, as it is compared and kept."""
+    return UNTOUCHED if told == "null" else told

@@ -17,21 +17,21 @@ import msgspec
 from events import domain
 from events.batched import batched
 from events.domain import HOUR_MS, MINUTE_MS, Window
-from events.keeping import MINUTES_PER_HOUR, Keeping
+from events.keeping import MINUTES_PER_HOUR, Keeping, as_map
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement
 from sessions_project.coalescing import Coalescing
 
 # Partitions of one counting statement: measured ten times faster than one statement each, flat from 72 on.
 PARTITIONS_PER_STATEMENT = 72
-# Of each of its partitions a statement had better read so many starts than have them counted.
+# Up to so many starts in each partition, on average, a statement that reads them costs less than one that counts them.
 STARTS_IN_PLACE_OF_A_COUNT = 10
 
 COUNT_STARTS = """
     SELECT country, toUnixTimestamp(hour), COUNT(*) FROM {keyspace}.session_by_country
     WHERE country IN ? AND hour IN ? AND shard IN ? AND ts > ? AND ts <= ?
     GROUP BY country, hour, shard"""
-# The same, a row for each start: Cassandra reads partitions one after the other to count them, and else side by side.
+# The same with a row for each start: of 26 partitions with 40 starts 2.6 ms for 4.3 (medians of 300).
 SELECT_ONES = """
     SELECT country, toUnixTimestamp(hour), (int) 1 FROM {keyspace}.session_by_country
     WHERE country IN ? AND hour IN ? AND shard IN ? AND ts > ? AND ts <= ?"""
@@ -121,8 +121,9 @@ def _count_queries(
 ) -> Iterator[Statement]:
     """Statements that give the starts after ``low`` and up to ``high`` of the countries that may have some."""
     for countries, most_shards in _chunks({country: of for country, of in shards.items() if at_most[country]}):
-        few = sum(at_most[country] for country in countries) <= STARTS_IN_PLACE_OF_A_COUNT * len(countries)
-        yield SELECT_ONES if few else COUNT_STARTS, (countries, [hour], range(most_shards), low, high)
+        few = STARTS_IN_PLACE_OF_A_COUNT * len(countries) * most_shards
+        is_read = sum(at_most[country] for country in countries) <= few
+        yield SELECT_ONES if is_read else COUNT_STARTS, (countries, [hour], range(most_shards), low, high)
 
 
 def _known_minutes(hours: Mapping[int, ShardsOf], *, keeping: Keeping) -> dict[Cell, Sequence[int]]:
@@ -131,9 +132,10 @@ def _known_minutes(hours: Mapping[int, ShardsOf], *, keeping: Keeping) -> dict[C
     queries = [(SELECT_MINUTES, (domain.day_of(hour), hour, list(hours[hour]))) for hour in hours]
     kept: list[_Kept] = []
     for hour, rows in zip(hours, cassandra.execute_many(queries, deadline=keeping.deadline), strict=True):
-        for country, touched, text in rows:
+        for country, told, text in rows:
             record: list[Any] = msgspec.json.decode(text) if text else [None]
             counted, *starts = record
+            touched = as_map(told)
             if counted == touched:
                 kept.append(_Kept(country, hour, touched, starts))
             elif keeping.allows(hour, touched, counted=counted):

@@ -350,7 +350,10 @@ def _starts_query(
 
 
 def _newest(rows: Iterable[Row], number: int, *, shards: int) -> list[Start]:
-    """Rows of several hours and shards as one list, newest first. Those of one shard and moment come in order."""
+    """Rows of several hours and shards as one list, newest first.
+
+    Those of one shard and moment come in order, and the sort leaves them so.
+    """
     starts = [Start(*row[1:]) for row in rows]
     starts.sort(key=attrgetter("ts_ms") if shards == 1 else lambda start: start.position.order(), reverse=True)
     return starts[:number]

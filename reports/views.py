@@ -281,7 +281,7 @@ def _from_ms(asked: Mapping[str, Any]) -> int:
 
 def _start(start: Start) -> dict[str, Any]:
     return {
-        "session_id": start.session_id,  # the renderers write it
+        "session_id": start.session_id,
         "player_id": start.player_id,
         "ts": format_timestamp(start.ts_ms),
     }
@@ -290,7 +290,7 @@ def _start(start: Start) -> dict[str, Any]:
 def _session(session: Session) -> dict[str, Any]:
     started, ended = session.started_ms, session.ended_ms
     return {
-        "session_id": str(session.session_id),
+        "session_id": session.session_id,
         "country": session.country,
         "started_at": None if started is None else format_timestamp(started),
         "ended_at": None if ended is None else format_timestamp(ended),

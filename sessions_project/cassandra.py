@@ -8,6 +8,7 @@ import logging
 import math
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Hashable, Iterable, Sequence
 from queue import Empty, SimpleQueue
@@ -110,7 +111,7 @@ def deadline_from_now() -> float:
 def execute_many(statements: Iterable[Statement], *, deadline: float, counting: bool = False) -> list[list[Row]]:
     """The rows of every statement, in order, READS_IN_FLIGHT at a time, all of them before ``deadline``.
 
-    ``counting`` ones, which read thousands of rows, may take all of that time (a node ends one after its
+    ``counting`` ones, which may read thousands of rows, may take all of that time (a node ends one after its
     read_request_timeout). Raises StoreUnavailable when one fails, any other takes longer than
     CASSANDRA_TIMEOUT_SECONDS, or the time is over.
     """
@@ -194,10 +195,12 @@ def _send_answering(
     """Send a batch whose answer comes to the queue, after ``seconds`` at the latest."""
     future = _sent(session, statements, logged=logged, timeout=seconds)
 
+    answering = weakref.proxy(future)  # which holds its callbacks
+
     def answered(error: BaseException | None) -> None:
         if not (logged and error):  # where the log stalls, no node is to blame that was asked
-            note_answer(future)
-        _let_go(future)
+            note_answer(answering)
+        _part_from_timer(answering)
         answers.put(_Answer(logged, error))
 
     future.add_callbacks(lambda _: answered(None), answered)
@@ -269,15 +272,15 @@ def _rows(future: ResponseFuture) -> list[Row]:
         rows = list(future.result())
     finally:
         note_answer(future)
-        _let_go(future)
+        _part_from_timer(future)
     _breaker.succeeded()
     return rows
 
 
-def _let_go(future: ResponseFuture) -> None:
-    """Free what has been answered. The driver's timer holds the future in a cycle, and until it would have run out: at
-    hundreds of rows for a report the garbage collector, which stops everything, had to look for them at every few."""
-    future._timer = future._final_result = None
+def _part_from_timer(future: ResponseFuture) -> None:
+    """Of a statement that is answered: future and timer hold each other, and with them all rows. They would stay until
+    the garbage collector comes, which stops the process for milliseconds, the more often the more it has to find."""
+    future._timer = None
 
 
 def _session_to_ask() -> Session:

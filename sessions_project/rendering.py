@@ -28,13 +28,15 @@ class FastJSONRenderer(JSONRenderer):
 
 
 class Report(Response):
-    """A reply that forgets what it was rendered from: that would go into the cache beside the text, and stay in a cycle
-    with the view until the garbage collector comes."""
+    """A reply that keeps its text and not what it was rendered from.
+
+    That would go into the cache as well, and wait for the garbage collector, because DRF's views hold themselves.
+    """
 
     @property
     def rendered_content(self) -> Any:
         content = super().rendered_content
-        self.data = self.renderer_context = None
+        self.data = None
         return content
 
 

@@ -16,7 +16,7 @@ from events import domain, minutes
 from events.counts import count_starts
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, PROMPT_MS, Event, Window, hour_of
 from events.keeping import MARGIN_MS
-from events.minutes import COUNT_MINUTES, _counts, cut
+from events.minutes import COUNT_MINUTES, SELECT_ONES, _counts, cut
 from events.services import record_events
 from sessions_project import cassandra
 from sessions_project.cassandra import Row, Statement
@@ -51,7 +51,15 @@ def kept_minutes(country: str, hour: int) -> str | None:
 
 @pytest.mark.parametrize("few", [0, minutes.STARTS_IN_PLACE_OF_A_COUNT])
 def test_it_works(country: str, now_ms: int, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
-    """Whether the starts in the rest of a minute are counted or read."""
+    """Also where few starts are read in place of a count."""
+    ask, asked = cassandra.execute_many, set()
+
+    def noted(statements: Iterable[Statement], **options: Any) -> list[list[Row]]:
+        statements = list(statements)
+        asked.update(cql for cql, _ in statements)
+        return ask(statements, **options)
+
+    monkeypatch.setattr(cassandra, "execute_many", noted)
     monkeypatch.setattr(minutes, "STARTS_IN_PLACE_OF_A_COUNT", few)
     chance = random.Random(1)
     hour = hour_of(now_ms) - 5 * HOUR_MS
@@ -91,6 +99,7 @@ def test_it_works(country: str, now_ms: int, monkeypatch: pytest.MonkeyPatch, fe
         for window in windows():
             check(window, at_ms=at_ms)
     assert kept_minutes(country, hour) not in (None, kept)
+    assert (SELECT_ONES in asked) == (few > 0)
 
 
 def an_hour() -> int:
