@@ -110,5 +110,5 @@ def _logged_when_away() -> Iterator[None]:
 
 
 def as_map(told: str) -> str:
-    """A ``touched`` map from what Cassandra's toJson tells of it, as it is compared and kept."""
+    """A ``touched`` map as JSON, as it is compared and kept. Cassandra's toJson says null of an empty one."""
     return UNTOUCHED if told == "null" else told

@@ -195,7 +195,8 @@ def _send_answering(
     """Send a batch whose answer comes to the queue, after ``seconds`` at the latest."""
     future = _sent(session, statements, logged=logged, timeout=seconds)
 
-    answering = weakref.proxy(future)  # which holds its callbacks
+    # The future holds its callbacks; until it is answered, the driver's timer holds it.
+    answering = weakref.proxy(future)
 
     def answered(error: BaseException | None) -> None:
         if not (logged and error):  # where the log stalls, no node is to blame that was asked
@@ -278,8 +279,8 @@ def _rows(future: ResponseFuture) -> list[Row]:
 
 
 def _part_from_timer(future: ResponseFuture) -> None:
-    """Of a statement that is answered: future and timer hold each other, and with them all rows. They would stay until
-    the garbage collector comes, which stops the process for milliseconds, the more often the more it has to find."""
+    """Only of a statement that is answered. Future and timer hold each other, and all rows with them, until the garbage
+    collector comes: it stops the process for milliseconds, the more often the more it has to find."""
     future._timer = None
 
 

@@ -66,23 +66,15 @@ def test_the_sessions_of_a_report(api: APIClient, report_of: Callable[[str], str
     assert becomes_true(lambda: alive(uuid.UUID) < before + SESSIONS / 2)
 
 
-def test_the_rows_of_a_statement() -> None:
-    before = alive(tuple)
-    cql = "SELECT keyspace_name, table_name, column_name FROM system_schema.columns WHERE keyspace_name = ?"
-    rows = len(cassandra.execute(cql, ("system",)))
-    assert rows > 100
-    assert becomes_true(lambda: alive(tuple) < before + rows / 2)
-
-
 def written(player: str, now_ms: int) -> None:
-    cassandra.execute_batch([row(player, now_ms)], seconds=1)
+    cassandra.execute_batch([row(player, now_ms)], seconds=MOST_SECONDS)
 
 
 def written_with_an_answer(player: str, now_ms: int) -> None:
     """As in a ring."""
     answers: SimpleQueue[Any] = SimpleQueue()
-    cassandra._send_answering(cassandra._connected(), [row(player, now_ms)], answers, logged=True, seconds=1)
-    assert answers.get(timeout=MOST_SECONDS).error is None
+    cassandra._send_answering(cassandra._connected(), [row(player, now_ms)], answers, logged=True, seconds=MOST_SECONDS)
+    assert answers.get(timeout=2 * MOST_SECONDS).error is None
 
 
 def read(player: str, now_ms: int) -> None:
