@@ -4,7 +4,6 @@ A report is hundreds of rows; left in cycles, those of a few made the collector 
 """
 
 import gc
-import time
 import uuid
 import weakref
 from collections.abc import Callable, Iterator
@@ -18,9 +17,9 @@ from rest_framework.test import APIClient
 from events.domain import Event
 from events.services import record_events
 from sessions_project import cassandra
+from tests.clients import wait_for
 
 SESSIONS = 60
-# The driver has an answer in its hands for a moment longer.
 MOST_SECONDS = 5.0
 
 
@@ -34,13 +33,6 @@ def no_collector() -> Iterator[None]:
 
 def alive(kind: type) -> int:
     return sum(type(one) is kind for one in gc.get_objects())
-
-
-def becomes_true(condition: Callable[[], bool]) -> bool:
-    until = time.monotonic() + MOST_SECONDS
-    while not (holds := condition()) and time.monotonic() < until:
-        time.sleep(0.05)
-    return holds
 
 
 @pytest.fixture
@@ -63,7 +55,7 @@ def test_the_sessions_of_a_report(api: APIClient, report_of: Callable[[str], str
     reply = api.get(report_of(report))
     assert reply.status_code == 200
     assert reply.content.count(b'"session_id"') >= SESSIONS
-    assert becomes_true(lambda: alive(uuid.UUID) < before + SESSIONS / 2)
+    wait_for(lambda: alive(uuid.UUID) < before + SESSIONS / 2)  # the driver has rows in its hands for a moment longer
 
 
 def written(player: str, now_ms: int) -> None:
@@ -103,4 +95,4 @@ def test_a_statement(
     monkeypatch.setattr(session, "execute_async", noted)
     ask(player, now_ms)
     assert len(futures) == 1
-    assert becomes_true(lambda: futures[0]() is None)
+    wait_for(lambda: futures[0]() is None)
