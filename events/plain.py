@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
 from events import domain
 from events.domain import Event
@@ -19,13 +18,13 @@ from events.validators import MAX_BATCH_SIZE, MIN_BATCH_SIZE
 
 
 class PlainEvent(msgspec.Struct, gc=False):
-    """The JSON of one event; unknown fields are ignored."""
+    """The JSON of one event; unknown fields are ignored, and null is absent."""
 
     event: Literal["start", "end"]
     player_id: Annotated[str, msgspec.Meta(pattern=domain.PLAYER_ID.pattern)]
-    session_id: uuid.UUID | UnsetType = UNSET
-    ts: str | UnsetType = UNSET
-    country: Annotated[str, msgspec.Meta(pattern=domain.COUNTRY.pattern)] | UnsetType = UNSET
+    session_id: uuid.UUID | None = None
+    ts: str | None = None
+    country: Annotated[str, msgspec.Meta(pattern=domain.COUNTRY.pattern)] | None = None
 
 
 PlainBatch = Annotated[list[PlainEvent], msgspec.Meta(min_length=MIN_BATCH_SIZE, max_length=MAX_BATCH_SIZE)]
@@ -64,13 +63,15 @@ class PlainReader:
 
     def _event(self, plain: PlainEvent, new_session_id: Callable[[], uuid.UUID]) -> Event:
         ts, session_id, country = plain.ts, plain.session_id, plain.country
-        ts_ms = self._now_ms if ts is UNSET else domain.parse_timestamp(ts)
-        if ts_ms > self._latest_ms or (country is UNSET and plain.event == domain.START):
+        ts_ms = self._now_ms if ts is None else domain.parse_timestamp(ts)
+        if ts_ms > self._latest_ms or (country is None and plain.event == domain.START):
             raise ValueError("not plainly good")
+        if session_id == domain.NIL_SESSION_ID:
+            raise ValueError("nobody's session")
         return Event(
             plain.event,
             plain.player_id,
-            new_session_id() if session_id is UNSET else session_id,
+            new_session_id() if session_id is None else session_id,
             ts_ms,
-            None if country is UNSET else country.upper(),
+            None if country is None else country.upper(),
         )

@@ -59,7 +59,10 @@ def bound_batches(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     schemas = result["components"]["schemas"]
     _, batch = schemas["EventOrBatchRequest"]["oneOf"]
     batch |= {"minItems": MIN_BATCH_SIZE, "maxItems": MAX_BATCH_SIZE}
-    schemas["EventRequest"] |= {"if": {"properties": {"event": {"const": START}}}, "then": {"required": ["country"]}}
+    schemas["EventRequest"] |= {
+        "if": {"properties": {"event": {"const": START}}},
+        "then": {"required": ["country"], "properties": {"country": {"type": "string"}}},
+    }
     for path in ("/api/v1/events/", "/event-handler"):
         result["paths"][path]["post"]["requestBody"]["required"] = True
     return result

@@ -19,6 +19,17 @@ PLAYER_ID_SCHEMA = {"type": "string", "pattern": "^[A-Za-z0-9_.:@-]{1,64}$"}
 COUNTRY_SCHEMA = {"type": "string", "pattern": "^[A-Za-z]{2}$"}
 
 
+TIMESTAMP_FORMS = (
+    "such as 2016-12-02T12:48:05.520Z or 2016-12-02T14:48:05+02:00; without an offset it is UTC. "
+    "Hours go to 23, seconds to 59."
+)
+
+
+def timestamp_errors(wanted: str) -> dict[str, Any]:
+    """The messages of a TimestampField: whatever is wrong, ``wanted`` tells the forms that are accepted."""
+    return dict.fromkeys(("invalid", "blank", "invalid_timestamp"), wanted)
+
+
 class StrictCharField(serializers.CharField):
     """Text as sent: not trimmed, and no other JSON type is turned into it."""
 
@@ -61,23 +72,29 @@ class SessionIdField(StrictCharField):
 
     def to_internal_value(self, value: Any) -> uuid.UUID:  # type: ignore[override]  # a field's values may differ in type
         try:
-            return domain.parse_session_id(super().to_internal_value(value))
+            session_id = domain.parse_session_id(super().to_internal_value(value))
         except ValueError:
             raise ValidationError("Send a UUID, with or without dashes.", code="invalid_session_id") from None
+        if session_id == domain.NIL_SESSION_ID:
+            raise ValidationError(
+                "This is the nil UUID, which many clients send when they have none: their sessions would become one. "
+                "Send a UUID of this session's own.",
+                code="nil_session_id",
+            )
+        return session_id
 
 
 @extend_schema_field(OpenApiTypes.DATETIME)
 class TimestampField(StrictCharField):
     """ISO 8601; without an offset it is UTC. Milliseconds since 1970 inside."""
 
+    default_error_messages = timestamp_errors(f"Send an ISO 8601 date and time as a string, {TIMESTAMP_FORMS}")
+
     def to_internal_value(self, value: Any) -> int:  # type: ignore[override]  # a field's values may differ in type
         try:
             return domain.parse_timestamp(super().to_internal_value(value))
         except ValueError:
-            raise ValidationError(
-                "Send an ISO 8601 date and time, such as 2016-12-02T12:48:05.520Z; in a URL write + as %2B.",
-                code="invalid_timestamp",
-            ) from None
+            self.fail("invalid_timestamp")
 
 
 @extend_schema_field(COUNTRY_SCHEMA)
@@ -98,15 +115,20 @@ class EventSerializer(serializers.Serializer[Any]):
     event = KindField(help_text="What happened.")
     player_id = PlayerIdField(help_text="1 to 64 characters of A-Z a-z 0-9 _ . : @ -, given back exactly as sent.")
     session_id = SessionIdField(
-        required=False, help_text="With or without dashes. Left out: the service makes one and returns it."
+        required=False,
+        allow_null=True,
+        help_text="With or without dashes; not the nil UUID. Left out or null: the service makes one and returns it.",
     )
     ts = TimestampField(
         required=False,
-        help_text="ISO 8601; no offset means UTC; kept in milliseconds. Left out: the time of receipt. "
+        allow_null=True,
+        help_text="ISO 8601; no offset means UTC; kept in milliseconds. Left out or null: the time of receipt. "
         "At most 5 minutes in the future; older than a year: discarded.",
     )
     country = CountryField(
-        required=False, help_text="Two letters in any case. Required on a start; checked and not kept on an end."
+        required=False,
+        allow_null=True,
+        help_text="Two letters in any case. Required on a start; checked and not kept on an end.",
     )
 
     def judge(
@@ -129,19 +151,20 @@ class EventSerializer(serializers.Serializer[Any]):
             fields = self.to_internal_value(item)
         except ValidationError as error:
             wrong = dict(cast(dict[str, Any], error.detail))
-        ts_ms = domain.parse_timestamp(item["ts"]) if "ts" in item and "ts" not in wrong else now_ms
+        ts = item.get("ts")
+        ts_ms = now_ms if ts is None or "ts" in wrong else domain.parse_timestamp(ts)
         if ts_ms > (latest_moment_ms(now_ms) if latest_ms is None else latest_ms):
             tolerated = settings.FUTURE_TOLERANCE_SECONDS
             late = f"This is more than {tolerated} s in the future. Is the sender's clock right?"
             wrong["ts"] = [ErrorDetail(late, code="in_the_future")]
-        if item.get("event") == domain.START and "country" not in item:
+        if item.get("event") == domain.START and item.get("country") is None:
             wrong["country"] = [ErrorDetail("A start needs a country.", code="required")]
         if wrong:
             return ValidationError(wrong)
         return domain.Event(
             kind=fields["event"],
             player_id=fields["player_id"],
-            session_id=fields["session_id"] if "session_id" in fields else new_session_id(),
+            session_id=fields.get("session_id") or new_session_id(),
             ts_ms=ts_ms,
             country=fields.get("country"),
         )

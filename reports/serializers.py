@@ -6,7 +6,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from events.domain import CLOCKS_APART_MS, EARLIEST_MS
-from events.serializers import CountryField, PlayerIdField, TimestampField
+from events.serializers import TIMESTAMP_FORMS, CountryField, PlayerIdField, TimestampField, timestamp_errors
 from reports import selectors
 
 # A leap year.
@@ -16,13 +16,21 @@ DEFAULT_SESSIONS = 20
 Shape = serializers.Serializer[Any]
 
 
+class AsOfField(TimestampField):
+    """A moment in an address."""
+
+    default_error_messages = timestamp_errors(
+        f"Send an ISO 8601 date and time, {TIMESTAMP_FORMS} In an address + is written as %2B."
+    )
+
+
 class WindowQuerySerializer(Shape):
     """The hours before a moment."""
 
     hours = serializers.IntegerField(
         min_value=1, max_value=MOST_HOURS, default=DEFAULT_HOURS, help_text="How many hours to look back."
     )
-    as_of = TimestampField(
+    as_of = AsOfField(
         required=False,
         help_text="The end of the window, ISO 8601; default now. The same as_of gives the same report, but for "
         "events that come late or expire.",

@@ -46,6 +46,17 @@ def test_it_is_valid():
     assert batch["$ref"].endswith("EventOrBatchRequest")
 
 
+@pytest.mark.parametrize(
+    ("event", "country", "valid"),
+    [("end", None, True), ("end", "FI", True), ("start", "FI", True), ("start", None, False)],
+)
+def test_null_is_absent_in_the_schema_too(api, player, event, country, valid):
+    body = {"event": event, "player_id": player, "session_id": None, "ts": None, "country": country}
+    described = {**schema()["components"]["schemas"]["EventRequest"], "components": schema()["components"]}
+    assert jsonschema.Draft202012Validator(described).is_valid(body) is valid
+    assert (api.post(EVENTS, body, format="json").status_code == 201) is valid
+
+
 def test_the_replies_to_events_are_documented(api, player):
     event = {"event": "start", "player_id": player, "country": "FI", "session_id": str(uuid.uuid4())}
     check(api.post(EVENTS, [event], format="json"), EVENTS, "post")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rest_framework.exceptions import ValidationError
 
-from events.domain import Event
+from events.domain import NIL_SESSION_ID, Event
 from events.plain import PlainReader
 from events.serializers import EventSerializer
 
@@ -23,7 +23,8 @@ GAME = (
 odd = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=70), st.lists(st.integers()))
 kinds = st.sampled_from(["start", "end", "start ", "END", ""]) | odd
 players = st.from_regex(r"[A-Za-z0-9_.:@-]{1,66}", fullmatch=True) | odd
-sessions = st.uuids().map(str) | st.uuids().map(lambda value: value.hex) | st.from_regex(r"[0-9a-f-]{30,38}") | odd
+uuids = st.uuids() | st.just(NIL_SESSION_ID)
+sessions = uuids.map(str) | uuids.map(lambda value: value.hex) | st.from_regex(r"[0-9a-f-]{30,38}") | odd
 stamps = (
     st.datetimes().map(lambda value: value.isoformat())
     | st.from_regex(r"20[12]\d-[01]\d-[0-3]\dT[0-2]\d:[0-6]\d(:[0-6]\d([.,]\d{1,10})?)?(Z|[+-][0-2]\d:?[0-6]\d)?")
@@ -43,7 +44,7 @@ events = st.fixed_dictionaries(
 )
 good = st.fixed_dictionaries(
     {"event": st.sampled_from(["start", "end"]), "player_id": st.from_regex(r"[A-Za-z0-9_.:@-]{1,64}", fullmatch=True)},
-    optional={"session_id": sessions, "ts": stamps, "country": countries},
+    optional={"session_id": st.none() | sessions, "ts": st.none() | stamps, "country": st.none() | countries},
 )
 
 
@@ -88,6 +89,26 @@ def test_it_agrees_on_damaged_lines(data: st.DataObject) -> None:
 def test_it_accepts_what_games_send(ending: str, fraction: str) -> None:
     text = GAME.replace(b".520022", fraction.encode() + ending.encode())
     assert isinstance(check(text), Event)
+
+
+@pytest.mark.parametrize("field", ["session_id", "ts", "country"])
+def test_null_is_absent(field: str) -> None:
+    """As serializers of C# and Java and exports of tables write a field that has no value."""
+    end = {**json.loads(GAME), "event": "end"}
+    left_out = {name: value for name, value in end.items() if name != field}
+    plain = check(json.dumps({**end, field: None}).encode())
+    assert plain == check(json.dumps(left_out).encode()) == judged(json.dumps(left_out).encode())
+    assert isinstance(plain, Event)
+
+
+def test_a_start_whose_country_is_null_is_left_to_the_serializer() -> None:
+    assert check(GAME.replace(b'"fi"', b"null")) is None
+
+
+def test_the_nil_uuid_is_left_to_the_serializer() -> None:
+    text = GAME.replace(str(SESSION).encode(), str(NIL_SESSION_ID).encode())
+    assert check(text) is None
+    assert isinstance(judged(text), ValidationError)
 
 
 def test_what_games_send_is_this_event() -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from events import services, views
+from events import domain, services, views
 from events.domain import Event, day_of, format_timestamp, hour_of
 from events.services import CLOCK_SET_BACK_MS, Writer, record_events
 from events.views import prefers_lenient
@@ -100,7 +100,8 @@ def test_unknown_fields_are_ignored(api, player):
         ("session_id", 7, "invalid"),
         ("session_id", "4a0c43c9-c43a-42ff-ba55", "invalid_session_id"),
         ("session_id", "urn:uuid:4a0c43c9-c43a-42ff-ba55-67563dfa35d4", "invalid_session_id"),
-        ("session_id", None, "null"),
+        ("session_id", str(uuid.UUID(int=0)), "nil_session_id"),
+        ("session_id", uuid.UUID(int=0).hex, "nil_session_id"),
         ("ts", 1480682885, "invalid"),
         ("ts", True, "invalid"),
         ("ts", "yesterday", "invalid_timestamp"),
@@ -112,7 +113,7 @@ def test_unknown_fields_are_ignored(api, player):
         ("country", "F1", "invalid_country"),
         ("country", "ÅÄ", "invalid_country"),
         ("country", 12, "invalid"),
-        ("country", None, "null"),
+        ("country", None, "required"),
     ],
 )
 def test_a_wrong_value_is_named_by_its_pointer(api, player, field, value, code):
@@ -133,6 +134,48 @@ def test_a_missing_field_is_named(api, player):
         del event[field]
         [error] = api.post(EVENTS, event, format="json").json()["errors"]
         assert (error["pointer"], error["code"]) == (f"/{field}", "required")
+
+
+def test_null_is_absent(api, player, now_ms):
+    """As serializers of C# and Java and exports of tables write it."""
+    session = uuid.uuid4()
+    record_events([Event("start", player, session, now_ms - 60_000, "FI")], now_ms=now_ms)
+    end = {"event": "end", "player_id": player, "session_id": str(session), "ts": None, "country": None}
+    [result] = api.post(EVENTS, [end], format="json").json()["results"]
+    assert result == {"session_id": str(session), "status": "stored"}
+    [row] = api.get(f"/by-player/{player}").json()
+    assert row["country"] == "FI"
+    assert now_ms <= domain.parse_timestamp(row["ended_at"]) < now_ms + 10_000
+    given = api.post(EVENTS, [{**end, "session_id": None}], format="json").json()["results"][0]["session_id"]
+    assert {uuid.UUID(given), session} == {row[1] for row in rows_of(player)}
+
+
+@pytest.mark.parametrize(
+    "ts",
+    [1795946400000, 1795946400.5, True, [], {}, "", "1795946400", "2026-11-29T10:00:00 UTC", "2026-11-29T24:00:00Z",
+     "2026-11-29T10:00:60Z", "2026-11-29", "29.11.2026 10:00"],
+)  # fmt: skip
+def test_a_ts_of_another_form_is_told_the_forms_that_are_accepted(api, player, ts):
+    [error] = api.post(EVENTS, [start(player, ts=ts)], format="json").json()["errors"]
+    assert error["pointer"] == "/0/ts"
+    assert error["detail"].startswith("Send an ISO 8601 date and time as a string, such as 2016-12-02T12:48:05.520Z")
+    assert "%2B" not in error["detail"]  # a body is no address
+
+
+def test_the_nil_uuid_is_refused_and_sessions_that_have_it_already_are_shown(api, player, country, now_ms):
+    nil = str(domain.NIL_SESSION_ID)
+    [error] = api.post(EVENTS, [start(player, session_id=nil)], format="json").json()["errors"]
+    assert (error["pointer"], error["code"]) == ("/0/session_id", "nil_session_id")
+    assert "nil UUID" in error["detail"]
+    assert not rows_of(player)
+    record_events([Event("start", player, domain.NIL_SESSION_ID, now_ms, country)], now_ms=now_ms)
+    record_events([Event("end", player, domain.NIL_SESSION_ID, now_ms, None)], now_ms=now_ms)
+    lists = [
+        api.get(f"/api/v1/reports/starts/{country}/").json()["results"],
+        api.get(f"/api/v1/reports/players/{player}/sessions/").json()["results"],
+        api.get(f"/by-player/{player}").json(),
+    ]
+    assert [[row["session_id"] for row in rows] for rows in lists] == [[nil]] * 3
 
 
 def test_an_end_needs_no_country(api, player):
