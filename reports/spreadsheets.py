@@ -18,6 +18,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.renderers import BaseRenderer
 
+from sessions_project.links import FORMAT
 from sessions_project.problems import DownloadFailed, TooManyDownloads
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,8 @@ class Download(FileResponse):
 
 def asks_for_csv(request: HttpRequest) -> bool:
     """Whether the reply may be CSV."""
-    return request.GET.get("format") == CsvRenderer.format or MEDIA_TYPE in request.headers.get("Accept", "").lower()
+    form, accepted = request.GET.get(FORMAT), request.headers.get("Accept", "").lower()
+    return form == CsvRenderer.format if form is not None else MEDIA_TYPE in accepted or "text/*" in accepted
 
 
 def attachment(name: str) -> dict[str, str]:

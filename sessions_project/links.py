@@ -1,0 +1,25 @@
+"""Links in replies."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from django.urls import reverse
+from rest_framework.request import Request
+from rest_framework.settings import api_settings
+
+FORMAT = str(api_settings.URL_FORMAT_OVERRIDE)
+
+
+def link(
+    request: Request, name: str, *, places: Mapping[str, str] | None = None, query: Mapping[str, Any] | None = None
+) -> str:
+    """The absolute address of the route ``name``, with ``places`` in its path and a query.
+
+    A ``format`` that the request names is in it as well: whoever follows gets the same form. DRF's ``reverse`` puts it
+    behind the path, where a query cannot follow.
+    """
+    address = request.build_absolute_uri(reverse(name, kwargs=dict(places or {})))
+    form = request.query_params.get(FORMAT)
+    asked = {**(query or {}), **({FORMAT: form} if form else {})}
+    return f"{address}?{urlencode(sorted(asked.items()))}" if asked else address
