@@ -23,6 +23,7 @@ from events.serializers import EventSerializer
 from events.services import record_events, wall_clock_ms
 from events.validators import MAX_BATCH_SIZE, MIN_BATCH_SIZE, BatchSizeValidator
 from sessions_project.problems import InvalidFields, field_errors
+from sessions_project.query import refuse_other_parameters
 from sessions_project.schema import COMMON_HEADERS, problems
 
 LENIENT = "handling=lenient"
@@ -61,6 +62,7 @@ class EventViewSet(ViewSet):
         examples=schema.BATCH_EXAMPLES,
     )
     def create(self, request: Request) -> Response:
+        refuse_other_parameters(request.query_params)
         lenient = prefers_lenient(request.headers.get("Prefer", ""))
         told = receipt(self.receive(request, lenient=lenient))
         return Response(

@@ -1,5 +1,6 @@
 """The questions of the reports, as query parameters, and the shapes of their answers."""
 
+from functools import cache
 from typing import Any
 
 from rest_framework import serializers
@@ -84,6 +85,12 @@ class PlayerQuerySerializer(Shape):
         min_value=1, max_value=100, default=DEFAULT_SESSIONS, help_text="Sessions of one page."
     )
     cursor = serializers.CharField(required=False, help_text="From `next` of the page before.")
+
+
+@cache
+def parameters_of(question: type[Shape]) -> frozenset[str]:
+    """The names of the query parameters that a question has."""
+    return frozenset(question().fields)
 
 
 class PathSerializer(Shape):

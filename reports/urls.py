@@ -1,7 +1,9 @@
 """Addresses of the read side. Caching is decided here and nowhere else: by address, query and Accept, for 50 s."""
 
+from collections.abc import Collection
 from functools import wraps
 from typing import Any
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -9,20 +11,34 @@ from django.http.response import HttpResponseBase
 from django.urls import path
 from django.views.decorators.cache import cache_page
 
+from reports.serializers import (
+    CountryStartsQuerySerializer,
+    PlayerQuerySerializer,
+    StartsQuerySerializer,
+    TimelineQuerySerializer,
+    parameters_of,
+)
 from reports.spreadsheets import asks_for_csv
 from reports.views import EarlierReportsViewSet, PlayerSessionsViewSet, StartsViewSet
 from sessions_project.building import View, built_once
 from sessions_project.fresh_replies import MAY_BE_KEPT
+from sessions_project.links import FORMAT
+from sessions_project.query import is_well_named
 
 
-def cached(view: View, *, costs_more_than_a_lock: bool = True) -> View:
-    """Keep the replies, and build one that is popular once; a cheap one once in each process."""
+def cached(view: View, *, parameters: Collection[str] = (), costs_more_than_a_lock: bool = True) -> View:
+    """Keep the replies, and build one that is popular once; a cheap one once in each process.
+
+    What the view refuses because its query has other ``parameters`` reaches no cache.
+    """
     page = cache_page(settings.REPORT_CACHE_SECONDS)
     alone = page(view)
     shared = built_once(view, cache_page=page, costs_more_than_a_lock=costs_more_than_a_lock)
 
     @wraps(view)
     def choose(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not is_well_named(request.GET, known=parameters):
+            return view(request, *args, **kwargs)
         # A file cannot be shared; whoever waited for another's would hold a thread for nothing.
         if asks_for_csv(request):
             return alone(request, *args, **kwargs)
@@ -32,31 +48,56 @@ def cached(view: View, *, costs_more_than_a_lock: bool = True) -> View:
     return choose
 
 
+def without_parameters(view: View) -> View:
+    """The earlier addresses ignore a query, but for ``format``: no query makes another question of theirs."""
+
+    @wraps(view)
+    def ask(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if is_well_named(request.GET):
+            return view(request, *args, **kwargs)
+        form = request.GET.get(FORMAT)
+        request.META["QUERY_STRING"] = urlencode({FORMAT: form}) if form is not None else ""
+        del request.GET  # made of it when asked for
+        response = view(request, *args, **kwargs)
+        request.META.pop(MAY_BE_KEPT, None)  # by the address as it came
+        return response
+
+    return ask
+
+
 urlpatterns = [
-    path("api/v1/reports/starts/", cached(StartsViewSet.as_view({"get": "by_country"})), name="starts"),
+    path(
+        "api/v1/reports/starts/",
+        cached(StartsViewSet.as_view({"get": "by_country"}), parameters=parameters_of(StartsQuerySerializer)),
+        name="starts",
+    ),
     path(
         "api/v1/reports/starts/timeline/",
-        cached(StartsViewSet.as_view({"get": "timeline"})),
+        cached(StartsViewSet.as_view({"get": "timeline"}), parameters=parameters_of(TimelineQuerySerializer)),
         name="starts-timeline",
     ),
     path(
         "api/v1/reports/starts/<str:country>/",
-        cached(StartsViewSet.as_view({"get": "retrieve"})),
+        cached(StartsViewSet.as_view({"get": "retrieve"}), parameters=parameters_of(CountryStartsQuerySerializer)),
         name="starts-of-country",
     ),
     path(
         "api/v1/reports/players/<str:player_id>/sessions/",
-        cached(PlayerSessionsViewSet.as_view({"get": "sessions"}), costs_more_than_a_lock=False),
+        cached(
+            PlayerSessionsViewSet.as_view({"get": "sessions"}),
+            parameters=parameters_of(PlayerQuerySerializer),
+            costs_more_than_a_lock=False,
+        ),
         name="player-sessions",
     ),
     path(
         "by-country/<str:country>/<str:hours>",
-        cached(EarlierReportsViewSet.as_view({"get": "by_country"})),
+        without_parameters(cached(EarlierReportsViewSet.as_view({"get": "by_country"}))),
         name="by-country",
     ),
     path(
         "by-player/<str:player_id>",
-        cached(EarlierReportsViewSet.as_view({"get": "by_player"}), costs_more_than_a_lock=False),
+        without_parameters(cached(EarlierReportsViewSet.as_view({"get": "by_player"}), costs_more_than_a_lock=False)),
         name="by-player",
     ),
 ]

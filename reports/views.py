@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from functools import cache
 from itertools import chain
 from typing import Any
-from urllib.parse import urlencode
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
-from rest_framework.reverse import reverse
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
@@ -35,8 +33,11 @@ from reports.serializers import (
     TimelineQuerySerializer,
     TimelineReportSerializer,
     WindowQuerySerializer,
+    parameters_of,
 )
 from reports.spreadsheets import CsvRenderer, Download, attachment, csv_or
+from sessions_project.links import link
+from sessions_project.query import refuse_other_parameters
 from sessions_project.rendering import Report
 from sessions_project.schema import COMMON_HEADERS, problems
 
@@ -86,7 +87,7 @@ class StartsViewSet(ViewSet):
         },
     )
     def by_country(self, request: Request) -> Report:
-        asked, window, now_ms = _asked(StartsQuerySerializer, request.query_params)
+        asked, window, now_ms = _asked(StartsQuerySerializer, request)
         newest = 0 if _wants_csv(request) else asked["sessions"]
         report = selectors.starts_by_country(window=window, now_ms=now_ms, newest=newest)
         if _wants_csv(request):
@@ -119,7 +120,7 @@ class StartsViewSet(ViewSet):
     )
     def retrieve(self, request: Request, country: str) -> Report | Download:
         country = _validated(PathSerializer, {"country": country})["country"]
-        asked, window, now_ms = _asked(CountryStartsQuerySerializer, request.query_params)
+        asked, window, now_ms = _asked(CountryStartsQuerySerializer, request)
         if _wants_csv(request):
             rows = selectors.every_start_of_country(country=country, window=window, now_ms=now_ms)
             table = chain([("session_id", "player_id", "ts")], (tuple(_start(start).values()) for start in rows))
@@ -148,7 +149,7 @@ class StartsViewSet(ViewSet):
         responses={**csv_or(TimelineReportSerializer, header="hour,starts"), **problems(400, 406, 503)},
     )
     def timeline(self, request: Request) -> Report:
-        asked, window, now_ms = _asked(TimelineQuerySerializer, request.query_params)
+        asked, window, now_ms = _asked(TimelineQuerySerializer, request)
         country = asked.get("country")
         starts = dict(selectors.starts_by_hour(window=window, now_ms=now_ms, country=country))
         # Also the hours that are older than the retention.
@@ -179,7 +180,7 @@ class PlayerSessionsViewSet(ViewSet):
     )
     def sessions(self, request: Request, player_id: str) -> Report:
         player_id = _validated(PathSerializer, {"player_id": player_id})["player_id"]
-        asked = _validated(PlayerQuerySerializer, request.query_params)
+        asked = _query(PlayerQuerySerializer, request)
         report = f"{PLAYERS}.{asked['state']}"
         try:
             page, end = selectors.player_sessions(
@@ -223,7 +224,9 @@ class EarlierReportsViewSet(ViewSet):
     )
     def by_country(self, request: Request, country: str, hours: str) -> Report:
         country = _validated(PathSerializer, {"country": country})["country"]
-        asked, window, now_ms = _asked(WindowQuerySerializer, {"hours": hours})
+        now_ms = wall_clock_ms()
+        asked = _validated(WindowQuerySerializer, {"hours": hours}, now_ms=now_ms)
+        window = _kept_window(asked, now_ms=now_ms)
         _, page, end = selectors.starts_of_country(country=country, window=window, now_ms=now_ms, limit=EARLIER_LIMIT)
         rest = end and _country_url(request, country, asked, **_behind(end, limit=EARLIER_LIMIT, report=STARTS))
         starts = [{"event": "start", "country": country, **_start(start)} for start in page]
@@ -242,11 +245,20 @@ class EarlierReportsViewSet(ViewSet):
         return Report([_session(session) for session in page])
 
 
-def _asked(serializer: type[Shape], values: Mapping[str, Any]) -> tuple[dict[str, Any], Window, int]:
+def _asked(serializer: type[Shape], request: Request) -> tuple[dict[str, Any], Window, int]:
     """What is asked for, the window of it that is kept, and now."""
     now_ms = wall_clock_ms()
-    asked = _validated(serializer, values, now_ms=now_ms)
-    return asked, selectors.report_window(hours=asked["hours"], as_of_ms=asked["as_of"], now_ms=now_ms), now_ms
+    asked = _query(serializer, request, now_ms=now_ms)
+    return asked, _kept_window(asked, now_ms=now_ms), now_ms
+
+
+def _kept_window(asked: Mapping[str, Any], *, now_ms: int) -> Window:
+    return selectors.report_window(hours=asked["hours"], as_of_ms=asked["as_of"], now_ms=now_ms)
+
+
+def _query(serializer: type[Shape], request: Request, **context: Any) -> dict[str, Any]:
+    refuse_other_parameters(request.query_params, known=parameters_of(serializer))
+    return _validated(serializer, request.query_params, **context)
 
 
 def _validated(serializer: type[Shape], values: Mapping[str, Any], **context: Any) -> dict[str, Any]:
@@ -301,17 +313,14 @@ def _session(session: Session) -> dict[str, Any]:
 def _country_url(request: Request, country: str, asked: Mapping[str, Any], **more: Any) -> str:
     """The country's own report over the same window."""
     query = {"hours": asked["hours"], "as_of": format_timestamp(asked["as_of"]), **more}
-    return _url(request, "starts-of-country", query, country=country)
+    return link(request, "starts-of-country", places={"country": country}, query=query)
 
 
 def _player_url(request: Request, player_id: str, asked: Mapping[str, Any], **more: Any) -> str:
     """The report of the same sessions of the player."""
     overlaps = {"overlaps": "true"} if asked["overlaps"] else {}
-    return _url(request, "player-sessions", {"state": asked["state"], **overlaps, **more}, player_id=player_id)
-
-
-def _url(request: Request, name: str, query: Mapping[str, Any], **kwargs: str) -> str:
-    return f"{reverse(name, kwargs=kwargs, request=request)}?{urlencode(sorted(query.items()))}"
+    query = {"state": asked["state"], **overlaps, **more}
+    return link(request, "player-sessions", places={"player_id": player_id}, query=query)
 
 
 def _behind(end: Position, *, limit: int, report: str) -> dict[str, Any]:

@@ -163,7 +163,7 @@ class NotAllowedMiddleware:
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """handler404: also tells of a forgotten slash."""
-    detail = "There is nothing at this address. See /api/v1/docs/ for what there is."
+    detail = "There is nothing at this address. See /api/v1/ for what there is."
     if not request.path.endswith("/"):
         try:
             resolve(request.path + "/")
@@ -193,7 +193,8 @@ def _plain(status: HTTPStatus, code: str, detail: str) -> HttpResponse:
 def _field_errors(detail: Any, pointer: str) -> Iterator[dict[str, str]]:
     if isinstance(detail, dict):
         for field, nested in detail.items():
-            step = "" if field == api_settings.NON_FIELD_ERRORS_KEY else f"/{field}"
+            name = field.replace("~", "~0").replace("/", "~1")  # as RFC 6901 writes them
+            step = "" if field == api_settings.NON_FIELD_ERRORS_KEY else f"/{name}"
             yield from _field_errors(nested, pointer + step)
     elif isinstance(detail, list):
         for index, nested in enumerate(detail):

@@ -107,7 +107,7 @@ def test_redis_gone_is_no_outage(service: Service, path: str) -> None:
 def test_a_process_that_dies_while_it_builds_holds_nobody_up_for_long(service: Service, path: str) -> None:
     client = redis.Redis(port=service.redis.address[1])
     for attempt in range(20):
-        report = f"{path}&attempt={attempt}"
+        report = path.replace("hours=24", f"hours={24 + attempt}")
         threading.Thread(target=answers, args=(service, report), daemon=True).start()
         locks = wait_for_locks(client)
         os.kill(worker_processes(service.web.process.pid)[0], signal.SIGKILL)
