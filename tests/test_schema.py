@@ -74,6 +74,7 @@ def test_the_replies_of_the_reports_are_documented(api, player, country):
         body = {"event": event, "player_id": player, "country": country, "session_id": session}
         api.post(EVENTS, [body], format="json")
     reports = {
+        "/api/v1/": "/api/v1/",
         STARTS: STARTS,
         f"{STARTS}{country}/": f"{STARTS}{{country}}/",
         f"{STARTS}timeline/": f"{STARTS}timeline/",
@@ -87,6 +88,8 @@ def test_the_replies_of_the_reports_are_documented(api, player, country):
         check(api.get(address, headers={"accept": "image/png"}), path)
     for wrong, path in {
         f"{STARTS}?hours=0": STARTS,
+        f"{STARTS}?contry=FI": STARTS,
+        "/api/v1/?x=1": "/api/v1/",
         f"{STARTS}x/": f"{STARTS}{{country}}/",
         "/by-country/FI/x": "/by-country/{country}/{hours}",
     }.items():

@@ -1,0 +1,52 @@
+"""``/api/v1/``: the addresses that there are."""
+
+from django.urls import reverse
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from sessions_project.links import link
+from sessions_project.query import refuse_other_parameters
+from sessions_project.schema import COMMON_HEADERS, problems
+
+# Names of routes, and what is to be filled in.
+ROUTES: dict[str, tuple[str, ...]] = {
+    "events": (),
+    "starts": (),
+    "starts-of-country": ("country",),
+    "starts-timeline": (),
+    "player-sessions": ("player_id",),
+}
+DOCUMENTATION = ("schema", "docs", "redoc")
+
+
+class ApiRootView(APIView):
+    """The addresses of the API. What stands in braces is to be filled in (RFC 6570)."""
+
+    name = "Player sessions"
+
+    @extend_schema(
+        operation_id="addresses",
+        summary="The addresses that there are",
+        tags=["addresses"],
+        parameters=COMMON_HEADERS,
+        responses={
+            200: OpenApiResponse(
+                {"type": "object", "additionalProperties": {"type": "string"}},
+                description="By name: an absolute address, or one with something in braces to fill in.",
+            ),
+            **problems(400, 406, 503),
+        },
+    )
+    def get(self, request: Request) -> Response:
+        refuse_other_parameters(request.query_params)
+        addresses = {name: _template(request, name, places) for name, places in ROUTES.items()}
+        # Pages, which have forms of their own: a format that the request names is not for them.
+        pages = {name: request.build_absolute_uri(reverse(name)) for name in DOCUMENTATION}
+        return Response({name.replace("-", "_"): address for name, address in (addresses | pages).items()})
+
+
+def _template(request: Request, name: str, places: tuple[str, ...]) -> str:
+    address = link(request, name, places={place: f"{{{place}}}" for place in places})
+    return address.replace("%7B", "{").replace("%7D", "}")
