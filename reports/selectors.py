@@ -96,9 +96,21 @@ class Session(NamedTuple):
     overlaps: bool | None = None
 
     @property
+    def ended_before_start(self) -> bool:
+        """Its latest end is before its latest start: the id was used again, or a clock was wrong. Rows do not tell."""
+        return self.started_ms is not None and self.ended_ms is not None and self.ended_ms < self.started_ms
+
+    @property
     def is_open(self) -> bool:
-        """It has started and not ended."""
-        return self.ended_ms is None
+        """It has started and not ended since."""
+        return self.ended_ms is None or self.ended_before_start
+
+    @property
+    def duration_ms(self) -> int | None:
+        """From the latest start to the latest end; None where one of them has not come, or the end was before."""
+        if self.started_ms is None or self.ended_ms is None or self.ended_before_start:
+            return None
+        return self.ended_ms - self.started_ms
 
     @property
     def end_position(self) -> Position:
@@ -325,7 +337,7 @@ def _intervals(sessions: Iterable[Session], *, now_ms: int) -> Iterator[Interval
     """From the start up to but not including the end, of an open one ``now_ms``; without a start there is none."""
     for session in sessions:
         if session.started_ms is not None:
-            ended_ms = now_ms if session.ended_ms is None else session.ended_ms
+            ended_ms = now_ms if session.ended_ms is None or session.is_open else session.ended_ms
             yield Interval(session.started_ms, ended_ms, session.session_id)
 
 

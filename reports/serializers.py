@@ -73,8 +73,8 @@ class PlayerQuerySerializer(Shape):
     state = serializers.ChoiceField(
         choices=[selectors.COMPLETED, selectors.OPEN, selectors.ALL],
         default=selectors.COMPLETED,
-        help_text="`completed` has an end, newest end first. `open` has a start and no end, newest start first. `all`: "
-        "every session, newest start first; one whose start has not come stands where its end is.",
+        help_text="`completed` has an end, newest end first. `open` has started and not ended since, newest start "
+        "first. `all`: every session, newest start first; one whose start has not come stands where its end is.",
     )
     overlaps = serializers.BooleanField(
         default=False,
@@ -166,13 +166,23 @@ class CompletedSessionSerializer(Shape):
     country = serializers.CharField(allow_null=True, help_text="Null while its start has not come.")
     started_at = serializers.DateTimeField(allow_null=True, help_text="Null while its start has not come.")
     ended_at = serializers.DateTimeField()
-    duration_seconds = serializers.FloatField(allow_null=True, help_text="Null while its start or end has not come.")
+    duration_seconds = serializers.FloatField(
+        allow_null=True,
+        help_text="From its latest start to its latest end; null while one of them has not come, or when the end is "
+        "before the start.",
+    )
 
 
 class PlayerSessionSerializer(CompletedSessionSerializer):
     """A session of a player."""
 
-    ended_at = serializers.DateTimeField(allow_null=True, help_text="Null while the session is open.")
+    ended_at = serializers.DateTimeField(
+        allow_null=True,
+        help_text="Null while no end has come; before `started_at` when it was started again.",
+    )
+    ended_before_start = serializers.BooleanField(
+        help_text="Its latest end is before its latest start: it was started again and is open, or a clock was wrong."
+    )
     overlaps = serializers.BooleanField(
         allow_null=True,
         help_text="Whether it shares a moment with another session of the player, of whatever state. A session takes "

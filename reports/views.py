@@ -172,7 +172,8 @@ class PlayerSessionsViewSet(ViewSet):
     @extend_schema(
         operation_id="sessions_of_player",
         summary="The last sessions of a player: completed, open or all",
-        description="A session is completed when it has an end. An unknown player has an empty list. Of a player with "
+        description="A session is completed when it has an end, and open when it has started and not ended since: one "
+        "whose latest start is after its latest end is both. An unknown player has an empty list. Of a player with "
         f"more than {selectors.MOST_SESSIONS} sessions only `state=completed` can be listed.",
         tags=["reports"],
         parameters=[PLAYER, PlayerQuerySerializer, *HEADERS],
@@ -196,7 +197,7 @@ class PlayerSessionsViewSet(ViewSet):
         body = {
             "player_id": player_id,
             "next": end and _player_url(request, player_id, asked, **_behind(end, limit=asked["limit"], report=report)),
-            "results": [{**_session(session), "overlaps": session.overlaps} for session in page],
+            "results": [_session_in_full(session) for session in page],
         }
         return Report(body)
 
@@ -300,14 +301,18 @@ def _start(start: Start) -> dict[str, Any]:
 
 
 def _session(session: Session) -> dict[str, Any]:
-    started, ended = session.started_ms, session.ended_ms
+    started, ended, duration = session.started_ms, session.ended_ms, session.duration_ms
     return {
         "session_id": session.session_id,
         "country": session.country,
         "started_at": None if started is None else format_timestamp(started),
         "ended_at": None if ended is None else format_timestamp(ended),
-        "duration_seconds": None if started is None or ended is None else (ended - started) / 1000,
+        "duration_seconds": None if duration is None else duration / 1000,
     }
+
+
+def _session_in_full(session: Session) -> dict[str, Any]:
+    return {**_session(session), "ended_before_start": session.ended_before_start, "overlaps": session.overlaps}
 
 
 def _country_url(request: Request, country: str, asked: Mapping[str, Any], **more: Any) -> str:

@@ -378,7 +378,7 @@ def test_the_last_sessions_of_a_player_stand_in_a_table_and_on_a_bar(browser, we
     browser.wait_for_numbers()
 
 
-def test_a_session_that_ended_before_it_started_lies_on_the_bar(browser, web, player, now_ms):
+def test_a_session_that_ended_before_it_started_has_no_duration_and_lies_on_the_bar(browser, web, player, now_ms):
     session, before, after = uuid.uuid4(), now_ms - 7_200_000, now_ms - 3_600_000
     record_events(
         [Event("start", player, session, after, "FI"), Event("end", player, session, before, None)], now_ms=now_ms
@@ -390,8 +390,9 @@ def test_a_session_that_ended_before_it_started_lies_on_the_bar(browser, web, pl
         "return [...document.querySelectorAll('.time-bar rect')].map("
         "(one) => [one.x.baseVal.value, one.x.baseVal.value + one.width.baseVal.value])"
     )
-    assert sorted(spans)[0] == [0, pytest.approx(996, abs=1)]
-    assert 0 < sorted(spans)[1][0] < sorted(spans)[1][1] < 1000
+    assert sorted(spans)[0] == [0, pytest.approx(4, abs=1)]
+    assert 4 < sorted(spans)[1][0] < sorted(spans)[1][1] <= 1000
+    assert browser.texts("#look-up tbody tr:last-child td")[2] == "start is later"
     browser.wait_for_numbers()
 
 
@@ -527,6 +528,9 @@ def test_a_screen_reader_finds_a_name_for_everything(browser, web):
 def test_nothing_is_wider_than_a_phone(browser, web, player, now_ms, hours):
     for minutes_ago in (10, 20_000):
         record_session(player, minutes_ago=minutes_ago, country="NL", now_ms=now_ms)
+    again = uuid.uuid4()
+    record_events([Event("end", player, again, now_ms - 900_000, None)], now_ms=now_ms)
+    record_events([Event("start", player, again, now_ms - 800_000, "NL")], now_ms=now_ms)
     browser.open(web.url, size=PHONE, hours=hours, player=player)
     browser.wait_for_numbers()
     browser.find("#hold").click()

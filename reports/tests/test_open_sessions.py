@@ -35,6 +35,7 @@ def test_it_works(api, player, now_ms):
             "started_at": format_timestamp(now_ms - 60_000),
             "ended_at": None,
             "duration_seconds": None,
+            "ended_before_start": False,
             "overlaps": False,
         }
     ]
@@ -46,6 +47,7 @@ def test_it_works(api, player, now_ms):
         "started_at": None,
         "ended_at": format_timestamp(now_ms - 70_000),
         "duration_seconds": None,
+        "ended_before_start": False,
         "overlaps": False,
     }
 
@@ -124,6 +126,17 @@ def test_a_cursor_of_another_state_is_refused(api, player, now_ms):
 def test_a_wrong_state_is_told(api, player):
     reply = api.get(f"/api/v1/reports/players/{player}/sessions/?state=closed")
     assert (reply.status_code, reply.json()["errors"][0]["pointer"]) == (400, "/state")
+
+
+def test_a_session_that_was_started_again_overlaps_until_now(api, player, now_ms):
+    again, later = uuid.uuid4(), uuid.uuid4()
+    record(player, ("start", later, now_ms - 9_000), ("end", later, now_ms - 5_000), now_ms=now_ms)
+    record(player, ("end", again, now_ms - 60_000), now_ms=now_ms)
+    assert {row["overlaps"] for row in report(api, player, state="all")["results"]} == {False}
+    record(player, ("start", again, now_ms - 50_000), now_ms=now_ms)
+    assert {row["overlaps"] for row in report(api, player, state="all")["results"]} == {True}
+    record(player, ("end", again, now_ms - 40_000), now_ms=now_ms)
+    assert {row["overlaps"] for row in report(api, player, state="all")["results"]} == {False}
 
 
 def test_a_player_with_very_many_sessions_still_has_the_completed_ones(api, monkeypatch, player, now_ms):

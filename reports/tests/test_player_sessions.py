@@ -39,12 +39,13 @@ def test_it_works(api, player, now_ms):
                 "started_at": format_timestamp(now_ms - 60_000),
                 "ended_at": format_timestamp(now_ms - 1_500),
                 "duration_seconds": 58.5,
+                "ended_before_start": False,
                 "overlaps": None,
             }
         ],
     }
     [earlier] = api.get(f"/by-player/{player}").json()
-    assert {**earlier, "overlaps": None} == report(api, player)["results"][0]
+    assert {**earlier, "ended_before_start": False, "overlaps": None} == report(api, player)["results"][0]
 
 
 def test_the_last_twenty_come_newest_end_first(api, player, now_ms):

@@ -38,7 +38,6 @@ export function hour(begin) {
 /** "2 h 05 min", "15 min 02 s", "7.5 s" */
 export function duration(seconds) {
   const two = (number) => String(Math.floor(number)).padStart(2, "0");
-  if (seconds < 0) return `−${duration(-seconds)}`;
   if (seconds < 60) return `${averages.format(seconds)} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${two(seconds % 60)} s`;
   return `${count(Math.floor(seconds / 3600))} h ${two((seconds % 3600) / 60)} min`;

@@ -68,15 +68,21 @@ function show({ player_id: player, results, next }) {
   showTimeBar(sessions.querySelector(".time-bar"), results, sessions.querySelectorAll("tbody tr"));
 }
 
-function row({ started_at: started, ended_at: ended, duration_seconds: seconds, country }) {
+function row(session) {
+  const { started_at: started, ended_at: ended, country } = session;
   return element(
     "tr",
     {},
     element("td", {}, started ? moment(started) : "start not sent"),
     element("td", {}, moment(ended)),
-    element("td", { class: "number" }, seconds === null ? "–" : duration(seconds)),
+    lasted(session),
     element("td", {}, country ? countryName(country) : "–"),
   );
+}
+
+function lasted({ duration_seconds: seconds, ended_before_start: startedAgain }) {
+  if (startedAgain) return element("td", {}, "start is later"); // words may take two lines
+  return element("td", { class: "number" }, seconds === null ? "–" : duration(seconds));
 }
 
 function tellOf(trouble) {

@@ -22,11 +22,10 @@ export function showTimeBar(place, sessions, rows) {
   marks.forEach((one, index) => lightUpTogether(one, rows[index]));
 }
 
-/** From left to right, also of a session that is said to have ended before it started. */
-function spanOf(session) {
-  const end = Date.parse(session.ended_at);
-  const start = Date.parse(session.started_at ?? session.ended_at);
-  return [Math.min(start, end), Math.max(start, end)];
+/** One without a duration, as of a session that was started again since, is the moment of its end. */
+function spanOf({ started_at: started, ended_at: ended, duration_seconds: seconds }) {
+  const end = Date.parse(ended);
+  return [seconds === null ? end : Date.parse(started), end];
 }
 
 function mark(left, right) {
