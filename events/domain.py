@@ -32,11 +32,10 @@ COUNTRY = re.compile(r"\A[A-Za-z]{2}\Z")
 SESSION_ID = re.compile(r"[0-9a-fA-F]{8}(-?)[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{12}\Z")
 # ISO 8601's calendar form, the one that every language writes; week dates and the like are not for timestamps. Hours to
 # 23 and seconds to 59: what Python makes of 24:00 depends on its version.
-_HOUR, _SIXTIETH = r"([01]\d|2[0-3])", r"[0-5]\d"
-TIMESTAMP = re.compile(
-    rf"\d{{4}}-\d\d-\d\d[Tt ]{_HOUR}:{_SIXTIETH}(:{_SIXTIETH}([.,]\d{{1,9}})?)?([Zz]|[+-]{_HOUR}(:?{_SIXTIETH})?)?\Z",
-    flags=re.ASCII,
-)
+_HOUR, _SIXTIETH = r"(?:[01]\d|2[0-3])", r"[0-5]\d"
+_TIME = rf"{_HOUR}:{_SIXTIETH}(?::{_SIXTIETH}(?:[.,]\d{{1,9}})?)?"
+_OFFSET = rf"(?:[Zz]|[+-]{_HOUR}(?::?{_SIXTIETH})?)"
+TIMESTAMP = re.compile(rf"\d{{4}}-\d\d-\d\d[Tt ]{_TIME}{_OFFSET}?\Z", flags=re.ASCII)
 # Clients that have no session id send this one: as an id it would make one session of all of theirs.
 NIL_SESSION_ID = uuid.UUID(int=0)
 # A report reads every shard of an hour: more would cost it more than a smaller partition saves.
