@@ -8,9 +8,12 @@ from collections.abc import Callable
 
 import pytest
 import redis
+from django.test import RequestFactory
+from django.urls import resolve
 
 from conftest import WebServer
 from embedded.redis import RedisServer
+from sessions_project.fresh_replies import MAY_BE_KEPT
 from sessions_project.query import MOST_CHARACTERS
 
 STARTS = "/api/v1/reports/starts/"
@@ -111,3 +114,21 @@ def test_unique_nonsense_fills_no_cache(
         assert once > before
         assert [status_of(f"{legacy}?x={number}") for number in range(5)] == [200] * 5
         assert client.dbsize() == once
+
+
+@pytest.mark.parametrize(
+    ("address", "kept"),
+    [
+        ("/by-player/ada", True),
+        ("/by-player/ada?format=json", True),
+        ("/by-player/ada?x=1", False),
+        (PLAYER, True),
+        (f"{PLAYER}?x=1", False),
+        (f"{PLAYER}?limit=1&limit=1", False),
+    ],
+)
+def test_nor_does_it_fill_the_memory_of_a_process(address, kept):
+    request = RequestFactory().get(address)
+    view, _, places = resolve(request.path)
+    view(request, **places)
+    assert (MAY_BE_KEPT in request.META) is kept
