@@ -1,6 +1,7 @@
-# Needs Python 3.11 and nothing else; 'make help' lists the targets.
+# Needs one of Python 3.11 to 3.14 and nothing else; 'make help' lists the targets.
 SHELL := /bin/sh
-PYTHON ?= python3.11
+# The Python of a new virtual environment: PYTHON=/path/to/python3; by default the newest on the PATH that will do.
+PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -12,7 +13,7 @@ STACK := $(BIN)/python -m embedded exec --
 FILE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-faults check bench load import up down docs requirements clean
+.PHONY: help demo run test test-faults test-pythons check bench load import up down docs requirements clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,6 +29,9 @@ test: $(READY) ## run the tests on a real Cassandra and Redis
 
 test-faults: $(READY) ## break nodes, Redis, network and clocks under load (some minutes; FAULTS=long: an hour)
 	@$(BIN)/pytest tests/faults
+
+test-pythons: $(READY) ## try the service on every other supported Python that is here (a minute or two for each)
+	@$(BIN)/pytest -v tests/test_each_python.py
 
 check: $(READY) ## lint, format, types, architecture, settings, schema
 	@$(BIN)/ruff check .
@@ -59,7 +63,7 @@ docs: $(READY) ## write the OpenAPI schema to docs/openapi.yaml
 requirements: $(READY) ## pin requirements/*.txt anew from requirements/*.in
 	@for name in base production dev bench; do \
 		$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \
-			--python-version 3.11 --custom-compile-command "make requirements" \
+			--universal --fork-strategy fewest --python-version 3.11 --custom-compile-command "make requirements" \
 			requirements/$$name.in --output-file requirements/$$name.txt || exit 1; \
 	done
 
@@ -67,14 +71,16 @@ clean: ## remove the virtual environments; the data in .data/ stays
 	rm -rf $(VENV) $(BENCH_VENV)
 
 $(READY): requirements/dev.txt
-	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: make PYTHON=/path/to/python3.11"; exit 1; }
-	@test -x $(BIN)/pip || { echo "Creating $(VENV) ..."; $(PYTHON) -m venv $(VENV); }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+		python=$$(sh requirements/find-python.sh "$(PYTHON)") && \
+		echo "Creating $(VENV) with $$python ..." && "$$python" -m venv --clear $(VENV); }
 	@echo "Installing what the project needs into $(VENV) (a minute) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
-$(BENCH_READY): requirements/bench.txt
-	@test -x $(BENCH_VENV)/bin/pip || $(PYTHON) -m venv $(BENCH_VENV)
+# Of the Python that the service has: another one would be compared as well.
+$(BENCH_READY): $(READY) requirements/bench.txt
+	@$(BENCH_VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m venv --clear $(BENCH_VENV)
 	@echo "Installing what the service is compared with into $(BENCH_VENV) ..."
 	@$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $@

