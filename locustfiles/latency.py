@@ -1,22 +1,20 @@
-"""Game servers and those who look: batches of ten, both reports over cold and cached keys.
+"""Game servers and those who look: batches of ten as sessions.py makes them, reports over cold and cached keys.
 
 ``make load`` runs it headless; ``locust -f locustfiles/latency.py`` shows locust's own page.
 """
 
 import random
-import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from locust import FastHttpUser, between, events, task
 from locust.env import Environment
 
+from locustfiles.sessions import COUNTRIES, PLAYERS, GameSessions
+
 # The promise: 9 of 10 replies within this, at every address.
 MOST_P90_MS = 500
-COUNTRIES = ["US", "DE", "GB", "FI", "FR", "SE", "BR", "JP", "IN", "CA"]
 WINDOWS = [1, 24, 168, 720]
-PLAYERS = [f"load_{number}" for number in range(2_000)]
 
 
 class GameServer(FastHttpUser):
@@ -24,10 +22,14 @@ class GameServer(FastHttpUser):
 
     wait_time = between(0.01, 0.1)
 
+    def on_start(self) -> None:
+        self.sessions = GameSessions(random.Random())
+
     @task(10)
     def send_batch(self) -> None:
-        batch = [event for _ in range(5) for event in session()]
-        with self.client.post("/api/v1/events/", json=batch, name="POST events", catch_response=True) as reply:
+        batch, again = self.sessions.next_batch(datetime.now(UTC))
+        name = "POST events (again)" if again else "POST events"
+        with self.client.post("/api/v1/events/", json=batch, name=name, catch_response=True) as reply:
             if reply.status_code != 201 or reply.json()["stored"] != len(batch):
                 # Where the connection broke there is no text.
                 reply.failure(f"{reply.status_code}: {(reply.text or reply.error or '')!s:.200}")
@@ -55,15 +57,6 @@ class GameServer(FastHttpUser):
     @task(6)
     def player_sessions(self) -> None:
         self.client.get(f"/api/v1/reports/players/{random.choice(PLAYERS)}/sessions/", name="GET player sessions")
-
-
-def session() -> Iterator[dict[str, Any]]:
-    """A session of a few minutes that has just ended: its start and its end."""
-    ended = datetime.now(UTC)
-    started = ended - timedelta(seconds=random.randrange(1, 900))
-    common = {"player_id": random.choice(PLAYERS), "session_id": str(uuid.uuid4())}
-    yield {"event": "start", "country": random.choice(COUNTRIES), "ts": started.isoformat(), **common}
-    yield {"event": "end", "ts": ended.isoformat(), **common}
 
 
 @events.quitting.add_listener  # type: ignore[untyped-decorator]  # locust types it so
