@@ -4,14 +4,25 @@ import argparse
 from collections.abc import Iterator, Sequence
 
 from benchmarks import ingest, reads
-from benchmarks.load import measure_load
+from benchmarks.load import measure_load, measure_load_of_a_day
 from benchmarks.measure import Durations, Row
 from benchmarks.overload import measure_overload
-from benchmarks.results import LOAD, LOAD_IMPORTING, Run, goals, medians, record, record_load, record_overload
+from benchmarks.results import (
+    LOAD,
+    LOAD_DAY,
+    LOAD_IMPORTING,
+    LOADED_STORES,
+    Run,
+    goals,
+    medians,
+    record,
+    record_load,
+    record_overload,
+)
 from benchmarks.wrk import require_wrk
 
 OVERLOAD = "overload"
-QUESTIONS = ("ingest", *reads.QUESTIONS, OVERLOAD, LOAD, LOAD_IMPORTING)
+QUESTIONS = ("ingest", *reads.QUESTIONS, OVERLOAD, LOAD, LOAD_IMPORTING, LOAD_DAY)
 OVERLOAD_CLIENTS, OVERLOAD_SECONDS = 200, 60
 # What `make load` does when it is not told otherwise.
 LOAD_USERS, LOAD_SECONDS = 20, 60
@@ -25,8 +36,8 @@ def main() -> None:
     require_wrk()
     for question in arguments.questions or QUESTIONS:
         print(f"\n{question}:", flush=True)
-        if question in (LOAD, LOAD_IMPORTING):
-            load(importing=question == LOAD_IMPORTING, recorded=arguments.record)
+        if question in LOADED_STORES:
+            load(question, recorded=arguments.record)
         elif question == OVERLOAD:
             overloaded(recorded=arguments.record)
         else:
@@ -43,11 +54,14 @@ def overloaded(*, recorded: bool) -> None:
         record_overload(lines, seconds=OVERLOAD_SECONDS)
 
 
-def load(*, importing: bool, recorded: bool) -> None:
-    """The load test (a mix of batches and reports) on the demo's store, with an import under way or without."""
-    lines, kept = measure_load(users=LOAD_USERS, seconds=LOAD_SECONDS, importing=importing)
+def load(question: str, *, recorded: bool) -> None:
+    """The load test (a mix of batches and reports) on one of LOADED_STORES."""
+    if question == LOAD_DAY:
+        lines, kept = measure_load_of_a_day(users=LOAD_USERS, seconds=LOAD_SECONDS)
+    else:
+        lines, kept = measure_load(users=LOAD_USERS, seconds=LOAD_SECONDS, importing=question == LOAD_IMPORTING)
     if recorded:
-        record_load(lines, users=LOAD_USERS, seconds=LOAD_SECONDS, importing=importing)
+        record_load(question, lines, users=LOAD_USERS, seconds=LOAD_SECONDS)
     if not kept:
         raise SystemExit(1)
 

@@ -53,9 +53,8 @@ class RunningProgram:
         self.program, self.keyspace = program, keyspace
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        environment = environment_with(
-            CASSANDRA_KEYSPACE=keyspace, PORT=str(port), PYTHONPATH=str(PROJECT), **program.environment
-        )
+        ours = {"CASSANDRA_KEYSPACE": keyspace, "PORT": str(port), "PYTHONPATH": str(PROJECT)}
+        environment = environment_with(**{**ours, **program.environment})
         script, *arguments = program.command.format(port=port).split()
         self._process = psutil.Popen(
             [str(program.folder / script), *arguments],

@@ -19,7 +19,13 @@ from benchmarks.programs import PROJECT
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 FLOOR, OURS = "floor", "ours"
-LOAD, LOAD_IMPORTING = "load", "load-importing"
+LOAD, LOAD_IMPORTING, LOAD_DAY = "load", "load-importing", "load-day"
+# What stands behind "the mix of make load ... on".
+LOADED_STORES = {
+    LOAD: "a store of 200,000 imported events",
+    LOAD_IMPORTING: "a store of 200,000 imported events, while a dump is imported into it at full speed",
+    LOAD_DAY: "a store with a million starts in the last day",
+}
 LOAD_TITLES = ("address", "requests", "p50_ms", "p90_ms", "p99_ms")
 # What a table of medians shows, beside the ratio to the floor.
 MEDIANS = ("requests_s", "events_s", "p50_ms", "p90_ms", "p99_ms", "half_p90_ms", "web_us", "jvm_us")
@@ -83,12 +89,10 @@ def record(run: Run) -> None:
     write_section(title, run.told, raw_rows(run.rows), "Medians:", medians(run), goals(run))
 
 
-def record_load(lines: Iterable[Sequence[str]], *, users: int, seconds: int, importing: bool) -> None:
-    """Keep the percentiles of a load test in RESULTS.md."""
-    what = f"The mix of `make load` with {users} users for {seconds} s on a store of 200,000 imported events"
-    while_importing = ", while a dump is imported into it at full speed" if importing else ""
-    title = LOAD_IMPORTING if importing else LOAD
-    write_section(title, f"{what}{while_importing}, {here_and_now()}", table(LOAD_TITLES, lines))
+def record_load(question: str, lines: Iterable[Sequence[str]], *, users: int, seconds: int) -> None:
+    """Keep the percentiles of a load test, one of LOADED_STORES, in RESULTS.md."""
+    what = f"The mix of `make load` with {users} users for {seconds} s on {LOADED_STORES[question]}"
+    write_section(question, f"{what}, {here_and_now()}", table(LOAD_TITLES, lines))
 
 
 def record_overload(lines: Iterable[Sequence[str]], *, seconds: int) -> None:
