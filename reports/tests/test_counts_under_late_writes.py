@@ -1,116 +1,84 @@
-"""Counts are exact while events for hours that are over go on arriving and are counted."""
+"""Every report is exact while starts of hours that are over go on arriving, in any order and again, and are counted."""
 
-import random
-import threading
 import time
 import uuid
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events.domain import HOUR_MS, Event, hour_of
+from events.domain import HOUR_MS, Event, Window
 from events.keeping import MARGIN_MS
 from events.services import record_events
-from reports.selectors import report_window, starts_by_country, starts_by_hour, starts_of_country
+from reports.selectors import starts_by_country, starts_by_hour, starts_of_country
+from tests.truth import HOURS, Game, Start
 
-HOURS = 30
-WRITERS, READERS = 3, 4
-BATCHES = 12
-
-
-class Ledger:
-    """How many starts of each hour are known to be recorded."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._durable: Counter[int] = Counter()
-        self._sent: Counter[int] = Counter()
-
-    def sending(self, events: list[Event]) -> None:
-        with self._lock:
-            self._sent.update(hour_of(event.ts_ms) for event in events)
-
-    def recorded(self, events: list[Event]) -> None:
-        with self._lock:
-            self._durable.update(hour_of(event.ts_ms) for event in events)
-
-    def durable(self) -> Counter[int]:
-        with self._lock:
-            return self._durable.copy()
-
-    def sent(self) -> Counter[int]:
-        with self._lock:
-            return self._sent.copy()
+# The second of a replay at the last.
+ROUNDS = 12
+PAGE = 1_000
 
 
-class Game:
-    """Writers and readers of one country."""
+class Here:
+    """The service in this process, as tests.truth asks it."""
 
-    def __init__(self, country: str, now_ms: int, seed: int) -> None:
-        self.country, self.now_ms, self.seed = country, now_ms, seed
-        self.ledger = Ledger()
-        self.writing = threading.Event()
-        self.writing.set()
+    def send(self, starts: Sequence[Start]) -> None:
+        record(starts, at_ms=wall_clock_ms())
 
-    def fill(self) -> None:
-        """A start in every hour, recorded long enough ago that the first reader keeps its count."""
-        for age in range(1, HOURS - 1):
-            self.record([self.now_ms - age * HOUR_MS], at_ms=self.now_ms - 2 * MARGIN_MS)
+    def by_hour(self, country: str, window: Window) -> Counter[int]:
+        return Counter(dict(starts_by_hour(window=window, now_ms=window.to_ms, country=country)))
 
-    def write(self, number: int) -> None:
-        chance = random.Random(self.seed + number)
-        for _ in range(BATCHES):
-            moments = [self.now_ms - chance.randrange(1, (HOURS - 2) * HOUR_MS) for _ in range(chance.randint(1, 10))]
-            self.record(moments, at_ms=time.time_ns() // 1_000_000)
+    def by_country(self, window: Window) -> Counter[str]:
+        report = starts_by_country(window=window, now_ms=window.to_ms, newest=0)
+        return Counter({one.country: one.starts for one in report})
 
-    def record(self, moments: list[int], *, at_ms: int) -> None:
-        events = [Event("start", "late", uuid.uuid4(), ts_ms, self.country) for ts_ms in moments]
-        self.ledger.sending(events)
-        record_events(events, now_ms=at_ms)
-        self.ledger.recorded(events)
+    def listed(self, country: str, window: Window) -> Counter[Start]:
+        rows: Counter[Start] = Counter()
+        after = None
+        while True:
+            _, page, after = starts_of_country(
+                country=country, window=window, now_ms=window.to_ms, limit=PAGE, after=after
+            )
+            rows.update(Start(country, one.ts_ms, one.session_id) for one in page)
+            if after is None:
+                return rows
 
-    def read(self) -> None:
-        while self.writing.is_set():
-            before = self.ledger.durable()
-            shown = Counter(dict(self.report(time.time_ns() // 1_000_000)))
-            assert before <= shown, "a start whose writer had been answered is missing"
-            assert shown <= self.ledger.sent(), "a start is counted that nobody sent"
 
-    def report(self, now_ms: int) -> list[tuple[int, int]]:
-        window = report_window(hours=HOURS, as_of_ms=self.now_ms, now_ms=now_ms)
-        return starts_by_hour(window=window, now_ms=now_ms, country=self.country)
+def record(starts: Sequence[Start], *, at_ms: int) -> None:
+    events = [Event("start", "late", start.session_id, start.ts_ms, start.country) for start in starts]
+    record_events(events, now_ms=at_ms)
+
+
+def wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def fill(game: Game) -> None:
+    """A start in every hour, recorded long enough ago that the first reader keeps its count."""
+    now_ms = wall_clock_ms()
+    starts = [
+        Start(country, now_ms - age * HOUR_MS, uuid.uuid4()) for age in range(1, HOURS) for country in game.countries
+    ]
+    game.truth.sending(starts)
+    for start in starts:
+        record([start], at_ms=now_ms - 2 * MARGIN_MS)
+    game.truth.acknowledged(starts)
 
 
 @settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 2**32))
-def test_it_works(new_country, seed: int) -> None:
-    now_ms = time.time_ns() // 1_000_000
-    game = Game(new_country(), now_ms, seed)
-    game.fill()
-    with ThreadPoolExecutor(WRITERS + READERS) as pool:
-        readers = [pool.submit(game.read) for _ in range(READERS)]
-        writers = [pool.submit(game.write, number) for number in range(WRITERS)]
-        for writer in writers:
-            writer.result()
-        game.writing.clear()
-        for reader in readers:
-            reader.result()
-    after_margin = time.time_ns() // 1_000_000 + MARGIN_MS + 1_000
-    recount = game.ledger.durable()
+def test_every_report_has_what_was_acknowledged_and_nothing_that_was_not_sent(
+    new_country: Callable[[], str], seed: int
+) -> None:
+    service = Here()
+    game = Game([service], {new_country(), new_country()}, now_ms=wall_clock_ms, seed=seed, rounds=ROUNDS)
+    fill(game)
+    with game:
+        game.wait_for_writers()
+    game.check(service)
+    game.now_ms = lambda: wall_clock_ms() + MARGIN_MS + 1_000
     for _ in range(2):  # the second time from kept counts
-        assert +Counter(dict(game.report(after_margin))) == recount
-        window = report_window(hours=HOURS, as_of_ms=now_ms, now_ms=after_margin)
-        starts, rows, _ = starts_of_country(country=game.country, window=window, now_ms=after_margin, limit=1_000)
-        assert starts == len(rows) == recount.total()
-        assert Counter(hour_of(row.ts_ms) for row in rows) == recount
-        [of_all] = [
-            one
-            for one in starts_by_country(window=window, now_ms=after_margin, newest=0)
-            if one.country == game.country
-        ]
-        assert of_all.starts == recount.total()
+        game.check(service)
     # A write into an hour whose count is kept is seen by the very next report.
-    game.record([now_ms - 5 * HOUR_MS], at_ms=time.time_ns() // 1_000_000)
-    assert +Counter(dict(game.report(after_margin))) == game.ledger.durable()
+    game.send(service, [Start(game.countries[0], wall_clock_ms() - 5 * HOUR_MS, uuid.uuid4())])
+    game.check(service)
