@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 from events.batched import batched
-from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, Window, day_of, hour_of
+from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, PROMPT_MS, Window, day_of, hour_of
 from tests.clients import Clients
 
 Key = TypeVar("Key", bound=Hashable)
@@ -26,6 +26,8 @@ BATCH = 10
 BATCHES_BETWEEN_REPLAYS = 6
 # Long lists take many pages.
 HOURS_LISTED = 2
+# A service that refuses a batch for so long is not coming back.
+GIVE_UP_SECONDS = 120
 
 
 class Start(NamedTuple):
@@ -123,11 +125,13 @@ class Game(Clients):
     def send(self, service: Service, starts: Sequence[Start]) -> None:
         """Send them until they are acknowledged."""
         self.truth.sending(starts)
-        for _ in itertools.count():
+        until = time.monotonic() + GIVE_UP_SECONDS
+        while True:
             try:
                 self._note(sent=len(starts))
                 service.send(starts)
             except Refused:
+                assert time.monotonic() < until, "refused for too long"
                 self._note(refused=1)
                 time.sleep(0.2)
             else:
@@ -149,7 +153,7 @@ class Game(Clients):
         )
 
     def new_starts(self, chance: random.Random, number: int) -> list[Start]:
-        """Of a moment ago, of the last half hour, of any time."""
+        """Of a moment ago, at the edge of being late, of the last half hour, of any time."""
         moments = (self.now_ms() - chance.choice(_LATE_BY)(chance) for _ in range(number))
         return [
             Start(chance.choice(self.countries), ts_ms, uuid.UUID(int=chance.getrandbits(128), version=4))
@@ -226,6 +230,7 @@ class Game(Clients):
 
 _LATE_BY: Sequence[Callable[[random.Random], int]] = [
     lambda chance: chance.randrange(2_000),
+    lambda chance: PROMPT_MS + chance.randrange(-20_000, 20_000),
     lambda chance: chance.randrange(30 * MINUTE_MS),
     lambda chance: chance.randrange((HOURS - 1) * HOUR_MS),
 ]

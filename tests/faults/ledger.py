@@ -60,21 +60,23 @@ class Ledger:
         return [json.loads(line) for line in self.path.read_text().splitlines()]
 
 
-def ask(url: str, body: Any = None, *, accept: str = "*/*") -> tuple[Reply, Any]:
+def ask(
+    url: str, body: Any = None, *, accept: str = "*/*", patience_seconds: float = CLIENT_SECONDS
+) -> tuple[Reply, Any]:
     """POST ``body`` as JSON, or GET without one; the JSON of the reply, None when there is none."""
     content = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, content, {"Content-Type": "application/json", "Accept": accept})
     began = time.monotonic()
     status, retry_after, told = 0, None, None
     try:
-        with urllib.request.urlopen(request, timeout=CLIENT_SECONDS) as reply:
+        with urllib.request.urlopen(request, timeout=patience_seconds) as reply:
             status, told = reply.status, json.load(reply)
     except urllib.error.HTTPError as error:
         status, retry_after = error.code, error.headers["Retry-After"]
         error.close()
     except (OSError, ValueError) as error:  # ValueError: the reply was cut off inside its JSON
         if isinstance(error, TimeoutError):
-            raise AssertionError(f"{url}: no reply in {CLIENT_SECONDS} s") from error
+            raise AssertionError(f"{url}: no reply in {patience_seconds} s") from error
     return Reply(began, time.monotonic() - began, status, retry_after, request.get_method()), told
 
 
