@@ -84,9 +84,11 @@ def main() -> None:
     command = f"`python -m benchmarks.late_starts {shlex.join(sys.argv[1:])}".strip()
     with opened_store() as store:
         for name in arguments.stores:
-            tables = measured_writers(store, arguments) if name == WRITERS else measured(store, name, arguments)
-            for one in tables:
+            measure = measured_writers(store, arguments) if name == WRITERS else measured(store, name, arguments)
+            tables = []
+            for one in measure:
                 print(f"\n{name}:\n\n{one}", flush=True)
+                tables.append(one)
             if arguments.record and tables:
                 write_section(f"late starts: {name}", f"{command}` {here_and_now()}", *tables)
 
@@ -112,23 +114,22 @@ def parsed_arguments() -> Namespace:
     return arguments
 
 
-def measured(store: Store, name: str, arguments: Namespace) -> list[str]:
+def measured(store: Store, name: str, arguments: Namespace) -> Iterator[str]:
     """The tables of one store: of the turns, and of the burst."""
     kept, keyspace = STORES[name], f"late_{name}"
     fill(store, keyspace, kept, fresh=arguments.fresh)
     if arguments.fill_only:
-        return []
+        return
     with ExitStack() as running:
         url = running.enter_context(started(OURS_SHIPPED, keyspace=keyspace)).url
         traffic = running.enter_context(Traffic(url, span_ms=kept.days * DAY_MS, now_ms=wall_clock_ms))
         onlooker = Onlooker(url, windows=kept.windows)
         onlooker.ask(seconds=WARM_UP_SECONDS)
         time.sleep(arguments.pause)
-        turns = table(TURN_TITLES, measure_turns(traffic, onlooker, kept.windows, arguments))
-        if not arguments.burst:
-            return [turns]
-        time.sleep(arguments.pause)
-        return [turns, table(BURST_TITLES, [measure_burst(traffic, onlooker, arguments)])]
+        yield table(TURN_TITLES, measure_turns(traffic, onlooker, kept.windows, arguments))
+        if arguments.burst:
+            time.sleep(arguments.pause)
+            yield table(BURST_TITLES, [measure_burst(traffic, onlooker, arguments)])
 
 
 def fill(store: Store, keyspace: str, kept: Kept, *, fresh: bool) -> None:
@@ -177,9 +178,10 @@ def measure_turns(
     taken: dict[Lateness, dict[Question, Replies]] = {lateness: {} for lateness in latenesses(arguments)}
     for number in range(1, arguments.rounds + 1):
         for lateness, replies in taken.items():
-            collect(replies, turn(traffic, onlooker, lateness, seconds=arguments.seconds))
-            told = f"{number}: {lateness.starts:g} {lateness.how}".strip()
-            print(f"{told}: slowest {slowest(replies):.0f} ms", file=sys.stderr, flush=True)
+            taken_now = turn(traffic, onlooker, lateness, seconds=arguments.seconds)
+            collect(replies, taken_now)
+            what = f"{number}: {lateness.starts:g} {lateness.how}".strip()
+            print(f"{what}: slowest {slowest(taken_now):.0f} ms", file=sys.stderr, flush=True)
             time.sleep(arguments.pause)
     for report, hours in [*((report, hours) for report in REPORTS for hours in windows), (POST, 0)]:
         for lateness, replies in taken.items():
@@ -200,7 +202,7 @@ def turn(traffic: Traffic, onlooker: Onlooker, lateness: Lateness, *, seconds: f
     """What the replies take while starts come late so."""
     traffic.lateness = lateness
     if lateness.how == BURSTS:
-        traffic.burst(lateness.starts)
+        traffic.burst(int(lateness.starts))
     else:
         onlooker.ask(seconds=WARM_UP_SECONDS)
     traffic.taken()
@@ -216,7 +218,7 @@ def turn_line(
     report, hours = question
     replies = taken.get(question, Replies())
     ratio = replies.percentile(90) / without.get(question, Replies()).percentile(90)
-    starts = f"{lateness.starts:,} at once" if lateness.how == BURSTS else f"{lateness.starts:g}/s"
+    starts = f"{lateness.starts:,.0f} at once" if lateness.how == BURSTS else f"{lateness.starts:g}/s"
     most_ms = most_p90_ms(hours)
     goal = f"p90 < {most_ms} ms, no 503"
     reached = replies.percentile(90) < most_ms and not replies.refused
@@ -244,13 +246,13 @@ def measure_burst(traffic: Traffic, onlooker: Onlooker, arguments: Namespace) ->
     return (f"{arguments.burst:,}", f"{took:.1f}", *slow, str(number), goal, told(reached))
 
 
-def measured_writers(store: Store, arguments: Namespace) -> list[str]:
+def measured_writers(store: Store, arguments: Namespace) -> Iterator[str]:
     """The table of two equal stores, into which few and many processes have written late, asked in turn."""
     keyspaces = {writers: f"late_writers_{writers}" for writers in (FEW_WRITERS, MANY_WRITERS)}
     for writers, keyspace in keyspaces.items():
         fill_as(store, keyspace, writers, fresh=arguments.fresh)
     if arguments.fill_only:
-        return []
+        return
     with ExitStack() as running:
         onlookers = {}
         for writers, keyspace in keyspaces.items():
@@ -258,7 +260,7 @@ def measured_writers(store: Store, arguments: Namespace) -> list[str]:
             onlookers[writers] = Onlooker(url, windows=STORE_OF_WRITERS.windows)
             onlookers[writers].ask(seconds=WARM_UP_SECONDS)
         taken = asked_in_turn(onlookers, seconds=arguments.seconds * arguments.rounds)
-    return [table(WRITERS_TITLES, writers_lines(taken))]
+    yield table(WRITERS_TITLES, writers_lines(taken))
 
 
 def fill_as(store: Store, keyspace: str, writers: int, *, fresh: bool) -> None:

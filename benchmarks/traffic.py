@@ -48,7 +48,7 @@ class Lateness(NamedTuple):
     With bursts so many come at once, and then none.
     """
 
-    starts: int = 0
+    starts: float = 0
     how: str = ""
 
 
