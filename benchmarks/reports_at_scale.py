@@ -176,7 +176,7 @@ def fill(store: Store, size: int) -> None:
 def manage(*arguments: str, **variables: str) -> None:
     """Run ``manage.py``."""
     command = [sys.executable, "manage.py", *arguments]
-    subprocess.run(command, cwd=PROJECT, env=environment_with(**variables), check=True)
+    subprocess.run(command, cwd=PROJECT, env=environment_with(**variables), check=True, stdout=sys.stderr)
 
 
 def total_starts(keyspace: str) -> int:
