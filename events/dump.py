@@ -1,15 +1,21 @@
 """Reading dumps: JSON lines in bzip2, gzip or plain, from files or standard input, in blocks of bounded memory."""
 
-import bz2
-import gzip
 import hashlib
 import io
+import os
+import stat
+import sys
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from select import select
+
+from events.forms import binary_form
+from events.import_files import REJECTS, kind_of
+from events.unpacking import UnpackingReader, packing_of
 
 STDIN = "-"
 STDIN_DESCRIPTOR = 0
@@ -42,8 +48,17 @@ class Dump:
     """One file, or standard input."""
 
     def __init__(self, name: str) -> None:
+        """Look at it. Raises DumpError when it is none, which of standard input is only known when it is read."""
         self.name = name
-        self.size = 0 if name == STDIN else _readable_size(Path(name))
+        self.warnings: list[str] = []
+        if name == STDIN:
+            self.size = 0
+            if sys.stdin is None:
+                raise DumpError("Standard input is closed. Send it a dump, or name a file.")
+            return
+        self.size = _readable_size(Path(name))
+        with closing(self.blocks()) as blocks:
+            next(blocks, None)
 
     def identity(self) -> str:
         """Differs between files: of the size and the beginning. The same for every standard input."""
@@ -52,11 +67,21 @@ class Dump:
         with open(self.name, "rb") as file:
             return f"{self.size}-{hashlib.sha256(file.read(READ_BYTES)).hexdigest()[:16]}"
 
-    def blocks(self) -> Iterator[Block]:
-        """All lines in order. Raises DumpError where the file ends or breaks before its end."""
+    def blocks(self) -> Generator[Block, None, None]:
+        """All lines in order. Raises DumpError where the file ends or breaks before its end.
+
+        What does no harm to the lines goes to ``warnings``.
+        """
+        self.warnings.clear()
         is_stdin = self.name == STDIN
         with open(STDIN_DESCRIPTOR if is_stdin else self.name, "rb", buffering=0, closefd=not is_stdin) as raw:
-            yield from _blocks(raw, name=self.name)
+            size = _size_left(raw) if is_stdin else self.size
+            yield from _blocks(_CountingReader(raw, size), name=self.name, on_garbage=self._warn_of_garbage)
+
+    def _warn_of_garbage(self, size: int) -> None:
+        self.warnings.append(
+            f"{self.name}: behind its last whole stream stand {size:,} bytes that are no lines; they are left out."
+        )
 
 
 def _readable_size(path: Path) -> int:
@@ -74,25 +99,66 @@ def _readable_size(path: Path) -> int:
     return size
 
 
-def _blocks(raw: io.FileIO, *, name: str) -> Iterator[Block]:
+def _size_left(raw: io.FileIO) -> int:
+    """Of a file that the shell has led to standard input, what is still to be read; 0 of anything else."""
+    found = os.fstat(raw.fileno())
+    return found.st_size - raw.tell() if stat.S_ISREG(found.st_mode) else 0
+
+
+def _blocks(counted: "_CountingReader", *, name: str, on_garbage: Callable[[int], None]) -> Iterator[Block]:
     line = 1
-    counted = _CountingReader(raw)
     try:
-        for lines in _lines(_decompressed(io.BufferedReader(counted), name=name)):
-            if line == 1 and lines and lines[0].startswith(BOM):
-                lines[0] = lines[0][len(BOM) :]
+        for lines in _lines(_unpacked(io.BufferedReader(counted), on_garbage)):
+            if line == 1:
+                lines[0] = lines[0].removeprefix(BOM)
+                _refuse_what_is_no_dump(lines, name=name)
             yield Block(line, lines, counted.position)
             line += len(lines)
     except (EOFError, OSError, zlib.error) as error:
         reason = "it is cut off" if isinstance(error, EOFError) else f"it is damaged ({error})"
         raise DumpError(f"{name} could be read up to line {line - 1} only: {reason}.") from error
+    except _Shortened:
+        reason = "it has become shorter since it was opened"
+        raise DumpError(f"{name} could be read up to line {line - 1} only: {reason}.") from None
+    if line == 1:
+        raise DumpError("Standard input is empty." if name == STDIN else f"{name} is empty.")
+
+
+def _refuse_what_is_no_dump(lines: Sequence[bytes], *, name: str) -> None:
+    """By the first lines. A text that is none is only seen when its lines are rejected."""
+    kind = kind_of(lines[0])
+    if kind == REJECTS:
+        raise DumpError(
+            f"{name} holds the rejects of an import and is no dump: leave it out. To import lines of it that you have "
+            f"corrected, write them to another file: jq -r '.input // empty' {name} > corrected.jsonl"
+        )
+    if kind:
+        raise DumpError(f"{name} is the checkpoint of an import and no dump: leave it out.")
+    if form := binary_form(b"\n".join(lines)):
+        raise DumpError(f"{name} is {form.name}, not JSON lines. {form.remedy}")
+    if any(map(_is_binary, lines)) and not any(map(_is_like_an_object, lines)):
+        raise DumpError(f"{name} is neither text nor bzip2 nor gzip. Give JSON lines, one event each.")
+
+
+def _is_binary(line: bytes) -> bool:
+    """Zeros alone may stand in a text, where a power failure kept a part of it from the disk."""
+    return b"\0" in line and bool(line.strip(b"\0\r"))
+
+
+def _is_like_an_object(line: bytes) -> bool:
+    return line.strip(b"\0\r\t ").startswith(b"{") and line.rstrip().endswith(b"}")
+
+
+class _Shortened(Exception):
+    """Less came than there was when the file was opened."""
 
 
 class _CountingReader(io.RawIOBase):
-    """Passes bytes through and knows how many there were."""
+    """Passes bytes through and knows how many there were. Raises _Shortened at an end before ``size``."""
 
-    def __init__(self, raw: io.FileIO) -> None:
+    def __init__(self, raw: io.FileIO, size: int) -> None:
         self._raw = raw
+        self._size = size
         self.position = 0
 
     def readable(self) -> bool:
@@ -106,47 +172,15 @@ class _CountingReader(io.RawIOBase):
             if not select([self._raw], [], [], max(0.0, until - time.monotonic()))[0]:
                 break
         self.position += size
+        if not size and self.position < self._size:
+            raise _Shortened
         return size
 
 
-def _decompressed(file: io.BufferedReader, *, name: str) -> io.BufferedIOBase:
+def _unpacked(file: io.BufferedReader, on_garbage: Callable[[int], None]) -> io.BufferedIOBase:
     """By what the file begins with, not by its name."""
-    head = file.peek(3)
-    if head.startswith(b"BZh"):
-        return io.BufferedReader(_Bzip2Reader(file), READ_BYTES)
-    if head.startswith(b"\x1f\x8b"):
-        return gzip.GzipFile(fileobj=file)
-    if b"\0" in head[:1024]:
-        raise DumpError(f"{name} is neither text nor bzip2 nor gzip. Give JSON lines, one event each.")
-    return file
-
-
-class _Bzip2Reader(io.RawIOBase):
-    """All streams of the file. (bz2.BZ2File takes a second one that is damaged for the end, and says nothing.)"""
-
-    def __init__(self, packed: io.BufferedReader) -> None:
-        self._packed = packed
-        self._stream = bz2.BZ2Decompressor()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the stubs want any buffer
-        while True:
-            packed = b""
-            if self._stream.eof:
-                packed = self._stream.unused_data or self._packed.read1(READ_BYTES)
-                if not packed:
-                    return 0
-                self._stream = bz2.BZ2Decompressor()
-            elif self._stream.needs_input:
-                packed = self._packed.read1(READ_BYTES)
-                if not packed:
-                    raise EOFError
-            lines = self._stream.decompress(packed, len(buffer))
-            if lines:
-                buffer[: len(lines)] = lines
-                return len(lines)
+    magic = packing_of(file.peek(3))
+    return io.BufferedReader(UnpackingReader(file, magic, on_garbage), READ_BYTES) if magic else file
 
 
 def _lines(stream: io.BufferedIOBase) -> Iterator[list[bytes]]:

@@ -1,9 +1,11 @@
 """One worker process of an import: judges blocks of lines, writes their events, and says when they are durable."""
 
 import contextlib
+import logging
 import os
+import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
@@ -19,6 +21,20 @@ if TYPE_CHECKING:
 
 # A service on the same machine goes first; where there is none it makes no difference.
 NICENESS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The worker can write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """What the worker has to say in the log, which the parent writes: several writers would tear its progress bar."""
+
+    level: int
+    logger: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,24 +99,38 @@ class Failed:
     reason: str
 
 
+class ParentGone(Exception):
+    """Nobody waits for what this worker does."""
+
+
 Task = Job | Release | Settle
+Message = Ready | Logged | Done | Released | Settled | Waiting | Failed
+Say = Callable[[Message], None]
 
 
 def work(parent: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> None:
-    """Answer each Job from the parent with a Done, in order, Release with Released, Settle with Settled, until the
-    connection is closed."""
+    """Say Ready or Failed. Answer each Job from the parent with a Done, in order, Release with Released, Settle with
+    Settled, until the connection is closed."""
     os.nice(NICENESS)
     django.setup()
+    say = _Speaker(parent).say
+    _log_to(say)
+    with contextlib.suppress(ParentGone):
+        if not dry_run and (trouble := _trouble()):
+            say(Failed(trouble))
+            return
+        say(Ready())
+        _answer(parent, say, now_ms=now_ms, shift_ms=shift_ms, dry_run=dry_run)
+
+
+def _answer(parent: Connection, say: Say, *, now_ms: int, shift_ms: int, dry_run: bool) -> None:
     from events.judge import LineJudge
     from events.loading import Loader
     from events.services import writer
     from sessions_project.cassandra import StatementRefused
 
-    if not dry_run and (trouble := _trouble()):
-        parent.send(Failed(trouble))
-        return
     judge = LineJudge(now_ms=now_ms, shift_ms=shift_ms)
-    loader = Loader(on_wait=lambda reason: parent.send(Waiting(reason)))
+    loader = Loader(on_wait=lambda reason: say(Waiting(reason)))
     written: deque[tuple[int, Done]] = deque()
     # In a thread: a parent that sends more than the pipe holds never waits for a worker that does the same, or that
     # waits for Cassandra.
@@ -110,26 +140,60 @@ def work(parent: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> No
             task = tasks.take()
             if task is None:
                 loader.finish()  # nothing to overlap with: let the parent know how far we are
-                _report(parent, written, loader.completed)
+                _report(say, written, loader.completed)
                 task = tasks.wait()
             if isinstance(task, Release):
                 loader.release()
-                _report(parent, written, loader.completed)
-                parent.send(Released(writer.name, writer.version))
+                _report(say, written, loader.completed)
+                say(Released(writer.name, writer.version))
                 continue
             if isinstance(task, Settle):
                 _settle(task)
-                parent.send(Settled())
+                say(Settled())
                 continue
             verdict = judge.judge(task.lines, first_line=task.first_line, dump=task.dump)
             if not dry_run:
                 loader.write(verdict.events)
             written.append((loader.submitted, _done(task, verdict)))
-            _report(parent, written, loader.completed)
-    except (StopIteration, BrokenPipeError, ConnectionResetError):
+            _report(say, written, loader.completed)
+    except (StopIteration, ConnectionResetError):
         return
     except StatementRefused as error:
-        parent.send(Failed(f"Cassandra refuses to write: {error} When it is mended, run the command with --resume."))
+        say(Failed(f"Cassandra refuses to write: {error} When it is mended, run the command with --resume."))
+
+
+class _Speaker:
+    """Sends to the parent, from any thread, whole messages. A parent that has gone needs none, nor the worker."""
+
+    def __init__(self, parent: Connection) -> None:
+        self._parent = parent
+        self._lock = threading.Lock()
+
+    def say(self, message: Message) -> None:
+        """Send it. Raises ParentGone when nobody listens."""
+        try:
+            with self._lock:
+                self._parent.send(message)
+        except (BrokenPipeError, ConnectionResetError):
+            raise ParentGone from None
+
+
+class _ParentsLog(logging.Handler):
+    def __init__(self, say: Say) -> None:
+        super().__init__()
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(ParentGone):
+            self._say(Logged(record.levelno, record.name, record.getMessage()))
+
+
+def _log_to(say: Say) -> None:
+    """Have the parent write the log. What our code says of the store less than an error the import says itself, once
+    and not for each worker and attempt."""
+    logging.root.handlers = [_ParentsLog(say)]
+    if logging.root.level > logging.DEBUG:
+        logging.getLogger("sessions_project").setLevel(logging.ERROR)
 
 
 def _done(job: Job, verdict: "Verdict") -> Done:
@@ -151,9 +215,9 @@ def _received(parent: Connection) -> Iterator[Task]:
             yield parent.recv()
 
 
-def _report(parent: Connection, written: deque[tuple[int, Done]], completed: int) -> None:
+def _report(say: Say, written: deque[tuple[int, Done]], completed: int) -> None:
     while written and written[0][0] <= completed:
-        parent.send(written.popleft()[1])
+        say(written.popleft()[1])
 
 
 def _settle(task: Settle) -> None:
@@ -167,11 +231,18 @@ def _settle(task: Settle) -> None:
 
 def _trouble() -> str | None:
     """What keeps this worker from writing."""
+    from django.conf import settings
+
+    from events.loading import in_plain_words
     from events.models import TABLES
     from sessions_project import cassandra
 
     try:
         missing = cassandra.missing_tables(table.__table_name__ for table in TABLES)
     except cassandra.StoreUnavailable as error:
-        return f"Cassandra does not answer ({error}). Is it up, and does CASSANDRA_HOSTS name it?"
+        where = f"{', '.join(settings.CASSANDRA_HOSTS)}, port {settings.CASSANDRA_PORT}"
+        return (
+            f"Cassandra does not answer at {where}: {in_plain_words(error)}. "
+            "Is it up, and do CASSANDRA_HOSTS and CASSANDRA_PORT name it?"
+        )
     return f"The tables {', '.join(missing)} are missing. Run 'manage.py sync_cassandra' first." if missing else None

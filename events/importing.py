@@ -1,24 +1,24 @@
 """The import of dumps: lines are read here, judged and written by worker processes, and counted here in order."""
 
-import fcntl
-import json
+import logging
 import multiprocessing
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
-from typing import IO, Any, cast
+from typing import cast
 
-from events.checkpoint import Checkpoint, ImportFailed, Totals
+from events.checkpoint import Checkpoint, CheckpointFile, Totals
 from events.dump import Dump, DumpError
-from events.import_worker import Done, Failed, Job, Released, Settled, Waiting, work
-from events.judge import Reject, newest_timestamp
+from events.import_files import ImportFailed
+from events.import_worker import Done, Failed, Job, Logged, Ready, Released, Settled, Waiting, work
+from events.judge import Reject
+from events.losses import FIRST_REJECTS, TooManyRejects, limit_passed, loss_warning, refusal
 from events.read_ahead import ReadAhead
+from events.rejects import RejectsFile
 from events.settling import Settling
 
 # One being written, one waiting: a worker never waits for us, and memory stays small.
@@ -62,50 +62,73 @@ class Import:
         dumps: Sequence[Dump],
         checkpoint: Checkpoint,
         *,
-        checkpoint_path: Path,
-        rejects_path: Path,
+        checkpoint_file: CheckpointFile | None,
+        rejects: RejectsFile,
         workers: int,
-        dry_run: bool,
+        most_rejects: float | None,
         on_progress: Callable[[Progress], None],
     ) -> None:
+        """``checkpoint_file`` is locked; without it nothing is stored. ``most_rejects`` is as losses.py has it."""
         self.checkpoint = checkpoint
         self.stop_requested = False
+        self.warnings: list[str] = []
         self._dumps = dumps
-        self._checkpoint_path = checkpoint_path
-        self._rejects_path = rejects_path
+        self._checkpoint_file = checkpoint_file
+        self._dry_run = checkpoint_file is None
+        self._rejects = rejects
         self._workers = workers
-        self.dry_run = dry_run
+        self._most_rejects = most_rejects
         self._on_progress = on_progress
         self._sent: dict[int, _Sent] = {}
         self._done: dict[int, Done] = {}
         self._under_way: dict[Connection, int] = {}  # jobs of each worker
+        self._ready: set[Connection] = set()
         self._next_number = 0  # of the first job that is not known to be durable
+        self._first_rejects: list[Reject] = []  # of the file that is being read
         self._progress = Progress(checkpoint.totals, 0)
         self._saved_at = time.monotonic()
 
     def run(self) -> None:
-        """Import to the end. Raises DumpError, ImportFailed, Interrupted; the checkpoint is then up to date."""
-        for path, option in ((self._checkpoint_path, "--checkpoint"), (self._rejects_path, "--rejects")):
-            if path.exists() and not path.is_file():
-                raise ImportFailed(f"{path} is not a file. Name one with {option}.")
+        """Import to the end. Raises DumpError, ImportFailed, Interrupted; the checkpoint is then up to date.
+
+        Until every worker can write, the files of an earlier import stay as they are.
+        """
         with ExitStack() as stack:
-            rejects = stack.enter_context(self._open_rejects())
-            if not self.dry_run:
-                self.checkpoint.save(self._checkpoint_path)
-            # Not before: what the earlier checkpoint knows of must be there until there is a later one.
-            rejects.truncate(self.checkpoint.rejects_bytes)
-            rejects.seek(self.checkpoint.rejects_bytes)
+            known_bytes = self.checkpoint.rejects_bytes
+            stack.callback(self._rejects.close)
+            self._rejects.open(known_bytes=known_bytes)
             pipes = [self._start_worker(stack) for _ in range(self._workers)]
+            self._await_workers(pipes)
+            if self._checkpoint_file:
+                self._checkpoint_file.save(self.checkpoint)
+            # Not before: what the earlier checkpoint knows of must be there until there is a later one.
+            self._rejects.begin(known_bytes=known_bytes)
             self._settling = Settling(pipes)
             try:
-                self._feed(pipes, rejects)
+                self._feed(pipes)
                 self._settle(pipes)
-            finally:
-                self._save(rejects)
-                if not self.checkpoint.totals.rejected:
-                    self._rejects_path.unlink(missing_ok=True)
-            if not self.dry_run:
-                self._checkpoint_path.unlink(missing_ok=True)
+            except (DumpError, TooManyRejects):
+                self._end(resumable=bool(self.checkpoint.totals.stored))
+                raise
+            except BaseException:
+                self._end(resumable=True)
+                raise
+            self._end()
+
+    def _end(self, *, resumable: bool = False) -> None:
+        """Have everything in the files; without anything stored there is nothing that another run could count twice."""
+        self._save()
+        self._tell_of_losses()
+        if self._checkpoint_file and not resumable:
+            self._checkpoint_file.remove()
+
+    def _await_workers(self, pipes: Sequence[Connection]) -> None:
+        """Return when all can write. Raises ImportFailed when one cannot, Interrupted when a stop is asked for."""
+        while len(self._ready) < len(pipes):
+            if self.stop_requested:
+                raise Interrupted
+            for ready in wait(pipes, timeout=WAIT_SECONDS):
+                self._receive(cast(Connection, ready))
 
     def _start_worker(self, stack: ExitStack) -> Connection:
         context = multiprocessing.get_context("spawn")  # a forked driver session hangs
@@ -113,7 +136,7 @@ class Import:
         options = {
             "now_ms": self.checkpoint.started_ms,
             "shift_ms": self.checkpoint.shift_ms,
-            "dry_run": self.dry_run,
+            "dry_run": self._dry_run,
         }
         process = context.Process(target=work, args=(theirs,), kwargs=options, daemon=True)
         # The worker inherits what is blocked: the parent alone decides what Ctrl-C means, and gets it afterwards.
@@ -129,11 +152,12 @@ class Import:
         stack.callback(ours.close)
         return ours
 
-    def _feed(self, pipes: Sequence[Connection], rejects: IO[bytes]) -> None:
-        """Keep every worker busy until the files end, one breaks, or a stop is asked for; then wait for the rest."""
+    def _feed(self, pipes: Sequence[Connection]) -> None:
+        """Keep every worker busy until the files end, one breaks or has too many rejects, or a stop is asked for; then
+        wait for the rest."""
         jobs = ReadAhead(self._jobs(), most=JOBS_PER_WORKER * len(pipes))
         self._under_way = dict.fromkeys(pipes, 0)
-        broken: DumpError | None = None
+        broken: DumpError | TooManyRejects | None = None
         exhausted = False
         give_up_at: float | None = None
         while not exhausted or any(self._under_way.values()):
@@ -150,7 +174,8 @@ class Import:
                 broken, exhausted = error, True
             for ready in wait(pipes, timeout=WAIT_SECONDS if all_busy else HUNGRY_WAIT_SECONDS):
                 self._receive(cast(Connection, ready))
-            self._advance(rejects)
+            refused = self._advance()
+            broken, exhausted = broken or refused, exhausted or bool(refused)
         if broken:
             raise broken
         if self.stop_requested:
@@ -173,7 +198,7 @@ class Import:
     def _settle(self, pipes: Sequence[Connection]) -> None:
         """Have the workers count the days that were written to; a stop is then only a matter of speed for reports."""
         self._await_round(pipes)
-        if not self.dry_run:
+        if not self._dry_run:
             self._settling.finish()
             self._await_round(pipes)
 
@@ -206,6 +231,12 @@ class Import:
             raise ImportFailed("A worker process ended unexpectedly. Run the same command with --resume.") from None
         if isinstance(message, Failed):
             raise ImportFailed(message.reason)
+        if isinstance(message, Logged):
+            logging.getLogger(message.logger).log(message.level, "%s", message.text)
+            return
+        if isinstance(message, Ready):
+            self._ready.add(pipe)
+            return
         if isinstance(message, Waiting):
             self._progress.waiting_for = message.reason
             return
@@ -219,67 +250,54 @@ class Import:
         self._done[message.number] = message
         self._under_way[pipe] -= 1
 
-    def _advance(self, rejects: IO[bytes]) -> None:
-        """Count the jobs that are done without a gap, and save the checkpoint from time to time."""
-        totals = self.checkpoint.totals
+    def _advance(self) -> TooManyRejects | None:
+        """Count the jobs that are done without a gap, and save the checkpoint from time to time; why to stop."""
+        refused: TooManyRejects | None = None
         while (done := self._done.pop(self._next_number, None)) is not None:
             sent = self._sent.pop(self._next_number)
             self._settling.wrote(done.hours, job=self._next_number)
             self._next_number += 1
-            totals.read += done.read
-            totals.stored += done.stored
-            totals.discarded += done.discarded
-            totals.rejected += len(done.rejects)
-            for reject in done.rejects:
-                rejects.write(_reject_line(reject, self._dumps[sent.file].name, several=len(self._dumps) > 1))
-            self.checkpoint.file, self.checkpoint.line = sent.file, sent.last_line
-            self._progress.position = sent.position
+            self._count(done, sent)
+            refused = refused or self._refused(sent)
         self._on_progress(self._progress)
-        if not self.dry_run:
+        if not self._dry_run:
             self._settling.advance(durable_jobs=self._next_number)
         if time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
-            self._save(rejects)
+            self._save()
+        return refused
 
-    def _save(self, rejects: IO[bytes]) -> None:
-        if self.dry_run:
+    def _count(self, done: Done, sent: _Sent) -> None:
+        if sent.file != self.checkpoint.file:
+            self._tell_of_losses()
+            self.checkpoint.of_file, self._first_rejects = Totals(), []
+        for totals in (self.checkpoint.totals, self.checkpoint.of_file):
+            totals.add(read=done.read, stored=done.stored, discarded=done.discarded, rejected=len(done.rejects))
+        dump = self._dumps[sent.file].name if len(self._dumps) > 1 else None
+        for reject in done.rejects:
+            self._rejects.write(reject, dump=dump)
+        self._first_rejects += done.rejects[: FIRST_REJECTS - len(self._first_rejects)]
+        self.checkpoint.file, self.checkpoint.line = sent.file, sent.last_line
+        self._progress.position = sent.position
+
+    def _refused(self, sent: _Sent) -> TooManyRejects | None:
+        """Why not to read on."""
+        of_file = self.checkpoint.of_file
+        why = limit_passed(self.checkpoint.totals, of_file, most_rejects=self._most_rejects)
+        if not why:
+            return None
+        return refusal(self._dumps[sent.file].name, why, self._first_rejects, most_rejects=self._most_rejects)
+
+    def _tell_of_losses(self) -> None:
+        """What became of the file that was read last."""
+        name = self._dumps[self.checkpoint.file].name
+        shift_ms = self.checkpoint.shift_ms
+        warning = loss_warning(name, self.checkpoint.of_file, self._first_rejects, shift_ms=shift_ms)
+        if warning:
+            self.warnings.append(warning)
+
+    def _save(self) -> None:
+        if not self._checkpoint_file:
             return
-        rejects.flush()
-        os.fsync(rejects.fileno())
-        self.checkpoint.rejects_bytes = rejects.tell()
-        self.checkpoint.save(self._checkpoint_path)
+        self.checkpoint.rejects_bytes = self._rejects.flush()
+        self._checkpoint_file.save(self.checkpoint)
         self._saved_at = time.monotonic()
-
-    def _open_rejects(self) -> IO[bytes]:
-        """The rejects file, locked. It is to be cut to what the checkpoint knows of: lines behind are judged again."""
-        exists = self._rejects_path.exists()
-        if self.checkpoint.rejects_bytes > (self._rejects_path.stat().st_size if exists else 0):
-            raise ImportFailed(
-                f"{self._rejects_path} does not hold the rejects of the import that is to be resumed. "
-                "Name their file with --rejects, or start without --resume."
-            )
-        file = self._rejects_path.open("r+b" if exists else "x+b")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ImportFailed(
-                f"Another import writes to {self._rejects_path}. Name other files with --rejects and --checkpoint."
-            ) from None
-        return file
-
-
-def newest_event(dumps: Sequence[Dump], on_position: Callable[[int], None]) -> int | None:
-    """The latest ``ts`` of all files, in milliseconds; one pass over them. Raises DumpError."""
-    newest: int | None = None
-    before = 0
-    for dump in dumps:
-        for block in dump.blocks():
-            found = newest_timestamp(block.lines)
-            newest = max((one for one in (newest, found) if one is not None), default=None)
-            on_position(before + block.position)
-        before += dump.size
-    return newest
-
-
-def _reject_line(reject: Reject, name: str, *, several: bool) -> bytes:
-    told: dict[str, Any] = {"file": name} if several else {}
-    return json.dumps({**told, **asdict(reject)}).encode() + b"\n"

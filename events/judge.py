@@ -115,10 +115,11 @@ def _session_id(line: bytes, number: int, dump: str) -> uuid.UUID:
     return uuid.uuid5(NAMESPACE, f"{dump}:{number}:{line.hex()}")
 
 
-def newest_timestamp(lines: Iterable[bytes]) -> int | None:
-    """The latest ``ts`` among the lines that are events and have one, in milliseconds; None when there is none."""
+def newest_timestamp(lines: Iterable[bytes], *, latest_ms: int) -> int | None:
+    """The latest ``ts`` up to ``latest_ms`` among the lines that are events and have one, in milliseconds; None when
+    there is none."""
     events = (_any_time().event(line) for line in lines)
-    return max((event.ts_ms for event in events if isinstance(event, Event) and event.ts_ms < LATEST_MS), default=None)
+    return max((event.ts_ms for event in events if isinstance(event, Event) and event.ts_ms <= latest_ms), default=None)
 
 
 @cache

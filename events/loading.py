@@ -163,7 +163,7 @@ class Loader:
         """For Cassandra to come back; what it has refused is raised, for it will be refused again."""
         if isinstance(error, StatementRefused):
             raise error
-        self._on_wait(str(error))
+        self._on_wait(in_plain_words(error))
         time.sleep(RETRY_SECONDS)
 
     def _send_again(self, batch: _Batch) -> None:
@@ -176,6 +176,15 @@ class Loader:
         if len(self._touched) > MOST_REMEMBERED_TOUCHES:
             self._touched.clear()
         self._touched.update(dict.fromkeys(marks, now_ms))
+
+
+def in_plain_words(error: StoreUnavailable) -> str:
+    """What the nodes said, or the network, without the names of classes; each cause once."""
+    cause = error.__cause__ or error
+    causes = getattr(cause, "errors", None)
+    several = causes.values() if isinstance(causes, dict) and causes else [cause]
+    # The driver tells of each address that it tried, and in the end of what came of it.
+    return "; ".join(dict.fromkeys(str(one).rpartition("Last error: ")[2].rstrip(".") for one in several))
 
 
 def _player(event: Event) -> str:

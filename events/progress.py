@@ -1,5 +1,6 @@
 """How far an import has come: a bar on a terminal, a plain line every few seconds elsewhere."""
 
+import logging
 import sys
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
 
 from events.importing import Progress as ImportProgress
+from events.terminal import note
 
 PLAIN_SECONDS = 5.0
 
@@ -37,8 +39,20 @@ def progress_display(size: int) -> Iterator[Display]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     ]
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=Console(stderr=True)) as bar, _log_above_the_bar():
         yield Bar(bar, size)
+
+
+@contextmanager
+def _log_above_the_bar() -> Iterator[None]:
+    """The log goes where rich takes lines for the terminal, which is its sys.stderr while a bar is shown."""
+    handlers = [handler for handler in logging.root.handlers if isinstance(handler, logging.StreamHandler)]
+    before = [(handler, handler.setStream(sys.stderr)) for handler in handlers if handler.stream is sys.__stderr__]
+    try:
+        yield
+    finally:
+        for handler, stream in before:
+            handler.setStream(stream)
 
 
 class _Rate:
@@ -89,15 +103,16 @@ class PlainLines:
 
     def scanned(self, position: int) -> None:
         if self._due():
-            self._tell(f"Finding the newest event: {self._share(position)}")
+            note(f"Finding the newest event: {self._share(position)}")
 
     def show(self, progress: ImportProgress) -> None:
         rate = self._rate.told(progress.totals.read)
         if bool(progress.waiting_for) != self._waiting:
             self._waiting = bool(progress.waiting_for)
-            self._tell(f"Waiting for Cassandra: {progress.waiting_for}" if self._waiting else "Cassandra is back.")
+            note(f"Waiting for Cassandra: {progress.waiting_for}" if self._waiting else "Cassandra is back.")
         elif self._due():
-            self._tell(f"Importing: {self._share(progress.position)}, {progress.totals.read:,} lines, {rate}")
+            told = f"Importing: {self._share(progress.position)}, {progress.totals.read:,} lines"
+            note(f"{told}, {rate}" if rate else told)
 
     def _share(self, position: int) -> str:
         return f"{position / self._size:.0%}" if self._size else f"{position:,} bytes"
@@ -107,6 +122,3 @@ class PlainLines:
             return False
         self._next = time.monotonic() + PLAIN_SECONDS
         return True
-
-    def _tell(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)

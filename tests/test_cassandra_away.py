@@ -216,7 +216,8 @@ class Importing:
 
     def _line(self) -> int:
         checkpoint = self._folder / "dump.jsonl.checkpoint"
-        return int(json.loads(checkpoint.read_text())["line"]) if checkpoint.exists() else 0
+        text = checkpoint.read_text() if checkpoint.exists() else ""  # it is empty until the workers can write
+        return int(json.loads(text)["line"]) if text else 0
 
     def _manage(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

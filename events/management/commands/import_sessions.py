@@ -1,12 +1,14 @@
 """``manage.py import_sessions FILE...``: a shell over events.importing."""
 
 import json
+import math
 import signal
 import sys
 import time
-from argparse import ArgumentParser
-from collections.abc import Callable
-from dataclasses import asdict
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +16,61 @@ from django.core.management.base import BaseCommand
 from rich.console import Console
 from rich.table import Table
 
-from events.checkpoint import Checkpoint, ImportFailed, Totals
-from events.domain import DAY_MS, format_timestamp
+from events.checkpoint import Checkpoint, CheckpointFile, Totals
 from events.dump import STDIN, Dump, DumpError
-from events.importing import Import, Interrupted, newest_event
+from events.import_files import ImportFailed, refuse_to_harm
+from events.importing import Import, Interrupted
+from events.losses import LINES_THAT_TELL
 from events.progress import progress_display
-from events.services import wall_clock_ms
+from events.rebase import newest_event, shift_in_words, shift_told
+from events.rejects import RejectsFile
+from events.services import latest_moment_ms, wall_clock_ms
+from events.terminal import note, say
 
 # One judges while the other waits for Cassandra; more only take its cores away.
 DEFAULT_WORKERS = 2
 MOST_WORKERS = 16
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run says in the end."""
+
+    dry_run: bool
+    totals: Totals = field(default_factory=Totals)
+    shift_ms: int = 0
+    seconds: float = 0.0
+    rate: float = 0.0
+    rejects: str | None = None
+    warnings: list[str] = field(default_factory=list)
+    error: str | None = None
+
+    def as_json(self) -> str:
+        """One object; what a dry run would store is not called stored."""
+        told: dict[str, Any] = asdict(self.totals)
+        if self.dry_run:
+            told = {**told, "stored": 0, "would_be_stored": self.totals.stored}
+        told |= {"seconds": round(self.seconds, 3), "shift_ms": self.shift_ms, "rejects": self.rejects}
+        return json.dumps({**told, "warnings": self.warnings, "error": self.error})
+
+    def as_text(self) -> str:
+        """A table, the speed, and where the rejects are; nothing when no line was read for an error."""
+        if self.error and not self.totals.read:
+            return ""
+        table = Table("lines", "number", title=None, caption=None)
+        table.columns[1].justify = "right"
+        for label, number in (
+            ("read", self.totals.read),
+            ("would be stored" if self.dry_run else "stored", self.totals.stored),
+            ("discarded (too old)", self.totals.discarded),
+            ("rejected", self.totals.rejected),
+        ):
+            table.add_row(label, f"{number:,}")
+        console = Console(highlight=False)
+        with console.capture() as drawn:
+            console.print(table)
+        speed = f"{self.rate:,.0f} lines/s in {self.seconds:.1f} s\n"
+        return drawn.get() + speed + (f"The rejected lines and why: {self.rejects}\n" if self.rejects else "")
 
 
 class Command(BaseCommand):
@@ -45,6 +92,13 @@ class Command(BaseCommand):
             "--rejects", type=Path, metavar="PATH", help="where rejected lines go (default: NAME.rejects.jsonl here)"
         )
         parser.add_argument(
+            "--max-rejects",
+            type=_most_rejects,
+            metavar="N|all",
+            help="stop when more than N lines are rejected (default: when nothing else has come of the first "
+            f"{LINES_THAT_TELL:,} lines of a file)",
+        )
+        parser.add_argument(
             "--checkpoint", type=Path, metavar="PATH", help="where progress is kept (default: NAME.checkpoint here)"
         )
         parser.add_argument(
@@ -59,73 +113,120 @@ class Command(BaseCommand):
 
     def handle(self, *, files: list[str], **options: Any) -> None:
         started = time.monotonic()
-        name = "stdin" if files[0] == STDIN else Path(files[0]).name
-        checkpoint_path = options["checkpoint"] or Path(f"{name}.checkpoint")
-        # A dry run leaves alone what an interrupted import goes on with.
-        kind = "dry-run.rejects" if options["dry_run"] else "rejects"
-        rejects_path = options["rejects"] or Path(f"{name}.{kind}.jsonl")
-        error: str | None = None
-        totals = Totals()
-        status = read_before = 0
-        try:
-            dumps = [Dump(file) for file in files]
-            with progress_display(sum(dump.size for dump in dumps)) as display:
-                checkpoint = self._checkpoint(dumps, checkpoint_path, options, display.scanned)
-                if options["dry_run"] and not options["rejects"]:
-                    checkpoint.rejects_bytes = 0  # those of before are in another file
-                totals = checkpoint.totals
-                read_before = totals.read
-                run = Import(
-                    dumps,
-                    checkpoint,
-                    checkpoint_path=checkpoint_path,
-                    rejects_path=rejects_path,
-                    workers=options["workers"],
-                    dry_run=options["dry_run"],
-                    on_progress=display.show,
-                )
-                status = self._run(run, checkpoint_path)
-        except (DumpError, ImportFailed) as failure:
-            error, status = str(failure), 1
-        except KeyboardInterrupt:  # in the pass of --rebase
-            error, status = "Stopped. Nothing was stored.", 130
-        except OSError as failure:
-            # A disk that is full has no file's name.
-            named = failure.filename or f"{rejects_path} or {checkpoint_path}"
-            error, status = f"{named}: {failure.strerror}", 1
-        seconds = time.monotonic() - started
-        rate = (totals.read - read_before) / seconds
-        self._tell(totals, seconds=seconds, rate=rate, rejects=rejects_path, error=error, as_json=options["json"])
-        if status or totals.rejected:
+        summary = Summary(options["dry_run"])
+        run = _Run(files, options, summary)
+        status = run.status()
+        summary.seconds = time.monotonic() - started
+        summary.rate = (summary.totals.read - run.read_before) / summary.seconds
+        for warning in summary.warnings:
+            note(self.style.WARNING(f"WARNING: {warning}"))
+        if told := summary.as_json() + "\n" if options["json"] else summary.as_text():
+            say(self.stdout, told)
+        if summary.error and not options["json"]:
+            note(self.style.ERROR(summary.error))
+        if status or summary.totals.rejected:
             sys.exit(status or 1)
 
-    def _checkpoint(
-        self, dumps: list[Dump], path: Path, options: dict[str, Any], scanned: Callable[[int], None]
-    ) -> Checkpoint:
+
+class _Run:
+    """One call of the command: its files, and what it comes to."""
+
+    def __init__(self, files: Sequence[str], options: dict[str, Any], summary: Summary) -> None:
+        name = "stdin" if files[0] == STDIN else Path(files[0]).name
+        # A dry run leaves alone what an interrupted import goes on with.
+        kind = "dry-run.rejects" if options["dry_run"] else "rejects"
+        self._files = files
+        self._options = options
+        self._summary = summary
+        self._checkpoint_path: Path = options["checkpoint"] or Path(f"{name}.checkpoint")
+        self._rejects_path: Path = options["rejects"] or Path(f"{name}.{kind}.jsonl")
+        self.read_before = 0  # by the runs that this one resumes
+
+    def status(self) -> int:
+        """Import, and give the exit status: 0, 1 for an error, which the summary has, or 128 and a signal."""
+        try:
+            return self._import()
+        except (DumpError, ImportFailed) as failure:
+            self._summary.error = str(failure)
+        except KeyboardInterrupt:  # in the pass of --rebase
+            self._summary.error = "Stopped. Nothing was stored."
+            return 128 + signal.SIGINT
+        except OSError as failure:
+            # A disk that is full has no file's name.
+            named = failure.filename or f"{self._rejects_path} or {self._checkpoint_path}"
+            self._summary.error = f"{named}: {failure.strerror}"
+        return 1
+
+    def _import(self) -> int:
+        dry_run: bool = self._options["dry_run"]
+        checkpoint_file, rejects = CheckpointFile(self._checkpoint_path), RejectsFile(self._rejects_path)
+        refuse_to_harm(
+            [rejects.output(), *([] if dry_run else checkpoint_file.outputs())],
+            inputs=[file for file in self._files if file != STDIN],
+        )
+        dumps = [Dump(file) for file in self._files]
+        with ExitStack() as stack:
+            if not dry_run:
+                stack.enter_context(checkpoint_file)
+            display = stack.enter_context(progress_display(sum(dump.size for dump in dumps)))
+            checkpoint = self._checkpoint(dumps, display.scanned)
+            if dry_run and not self._options["rejects"]:
+                checkpoint.rejects_bytes = 0  # those of before are in another file
+            self._summary.totals, self._summary.shift_ms = checkpoint.totals, checkpoint.shift_ms
+            self.read_before = checkpoint.totals.read
+            run = Import(
+                dumps,
+                checkpoint,
+                checkpoint_file=None if dry_run else checkpoint_file,
+                rejects=rejects,
+                workers=self._options["workers"],
+                most_rejects=self._options["max_rejects"],
+                on_progress=display.show,
+            )
+            try:
+                return self._stoppable(run)
+            finally:
+                self._summary.warnings += [warning for dump in dumps for warning in dump.warnings] + run.warnings
+                if checkpoint.totals.rejected:
+                    self._summary.rejects = str(self._rejects_path)
+
+    def _checkpoint(self, dumps: list[Dump], scanned: Callable[[int], None]) -> Checkpoint:
         """Where to begin: at the checkpoint of an earlier run, or at the first line."""
+        path = self._checkpoint_path
         identities = [dump.identity() for dump in dumps]
-        if options["resume"]:
+        if self._options["resume"]:
             found = Checkpoint.load(path, files=identities)
             if found:
-                self.stderr.write(f"Going on behind line {found.line} of {dumps[found.file].name}.")
+                note(f"Going on behind line {found.line} of {dumps[found.file].name}.")
+                if found.shift_ms:
+                    note(f"All events are moved by {shift_in_words(found.shift_ms)}, as before.")
                 return found
-            self.stderr.write(f"There is no checkpoint {path}: beginning at the first line.")
+            note(f"There is no checkpoint {path}: beginning at the first line.")
+        elif not self._options["dry_run"] and path.exists() and path.stat().st_size:
+            self._begin_anew(path)
         now_ms = wall_clock_ms()
-        return Checkpoint(identities, now_ms, self._shift(dumps, now_ms, scanned) if options["rebase"] else 0)
+        return Checkpoint(identities, now_ms, self._shift(dumps, now_ms, scanned) if self._options["rebase"] else 0)
+
+    def _begin_anew(self, path: Path) -> None:
+        """Beside the checkpoint of an earlier run: harmless, unless events move to other times."""
+        if self._options["rebase"]:
+            raise ImportFailed(
+                f"{path} is the checkpoint of an interrupted import: beginning anew with --rebase would store its "
+                "events once more, at other times. Go on with --resume. If its events are gone, delete the checkpoint."
+            )
+        note(f"{path} is the checkpoint of an interrupted import: beginning anew all the same (--resume would go on).")
 
     def _shift(self, dumps: list[Dump], now_ms: int, scanned: Callable[[int], None]) -> int:
         if any(dump.name == STDIN for dump in dumps):
             raise ImportFailed("--rebase reads its input twice, which standard input does not allow. Give a file.")
-        newest = newest_event(dumps, scanned)
+        newest = newest_event(dumps, latest_ms=latest_moment_ms(now_ms), on_position=scanned)
         if newest is None:
+            note("No event has a time up to now: nothing is moved.")
             return 0
-        shift = now_ms - newest
-        self.stderr.write(
-            f"The newest event is of {format_timestamp(newest)}: all events are moved by {shift / DAY_MS:+.1f} days."
-        )
-        return shift
+        note(shift_told(newest, now_ms - newest))
+        return now_ms - newest
 
-    def _run(self, run: Import, checkpoint_path: Path) -> int:
+    def _stoppable(self, run: Import) -> int:
         """Import; SIGINT and SIGTERM end it in good order. The exit status is 0, or 128 and the signal."""
         caught: list[int] = []
 
@@ -137,35 +238,20 @@ class Command(BaseCommand):
         try:
             run.run()
         except Interrupted:
-            how = f"To go on, run the same command with --resume (it reads {checkpoint_path})."
-            self.stderr.write("Stopped." if run.dry_run else f"Stopped. {how}")
+            path = self._checkpoint_path
+            resumable = not self._options["dry_run"] and path.exists() and path.stat().st_size
+            how = f" To go on, run the same command with --resume (it reads {path})." if resumable else ""
+            note(f"Stopped.{how}")
             return 128 + caught[0]
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
         return 0
 
-    def _tell(
-        self, totals: Totals, *, seconds: float, rate: float, rejects: Path, error: str | None, as_json: bool
-    ) -> None:
-        where = str(rejects) if totals.rejected and rejects.exists() else None
-        if as_json:
-            summary = {**asdict(totals), "seconds": round(seconds, 3), "rejects": where, "error": error}
-            self.stdout.write(json.dumps(summary))
-            return
-        table = Table("lines", "number", title=None, caption=None)
-        table.columns[1].justify = "right"
-        for label, number in (
-            ("read", totals.read),
-            ("stored", totals.stored),
-            ("discarded (too old)", totals.discarded),
-            ("rejected", totals.rejected),
-        ):
-            table.add_row(label, f"{number:,}")
-        console = Console(highlight=False)
-        console.print(table)
-        self.stdout.write(f"{rate:,.0f} lines/s in {seconds:.1f} s")
-        if where:
-            self.stdout.write(f"The rejected lines and why: {where}")
-        if error:
-            self.stderr.write(self.style.ERROR(error))
+
+def _most_rejects(text: str) -> float:
+    if text == "all":
+        return math.inf
+    if not text.isascii() or not text.isdigit():
+        raise ArgumentTypeError(f"{text!r} is neither a number of lines nor 'all'")
+    return int(text)
