@@ -6,16 +6,16 @@ a whole file damaged for a stray byte behind it.
 
 import bz2
 import io
+import re
 import zlib
 from collections.abc import Callable
 from typing import Protocol
 
-from events.forms import binary_form
-
 # What one read of the packed file may return.
 PACKED_BYTES = 512 * 1024
-# Enough to see what something is.
-FORM_BYTES = 512
+# What is not left out as garbage: JSON, gzip, bzip2, zip, zstd, xz.
+DATA = re.compile(rb'\s*[{\[]\s*["{\[]|\x1f\x8b\x08|BZh[1-9]|PK\x03\x04|\x28\xb5\x2f\xfd|\xfd7zXZ')
+DATA_BYTES = 512  # enough to see it
 GZIP_WINDOW = 31  # of zlib: with the header and the checksum of gzip
 
 
@@ -120,11 +120,10 @@ class UnpackingReader(io.RawIOBase):
     def _judge_rest(self, rest: bytes, padding: int) -> None:
         if rest and self._magic.startswith(rest):
             raise EOFError
-        while len(rest) < FORM_BYTES and (more := self._packed.read1(FORM_BYTES)):
+        while len(rest) < DATA_BYTES and (more := self._packed.read1(DATA_BYTES)):
             rest += more
-        form = binary_form(rest)
-        if form or rest.lstrip().startswith((b"{", b"[")):
-            raise OSError(f"behind its last stream stands {form.name if form else 'something that is not packed'}")
+        if DATA.match(rest):
+            raise OSError("behind its last stream stand data that are packed in another way, or not at all")
         size = len(rest)
         while more := self._packed.read1(PACKED_BYTES):
             size += len(more)
