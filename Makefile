@@ -9,8 +9,9 @@ READY := $(VENV)/.ready
 BENCH_VENV := .venv-bench
 BENCH_READY := $(BENCH_VENV)/.ready
 STACK := $(BIN)/python -m embedded exec --
-# A dump to import: make import FILE=dump.jsonl.bz2
+# A dump to import, and options of the import: make import FILE=dump.jsonl.bz2 OPTIONS=--rebase
 FILE ?=
+OPTIONS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run test test-faults test-pythons check bench load import up down docs requirements clean
@@ -47,9 +48,13 @@ load: $(READY) ## load-test a running service (make demo) with locust; fails whe
 bench: $(READY) $(BENCH_READY) ## measure the service beside its floor, Flask and FastAPI (a quarter of an hour; needs wrk)
 	@$(STACK) $(BIN)/python -m benchmarks --record
 
-import: $(READY) ## import FILE; starts the stack if need be
-	@test -n "$(FILE)" || { echo "Name the dump: make import FILE=dump.jsonl.bz2"; exit 1; }
-	@$(STACK) sh -c '$(BIN)/python manage.py sync_cassandra >/dev/null && exec $(BIN)/python manage.py import_sessions "$$@"' import $(FILE)
+# By the environment and as they were typed: make and the shell take no letter of the path for a sign of theirs.
+import: export IMPORT_FILE := $(value FILE)
+import: export IMPORT_OPTIONS := $(value OPTIONS)
+import: $(READY) ## import FILE, with OPTIONS; starts the stack if need be
+	@test -n "$$IMPORT_FILE" || { echo "Name the dump: make import FILE=dump.jsonl.bz2"; exit 1; }
+	@$(STACK) sh -c '$(BIN)/python manage.py sync_cassandra >/dev/null && \
+		eval "exec $(BIN)/python manage.py import_sessions $$IMPORT_OPTIONS -- \"\$$IMPORT_FILE\""'
 
 up: $(READY) ## start Cassandra and Redis and leave them running
 	@$(BIN)/python -m embedded up --detach
