@@ -1,10 +1,13 @@
 """manage.py generate_sessions"""
 
+import bz2
+import gzip
 import json
 from collections import Counter
 from itertools import islice
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from conftest import manage
 from events.domain import DAY_MS, HOUR_MS, parse_timestamp
@@ -77,3 +80,27 @@ def test_the_command_writes_lines():
     wrong = manage("generate_sessions", "--events", "0")
     assert wrong.returncode == 2
     assert "is not a number above 0" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "opened"),
+    [
+        ("x.jsonl", open),
+        ("x", open),
+        ("x.jsonl.bz2", bz2.open),
+        ("X.BZ2", bz2.open),
+        ("x.jsonl.gz", gzip.open),
+        ("x.Gz", gzip.open),
+    ],
+)
+def test_a_file_is_packed_as_its_name_says(tmp_path, name, opened):
+    call_command("generate_sessions", "--events", "10", "--output", str(tmp_path / name))
+    with opened(tmp_path / name, "rt") as file:
+        assert [json.loads(line)["event"] in ("start", "end") for line in file] == [True] * 10
+
+
+@pytest.mark.parametrize("name", ["x.zip", "x.jsonl.ZST", "x.tar", "x.tgz"])
+def test_a_packing_that_it_does_not_write_is_refused(tmp_path, name):
+    with pytest.raises(CommandError, match=r"name it \.bz2 or \.gz to have it packed"):
+        call_command("generate_sessions", "--events", "10", "--output", str(tmp_path / name))
+    assert list(tmp_path.iterdir()) == []

@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from events.counts import StartCounts, count_starts
 from events.domain import DAY_MS, HOUR_MS, Window
 from events.services import wall_clock_ms
+from events.terminal import say
 from sessions_project.cassandra import StoreUnavailable, deadline_from_now
 
 EVENTS, DAYS = 200_000, 30
@@ -35,28 +36,28 @@ class Command(BaseCommand):
         folder = settings.BASE_DIR / ".data"
         folder.mkdir(exist_ok=True)
         dump = folder / "demo.jsonl.bz2"
-        self.stdout.write("Creating the tables ...")
+        say(self.stdout, "Creating the tables ...")
         call_command("sync_cassandra", stdout=StringIO())
         now_ms = wall_clock_ms()
         days = empty_days(_month_before(now_ms), now_ms=now_ms, events=events)
         if wanted := int(events * days / DAYS):
-            self.stdout.write(f"Generating {wanted:,} events over {days:.1f} days into {_short(dump)} ...")
+            say(self.stdout, f"Generating {wanted:,} events over {days:.1f} days into {_short(dump)} ...")
             made = ["--events", str(wanted), "--days", str(days), "--seed", str(now_ms), "--output", str(dump)]
             call_command("generate_sessions", *made)
-            self.stdout.write("Importing them ...")
+            say(self.stdout, "Importing them ...")
             call_command(
                 "import_sessions", str(dump), "--checkpoint", f"{dump}.checkpoint", "--rejects", f"{dump}.rejects.jsonl"
             )
         else:
-            self.stdout.write("The sessions of an earlier demo are there.")
-        self.stdout.write(
+            say(self.stdout, "The sessions of an earlier demo are there.")
+        say(
+            self.stdout,
             f"\nLook at {settings.ADDRESS}/ with a browser. Or try, in another terminal:\n"
             f"  curl '{settings.ADDRESS}/api/v1/reports/starts/?hours=24&sessions=1'\n"
             f"  curl {settings.ADDRESS}/event-handler -H 'Content-Type: application/json' "
             """-d '{"country":"US","event":"start","player_id":"player_2"}'\n"""
-            f"The API explains itself at {settings.ADDRESS}/api/v1/docs/\n"
+            f"The API explains itself at {settings.ADDRESS}/api/v1/docs/\n",
         )
-        self.stdout.flush()
         os.execv(sys.executable, [sys.executable, "-m", "sessions_project"])
 
 

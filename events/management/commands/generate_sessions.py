@@ -1,15 +1,24 @@
 """``manage.py generate_sessions``: a dump of made-up events for demos, tests and benchmarks."""
 
 import bz2
+import gzip
+import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, TextIO
 
 from django.core.management.base import BaseCommand, CommandError
 
 from events.generating import generated_lines
 from events.services import wall_clock_ms
+from events.terminal import let_go
 
+# By the ending of the name, in any case.
+PACKERS: dict[str, Callable[..., Any]] = {".bz2": bz2.open, ".gz": gzip.open}
+# A file with such a name and plain lines in it would be taken for damaged.
+OTHER_PACKINGS = ".7z .br .lz4 .lzma .parquet .rar .tar .tbz .tbz2 .tgz .txz .xz .z .zip .zst .zstd".split()
 MOST_DAYS = 7_300
 
 
@@ -23,7 +32,11 @@ class Command(BaseCommand):
         parser.add_argument("--days", type=_days, default=30.0, metavar="D", help="over how many days (30)")
         parser.add_argument("--seed", type=int, default=1, help="another seed, other events (1)")
         parser.add_argument(
-            "--output", default="-", metavar="FILE", help="a file, compressed when it ends in .bz2 (standard output)"
+            "--output",
+            type=_output,
+            default="-",
+            metavar="FILE",
+            help="a file, packed when its name ends in .bz2 or .gz (standard output)",
         )
 
     def handle(self, *, events: int, days: float, seed: int, output: str, **options: Any) -> None:
@@ -31,19 +44,26 @@ class Command(BaseCommand):
         try:
             if output == "-":
                 _write(sys.stdout, lines)
-            elif output.endswith(".bz2"):
-                with bz2.open(output, "wt", encoding="ascii") as packed:
-                    _write(packed, lines)
-            else:
-                with open(output, "w", encoding="ascii") as plain:
-                    _write(plain, lines)
+                sys.stdout.flush()
+                return
+            with PACKERS.get(Path(output).suffix.lower(), open)(output, "wt", encoding="ascii") as file:
+                _write(file, lines)
+        except BrokenPipeError:  # as before "| head"
+            let_go(sys.stdout)
+            sys.exit(128 + signal.SIGPIPE)
         except OSError as error:
             raise CommandError(f"{output} cannot be written: {error.strerror}.") from error
 
 
-def _write(file: TextIO, lines: Any) -> None:
+def _write(file: TextIO, lines: Iterable[str]) -> None:
     for line in lines:
         file.write(line + "\n")
+
+
+def _output(text: str) -> str:
+    if Path(text).suffix.lower() in OTHER_PACKINGS:
+        raise ArgumentTypeError(f"{text!r}: name it .bz2 or .gz to have it packed, or .jsonl for plain lines")
+    return text
 
 
 def _days(text: str) -> float:
