@@ -122,7 +122,7 @@ def test_every_command_and_target_is_in_the_readme() -> None:
 
 def test_every_option_of_the_import_is_in_the_readme() -> None:
     own = manage("import_sessions", "--help").stdout.split("positional arguments")[0]
-    ours = {"--rebase", "--dry-run", "--resume", "--rejects", "--checkpoint", "--workers", "--json"}
+    ours = {"--rebase", "--dry-run", "--resume", "--rejects", "--max-rejects", "--checkpoint", "--workers", "--json"}
     assert ours <= set(re.findall(r"--[a-z-]+", own))
     for option in ours:
         assert f"`{option}" in README, option
