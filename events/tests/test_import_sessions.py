@@ -339,11 +339,17 @@ def test_what_cassandra_refuses_ends_the_import(tmp_path, undisturbed, disturbed
     assert "Traceback" not in log
 
 
-def test_a_checkpoint_of_other_files_is_refused(run, tmp_path):
+def test_a_checkpoint_that_is_none_is_refused(refused, tmp_path):
     (tmp_path / "dump").write_text(OLD)
-    (tmp_path / "dump.checkpoint").write_text("{}")
-    status, summary = run("dump", "--resume")
-    assert (status, summary["error"]) == (1, "dump.checkpoint is no checkpoint. Start without --resume.")
+    for content, said in (
+        ("{}", "dump.checkpoint is there and is no checkpoint file of an import, so it is not overwritten."),
+        (json.dumps(header("checkpoint")), "dump.checkpoint is no checkpoint. Start without --resume."),
+        (Checkpoint(["1-a"], 1, 0).text(), "dump.checkpoint is the checkpoint of other files, or they have changed."),
+    ):
+        (tmp_path / "dump.checkpoint").write_text(content)
+        for options in (("--resume",), ("--resume", "--dry-run")):
+            assert refused("dump", *options).startswith(said)
+        assert (tmp_path / "dump.checkpoint").read_text() == content
 
 
 def digest(keyspace: str) -> dict[str, list]:

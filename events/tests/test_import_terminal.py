@@ -39,7 +39,9 @@ def _read(descriptor: int) -> bytes:
 
 def test_log_lines_stand_above_the_bar(dump):
     """Those of the workers, too: a line that is written while the bar is drawn would tear both."""
-    shown = shown_in_a_terminal([*IMPORT, "--rebase"], cwd=dump, env={**os.environ, "LOG_LEVEL": "DEBUG"})
+    shown = shown_in_a_terminal(
+        [*IMPORT, "--rebase"], cwd=dump, env={**os.environ, "LOG_LEVEL": "DEBUG", "COLUMNS": "200"}
+    )
     assert "Importing" in shown
     assert "All events are moved by" in shown
     assert len(re.findall("Connected to Cassandra", shown)) == 2  # one for each worker

@@ -161,7 +161,7 @@ class _Run:
         dry_run: bool = self._options["dry_run"]
         checkpoint_file, rejects = CheckpointFile(self._checkpoint_path), RejectsFile(self._rejects_path)
         refuse_to_harm(
-            [rejects.output(), *([] if dry_run else checkpoint_file.outputs())],
+            [rejects.output(), *(checkpoint_file.outputs() if self._options["resume"] or not dry_run else [])],
             inputs=[file for file in self._files if file != STDIN],
         )
         dumps = [Dump(file) for file in self._files]
