@@ -14,9 +14,11 @@ import django  # the keyspace is in the environment
 
 django.setup()
 
-from events import services  # noqa: E402
+from events import late_writes  # noqa: E402
+from events.clock import wall_clock_ms  # noqa: E402
 from events.domain import DAY_MS, PROMPT_MS, Event  # noqa: E402
 from events.generating import COUNTRIES, country_weights  # noqa: E402
+from events.services import record_events  # noqa: E402
 
 DAYS = 30
 # Public collectors accept what is 28 to 31 days old.
@@ -29,18 +31,18 @@ def main() -> None:
     """Let N processes live one after the other over the last DAYS, LATE_STARTS between them."""
     writers = int(sys.argv[1])
     chance = random.Random(writers)
-    now_ms = services.wall_clock_ms()
+    now_ms = wall_clock_ms()
     batches = LATE_STARTS // BATCH
     for number in range(batches):
         if number * writers // batches != (number - 1) * writers // batches:
             become_another_process()
         arrived_ms = now_ms - DAYS * DAY_MS * (batches - number) // batches
-        services.record_events(late_starts(chance, now_ms=arrived_ms), now_ms=arrived_ms)
+        record_events(late_starts(chance, now_ms=arrived_ms), now_ms=arrived_ms)
 
 
 def become_another_process() -> None:
     """Write under another name from now on, as a process that has just started does."""
-    services.writer = services.Writer()
+    late_writes.writer = late_writes.Writer()
 
 
 def late_starts(chance: random.Random, *, now_ms: int) -> list[Event]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import django
 
-from events.domain import START, Window, hour_of
+from events.domain import START, hour_of
 from events.read_ahead import ReadAhead
 
 if TYPE_CHECKING:
@@ -56,33 +56,19 @@ class Done:
     stored: int
     discarded: int
     rejects: "list[Reject]"
-    hours: frozenset[int]  # in which sessions started
+    hours: frozenset[tuple[str, int]]  # in which sessions started, each with its country
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
-    """Wait until all that was sent is durable, and touch anew whatever comes."""
+class Precompute:
+    """Have the counts of these days stored, so that no report has to take them."""
+
+    days: list[int]
 
 
 @dataclass(frozen=True, slots=True)
-class Released:
-    """Everything that this writer has touched with a version up to this one is durable."""
-
-    writer: str
-    version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Settle:
-    """Count the starts of these windows, so that no report has to; the touches of these writers need no margin."""
-
-    windows: list[Window]
-    versions: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """The windows are counted, or left to the reports when Cassandra went away."""
+class Precomputed:
+    """The days are counted, or left to the reports when Cassandra went away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +89,14 @@ class ParentGone(Exception):
     """Nobody waits for what this worker does."""
 
 
-Task = Job | Release | Settle
-Message = Ready | Logged | Done | Released | Settled | Waiting | Failed
+Task = Job | Precompute
+Message = Ready | Logged | Done | Precomputed | Waiting | Failed
 Say = Callable[[Message], None]
 
 
 def work(parent: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> None:
-    """Say Ready or Failed. Answer each Job from the parent with a Done, in order, Release with Released, Settle with
-    Settled, until the connection is closed."""
+    """Say Ready or Failed. Answer each Job from the parent with a Done, in order, Precompute with Precomputed, until
+    the connection is closed."""
     os.nice(NICENESS)
     django.setup()
     say = _Speaker(parent).say
@@ -126,7 +112,6 @@ def work(parent: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> No
 def _answer(parent: Connection, say: Say, *, now_ms: int, shift_ms: int, dry_run: bool) -> None:
     from events.judge import LineJudge
     from events.loading import Loader
-    from events.services import writer
     from sessions_project.cassandra import StatementRefused
 
     judge = LineJudge(now_ms=now_ms, shift_ms=shift_ms)
@@ -142,14 +127,9 @@ def _answer(parent: Connection, say: Say, *, now_ms: int, shift_ms: int, dry_run
                 loader.finish()  # nothing to overlap with: let the parent know how far we are
                 _report(say, written, loader.completed)
                 task = tasks.wait()
-            if isinstance(task, Release):
-                loader.release()
-                _report(say, written, loader.completed)
-                say(Released(writer.name, writer.version))
-                continue
-            if isinstance(task, Settle):
-                _settle(task)
-                say(Settled())
+            if isinstance(task, Precompute):
+                _precompute(task.days)
+                say(Precomputed())
                 continue
             verdict = judge.judge(task.lines, first_line=task.first_line, dump=task.dump)
             if not dry_run:
@@ -204,7 +184,7 @@ def _done(job: Job, verdict: "Verdict") -> Done:
         stored=len(verdict.events),
         discarded=verdict.discarded,
         rejects=verdict.rejects,
-        hours=frozenset(hour_of(event.ts_ms) for event in verdict.events if event.kind == START),
+        hours=frozenset((event.country or "", hour_of(event.ts_ms)) for event in verdict.events if event.kind == START),
     )
 
 
@@ -220,13 +200,14 @@ def _report(say: Say, written: deque[tuple[int, Done]], completed: int) -> None:
         say(written.popleft()[1])
 
 
-def _settle(task: Settle) -> None:
-    from events.counts import settle
-    from events.services import wall_clock_ms
+def _precompute(days: list[int]) -> None:
+    from events.clock import wall_clock_ms
+    from events.counting.hours import bring_up_to_date
     from sessions_project.cassandra import StoreUnavailable
 
     with contextlib.suppress(StoreUnavailable):
-        settle(task.windows, now_ms=wall_clock_ms(), durable=task.versions)
+        for day in days:
+            bring_up_to_date([day], now_ms=wall_clock_ms())
 
 
 def _trouble() -> str | None:

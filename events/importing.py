@@ -14,12 +14,13 @@ from typing import cast
 from events.checkpoint import Checkpoint, CheckpointFile, Totals
 from events.dump import Dump, DumpError
 from events.import_files import ImportFailed
-from events.import_worker import Done, Failed, Job, Logged, Ready, Released, Settled, Waiting, work
+from events.import_worker import Done, Failed, Job, Logged, Precompute, Precomputed, Ready, Waiting, work
 from events.judge import Reject
 from events.losses import FIRST_REJECTS, TooManyRejects, limit_passed, loss_warning, refusal
+from events.precounting import Precounting
 from events.read_ahead import ReadAhead
 from events.rejects import RejectsFile
-from events.settling import Settling
+from sessions_project.cassandra import StoreUnavailable
 
 # One being written, one waiting: a worker never waits for us, and memory stays small.
 JOBS_PER_WORKER = 2
@@ -83,6 +84,8 @@ class Import:
         self._done: dict[int, Done] = {}
         self._under_way: dict[Connection, int] = {}  # jobs of each worker
         self._ready: set[Connection] = set()
+        self._precounting = Precounting()
+        self._counting: set[Connection] = set()  # workers that count
         self._next_number = 0  # of the first job that is not known to be durable
         self._first_rejects: list[Reject] = []  # of the file that is being read
         self._progress = Progress(checkpoint.totals, 0)
@@ -103,10 +106,10 @@ class Import:
                 self._checkpoint_file.save(self.checkpoint)
             # Not before: what the earlier checkpoint knows of must be there until there is a later one.
             self._rejects.begin(known_bytes=known_bytes)
-            self._settling = Settling(pipes)
             try:
                 self._feed(pipes)
-                self._settle(pipes)
+                self._mark_the_rest()
+                self._precompute(pipes)
             except (DumpError, TooManyRejects):
                 self._end(resumable=bool(self.checkpoint.totals.stored))
                 raise
@@ -195,15 +198,26 @@ class Import:
                 self._under_way[pipe] += 1
         return True
 
-    def _settle(self, pipes: Sequence[Connection]) -> None:
-        """Have the workers count the days that were written to; a stop is then only a matter of speed for reports."""
-        self._await_round(pipes)
-        if not self._dry_run:
-            self._settling.finish()
-            self._await_round(pipes)
+    def _mark_the_rest(self) -> None:
+        """Have the reports know of everything; waits for Cassandra. Raises Interrupted when a stop is asked for."""
+        while not self._dry_run:
+            try:
+                self._precounting.mark()
+                return
+            except StoreUnavailable as error:
+                self._progress.waiting_for = str(error)
+                self._on_progress(self._progress)
+            if self.stop_requested:
+                raise Interrupted
+            time.sleep(WAIT_SECONDS)
 
-    def _await_round(self, pipes: Sequence[Connection]) -> None:
-        while self._settling.is_under_way and not self.stop_requested:
+    def _precompute(self, pipes: Sequence[Connection]) -> None:
+        """Have the workers count the days that were written to; a stop is then only a matter of speed for reports."""
+        for pipe, days in zip(pipes, self._precounting.shares(len(pipes)), strict=True):
+            if days:
+                pipe.send(Precompute(days))
+                self._counting.add(pipe)
+        while self._counting and not self.stop_requested:
             for ready in wait(pipes, timeout=WAIT_SECONDS):
                 self._receive(cast(Connection, ready))
 
@@ -241,11 +255,8 @@ class Import:
             self._progress.waiting_for = message.reason
             return
         self._progress.waiting_for = None
-        if isinstance(message, Released):
-            self._settling.released(pipe, message)
-            return
-        if isinstance(message, Settled):
-            self._settling.settled(pipe)
+        if isinstance(message, Precomputed):
+            self._counting.discard(pipe)
             return
         self._done[message.number] = message
         self._under_way[pipe] -= 1
@@ -255,13 +266,11 @@ class Import:
         refused: TooManyRejects | None = None
         while (done := self._done.pop(self._next_number, None)) is not None:
             sent = self._sent.pop(self._next_number)
-            self._settling.wrote(done.hours, job=self._next_number)
+            self._precounting.wrote(done.hours)
             self._next_number += 1
             self._count(done, sent)
             refused = refused or self._refused(sent)
         self._on_progress(self._progress)
-        if not self._dry_run:
-            self._settling.advance(durable_jobs=self._next_number)
         if time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
             self._save()
         return refused
@@ -296,8 +305,13 @@ class Import:
             self.warnings.append(warning)
 
     def _save(self) -> None:
+        """Save the checkpoint once the reports know of everything before it: what is behind it is written again."""
         if not self._checkpoint_file:
+            return
+        self._saved_at = time.monotonic()
+        try:
+            self._precounting.mark()
+        except StoreUnavailable:
             return
         self.checkpoint.rejects_bytes = self._rejects.flush()
         self._checkpoint_file.save(self.checkpoint)
-        self._saved_at = time.monotonic()

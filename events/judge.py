@@ -9,12 +9,12 @@ from typing import Any
 from rest_framework.exceptions import ValidationError
 
 from events import domain
+from events.clock import latest_moment_ms, oldest_kept_ms, wall_clock_ms
 from events.domain import Event
 from events.dump import MOST_LINE_BYTES
 from events.parsers import load_json
 from events.plain import PlainReader
 from events.serializers import EventSerializer
-from events.services import latest_moment_ms, oldest_kept_ms, wall_clock_ms
 from sessions_project.problems import field_errors
 
 # Session ids of lines that have none: made from the dump, the line and its number, so that a repeated import meets its

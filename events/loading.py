@@ -10,20 +10,9 @@ from django.conf import settings
 
 from events import domain
 from events.batched import batched
+from events.clock import oldest_kept_ms, wall_clock_ms
 from events.domain import Event
-from events.services import (
-    LATE_MS,
-    Mark,
-    country_rows,
-    mark_rows,
-    marks_of,
-    oldest_kept_ms,
-    player_rows,
-    remember_marks,
-    touch_rows,
-    unmarked,
-    wall_clock_ms,
-)
+from events.services import Mark, country_rows, mark_rows, marks_of, player_rows, remember_marks, unmarked
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement, StatementRefused, StoreUnavailable, WriteUnderWay
 
@@ -33,12 +22,8 @@ EVENTS_PER_BATCH = 120
 # Enough to keep a node busy while rows are being bound here; with 8 an import is no faster, and what a service sends to
 # the same node meanwhile waits longer: 9 of 10 batches of events took up to 98 ms instead of 71.
 BATCHES_IN_FLIGHT = 3
-# A count is kept when it began MARGIN_MS after the last touch: touches of rows that are being written stay younger.
-# (And a batch that became durable LATE_MS after it was sent is sent again with fresh ones.)
-RETOUCH_MS = 10 * domain.SECOND_MS
 # Between attempts while Cassandra is away.
 RETRY_SECONDS = 1.0
-MOST_REMEMBERED_TOUCHES = 100_000
 
 
 @dataclass(slots=True)
@@ -48,8 +33,6 @@ class _Batch:
     of_countries: bool
     events: list[Event]
     marks: set[Mark] = field(default_factory=set)
-    touched: set[Mark] = field(default_factory=set)
-    sent_ms: int = 0
     write: WriteUnderWay | None = None
 
 
@@ -65,7 +48,6 @@ class Loader:
         self.completed = 0
         self._on_wait = on_wait
         self._under_way: deque[_Batch] = deque()
-        self._touched: dict[Mark, int] = {}
 
     def write(self, events: Sequence[Event]) -> None:
         """Send the events; returns when all are sent, and all but the last few durable. Raises StatementRefused, and
@@ -85,11 +67,6 @@ class Loader:
         """Return when everything that was submitted is durable."""
         while self._under_way:
             self._complete_oldest()
-
-    def release(self) -> None:
-        """Return when everything is durable. What comes then is touched anew: until now may be counted as complete."""
-        self.finish()
-        self._touched.clear()
 
     def _by_replicas(self, events: Sequence[Event], *, of_countries: bool) -> Iterable[Sequence[Event]]:
         """The events in groups that each lie on the same nodes, one of which can write a batch by itself."""
@@ -118,10 +95,10 @@ class Loader:
 
     def _send(self, batch: _Batch) -> None:
         """Send without waiting; a batch that cannot even be sent is left for _complete_oldest."""
-        batch.sent_ms = wall_clock_ms()
-        oldest_ms = oldest_kept_ms(batch.sent_ms)
+        now_ms = wall_clock_ms()
+        oldest_ms = oldest_kept_ms(now_ms)
         batch.events = [event for event in batch.events if event.ts_ms >= oldest_ms]
-        rows = self._rows(batch)
+        rows = self._rows(batch, now_ms=now_ms)
         try:
             batch.write = cassandra.send_batch(rows, seconds=settings.CASSANDRA_TIMEOUT_SECONDS) if rows else None
         except StatementRefused:
@@ -129,16 +106,11 @@ class Loader:
         except StoreUnavailable:
             batch.write = None
 
-    def _rows(self, batch: _Batch) -> list[Statement]:
-        now_ms = batch.sent_ms
+    def _rows(self, batch: _Batch, *, now_ms: int) -> list[Statement]:
         if not batch.of_countries:
             return player_rows(batch.events, now_ms=now_ms)
         batch.marks = marks_of(batch.events)
-        batch.touched = {mark for mark in batch.marks if now_ms - self._touched.get(mark, 0) > RETOUCH_MS}
-        rows = country_rows(batch.events, now_ms=now_ms)
-        rows += mark_rows(unmarked(batch.marks), now_ms=now_ms)
-        rows += touch_rows(batch.touched, now_ms=now_ms)
-        return rows
+        return country_rows(batch.events, now_ms=now_ms) + mark_rows(unmarked(batch.marks), now_ms=now_ms)
 
     def _complete_oldest(self) -> None:
         """Return when the batch sent first is durable, sending it again as often as that takes."""
@@ -148,15 +120,11 @@ class Loader:
                 if batch.write is None:
                     raise StoreUnavailable("The batch could not be sent.")
                 batch.write.wait()
+                break
             except StoreUnavailable as error:
                 self._wait(error)
-                self._send_again(batch)
-                continue
-            if wall_clock_ms() - batch.sent_ms < LATE_MS:
-                break
-            self._send_again(batch)
+                self._send(batch)
         remember_marks(batch.marks)
-        self._remember_touches(batch.touched, batch.sent_ms)
         self.completed += 1
 
     def _wait(self, error: StoreUnavailable) -> None:
@@ -165,17 +133,6 @@ class Loader:
             raise error
         self._on_wait(in_plain_words(error))
         time.sleep(RETRY_SECONDS)
-
-    def _send_again(self, batch: _Batch) -> None:
-        """With fresh touches: the earlier ones may be older than a count that missed these rows."""
-        for mark in batch.marks:
-            self._touched.pop(mark, None)
-        self._send(batch)
-
-    def _remember_touches(self, marks: Iterable[Mark], now_ms: int) -> None:
-        if len(self._touched) > MOST_REMEMBERED_TOUCHES:
-            self._touched.clear()
-        self._touched.update(dict.fromkeys(marks, now_ms))
 
 
 def in_plain_words(error: StoreUnavailable) -> str:

@@ -1,4 +1,4 @@
-"""The four tables, one per question; ``manage.py sync_cassandra`` creates them. Queries live elsewhere.
+"""The tables, one per question; ``manage.py sync_cassandra`` creates them. Queries live elsewhere.
 
 Every row of an event is written ``USING TIMESTAMP <event time in µs> AND TTL <event time + retention - now>``: sending
 an event again changes nothing, and a row goes one retention after the event happened, however late it arrived.
@@ -27,6 +27,13 @@ COUNTRY_COMPACTION = {
 }
 # 5.0's strategy for reads that cross all time; T4 behaves like the size-tiered default under our mixed load.
 PLAYER_COMPACTION = {"class": f"{COMPACTION}.UnifiedCompactionStrategy", "scaling_parameters": "T4"}
+
+# Markers live for a day: files of four hours are dropped whole when the next ones are there.
+MARKER_COMPACTION = {
+    "class": f"{COMPACTION}.TimeWindowCompactionStrategy",
+    "compaction_window_unit": "HOURS",
+    "compaction_window_size": "4",
+}
 
 
 class SessionByCountry(Model):
@@ -81,11 +88,11 @@ class CompletedSessionByPlayerId(Model):
 
 
 class CountryHour(Model):
-    """Which countries have starts in which hours, over how many shards, and how many?
+    """Which countries have starts in which hours, and over how many shards?
 
-    A partition is one day: at most 24 hours x 676 countries. ``shards`` and ``touched`` are written with the events,
-    the rest by the first report that needs minutes, an hour or a day that are over: see events/keeping.py. Rows go one
-    retention after their hour.
+    A partition is one day: at most 24 hours x 676 countries. Written with the events; rows go one retention after their
+    hour. The columns below ``shards`` are those of release 1.0, which stored its counts here: this one writes the two
+    maps while processes of both run (MIXED_RELEASES), and reads them then.
     """
 
     __table_name__ = "country_hour"
@@ -104,7 +111,50 @@ class CountryHour(Model):
     day_counted = columns.Text(static=True)  # ``day_touched`` as it was when they were counted, as JSON
 
 
-TABLES: tuple[type[Model], ...] = (SessionByCountry, SessionByPlayerId, CompletedSessionByPlayerId, CountryHour)
+class StartCount(Model):
+    """How many starts did an hour of a country hold when it was counted, and which late writes does that include?
+
+    A partition is one day. Counts are JSON (events/counting/stored.py), written by reports, by the import and in the
+    background; the two slots are registers, written with each late start: see events/late_writes.py. Rows go one
+    retention after their hour, the slots after their day.
+    """
+
+    __table_name__ = "start_count"
+    __options__ = {"compaction": PLAYER_COMPACTION}
+
+    day = columns.DateTime(partition_key=True)  # its beginning, UTC
+    hour = columns.DateTime(primary_key=True)
+    country = columns.Text(primary_key=True)
+    last_slot = columns.BigInt()  # in which a late start came; written at the timestamp of its value: the largest wins
+    minutes = columns.Text()  # position, then how many starts each minute held
+    day_last_slot = columns.BigInt(static=True)  # the same for the whole day
+    day_hours = columns.Text(static=True)  # position, then for each country its shards and the starts of each hour
+
+
+class LateWrite(Model):
+    """Which minutes were written to late, by time of arrival?
+
+    A partition is a slot of ten seconds: a row for each group of late starts that a process stored together. Rows go
+    after a day: by then counts include what they name.
+    """
+
+    __table_name__ = "late_write"
+    __options__ = {"compaction": MARKER_COMPACTION}
+
+    slot = columns.BigInt(partition_key=True)  # seconds since 1970 / 10
+    writer = columns.Text(primary_key=True)  # a process
+    version = columns.BigInt(primary_key=True)  # milliseconds since 1970; of one writer it only rises
+    cells = columns.Text()  # JSON: [country, hours since 1970, minute or -1, shards] of each
+
+
+TABLES: tuple[type[Model], ...] = (
+    SessionByCountry,
+    SessionByPlayerId,
+    CompletedSessionByPlayerId,
+    CountryHour,
+    StartCount,
+    LateWrite,
+)
 
 
 def _patience(milliseconds: int) -> dict[str, str]:
@@ -124,4 +174,6 @@ READ_OPTIONS: dict[type[Model], dict[str, str]] = {
     SessionByPlayerId: _patience(50),
     CompletedSessionByPlayerId: _patience(50),
     CountryHour: _patience(50),
+    StartCount: _patience(50),
+    LateWrite: _patience(50),
 }

@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from events import domain
+from events.clock import latest_moment_ms
 from events.domain import Event
-from events.services import latest_moment_ms
 from events.validators import MAX_BATCH_SIZE, MIN_BATCH_SIZE
 
 

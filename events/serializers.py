@@ -11,7 +11,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from events import domain
-from events.services import latest_moment_ms
+from events.clock import latest_moment_ms
 from sessions_project.schema import FieldErrorSerializer
 
 # For drf-spectacular.

@@ -1,16 +1,16 @@
-"""The write path of both doors, HTTP and import: which rows an event makes, and when they are durable."""
+"""The write path of both entry points, HTTP and import: which rows an event makes, and when they are durable."""
 
-import threading
 import time
-import uuid
 from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from itertools import compress
 
 from django.conf import settings
 
-from events import domain
+from events import domain, late_writes
+from events.clock import gone_ms, oldest_kept_ms, ttl_seconds, wall_clock_ms
 from events.domain import Event
+from events.late_writes import LATE_MS, Cell
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement
 from sessions_project.group_commit import GroupCommit
@@ -30,15 +30,18 @@ INSERT_COMPLETED = """
 INSERT_MARK = """
     INSERT INTO {keyspace}.country_hour (day, hour, country, shards)
     VALUES (?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?"""
+# What processes of release 1.0 believe counts by: they know nothing of registers and markers.
 UPDATE_TOUCHED = """
     UPDATE {keyspace}.country_hour USING TIMESTAMP ? AND TTL ?
     SET touched = touched + ?, day_touched = day_touched + ? WHERE day = ? AND hour = ? AND country = ?"""
 
+# Before the names of processes of this release in those maps.
+TOUCHED_BY_US = "2."
+# So that the maps do not grow with every process that ever ran. When an entry goes, those processes count once more.
+TOUCH_SECONDS = 86_400
+
 # Cassandra's write timestamps are microseconds.
 MICROSECONDS = 1_000
-
-# Threads ask for the time before they wait for each other; more than this is a clock that was set back.
-CLOCK_SET_BACK_MS = 10_000
 
 # That a country has starts in an hour: the country, the beginning of the hour, and over how many shards it is spread.
 Mark = tuple[str, int, int]
@@ -46,45 +49,14 @@ Mark = tuple[str, int, int]
 _parsed_shards = cache(domain.parse_shards)
 
 
-class Writer:
-    """This process in the touches that it leaves behind: a name of its own, and a version that only rises.
-
-    Each writer has a cell of its own: were it one register for all, the touch of a slow clock would hide behind that
-    of a fast one. For the same reason a clock that was set back makes a new writer.
-    """
-
-    def __init__(self) -> None:
-        self.name = uuid.uuid4().hex
-        self._version = 0
-        self._lock = threading.Lock()
-
-    @property
-    def version(self) -> int:
-        """Of the last touch."""
-        return self._version
-
-    def next_touch(self, now_ms: int) -> tuple[str, int]:
-        """The name, and as version now in milliseconds or as much above as makes it new."""
-        with self._lock:
-            if now_ms < self._version - CLOCK_SET_BACK_MS:
-                self.name, self._version = uuid.uuid4().hex, now_ms
-            else:
-                self._version = max(now_ms, self._version + 1)
-            return self.name, self._version
-
-
-writer = Writer()
-
 # Requests that come while so many writes are under way go together. With 3, what the threads of a process bring at a
 # time is either under way or gathered, however slow the store is; with 1 or 2 a fast one is no faster.
 WRITES_AT_A_TIME = 3
 # Five full requests: 20 KiB, which leave room below Cassandra's limit of 50 KiB (batch_size_fail_threshold).
 STATEMENTS_PER_WRITE = 100
-_commits = GroupCommit(cassandra.execute_batch, at_a_time=WRITES_AT_A_TIME, most_statements=STATEMENTS_PER_WRITE)
-
-# One that became durable so long after it began, as of a process that was paused, may have taken UNDER_WAY_MS. It is
-# written again: with touches where it is late by then.
-LATE_MS = 20 * domain.SECOND_MS
+_commits = GroupCommit[Statement](
+    cassandra.execute_batch, at_a_time=WRITES_AT_A_TIME, most_statements=STATEMENTS_PER_WRITE
+)
 
 # The marks that this process has seen become durable. About 100 bytes each: 10 MB at most.
 MOST_REMEMBERED_MARKS = 100_000
@@ -104,42 +76,19 @@ def record_events(events: Sequence[Event], *, now_ms: int, began_ms: int | None 
     young = list(compress(events, kept))
     if young:
         new_marks = unmarked(marks_of(young))
+        late = late_cells(young, now_ms=now_ms)
         statements = event_rows(young, now_ms=now_ms)
         statements += mark_rows(new_marks, now_ms=now_ms)
-        statements += touch_rows(
-            marks_of(event for event in young if domain.is_late(event.ts_ms, now_ms=now_ms)), now_ms=now_ms
-        )
+        statements += late_rows(late, now_ms=now_ms)
+        until = time.monotonic() + settings.CASSANDRA_TIMEOUT_SECONDS
         _commits.write(statements, seconds=settings.CASSANDRA_TIMEOUT_SECONDS)
         remember_marks(new_marks)
+        if late:
+            late_writes.mark(late, now_ms=now_ms, seconds=until - time.monotonic())
         took_ms = wall_clock_ms() - began_ms
         if took_ms > LATE_MS:
             return record_events(events, now_ms=now_ms + took_ms)
     return kept
-
-
-def wall_clock_ms() -> int:
-    """Now, also after the process or its machine has been paused."""
-    return time.time_ns() // 1_000_000
-
-
-def latest_moment_ms(now_ms: int) -> int:
-    """The latest ``ts`` that an event received at ``now_ms`` may have."""
-    return now_ms + settings.FUTURE_TOLERANCE_SECONDS * domain.SECOND_MS
-
-
-def gone_ms(now_ms: int) -> int:
-    """What happened then or earlier is older than the retention: shown no more."""
-    return now_ms - settings.RETENTION_SECONDS * domain.SECOND_MS
-
-
-def oldest_kept_ms(now_ms: int) -> int:
-    """The earliest moment of an event that is still kept: it has a second to live."""
-    return gone_ms(now_ms) + domain.SECOND_MS
-
-
-def ttl_seconds(until_ms: int, *, now_ms: int) -> int:
-    """Whole seconds until a moment is older than the retention."""
-    return domain.remaining_seconds(until_ms, gone_ms=gone_ms(now_ms))
 
 
 def event_rows(events: Sequence[Event], *, now_ms: int) -> list[Statement]:
@@ -200,18 +149,30 @@ def mark_rows(marks: Iterable[Mark], *, now_ms: int) -> list[Statement]:
     ]
 
 
-def touch_rows(marks: Collection[Mark], *, now_ms: int) -> list[Statement]:
-    """For those that are written late into: the rows that make every count taken before invalid."""
-    if not marks:
+def late_cells(events: Iterable[Event], *, now_ms: int) -> set[Cell]:
+    """The minutes of the starts that may have been counted without."""
+    return {
+        late_writes.cell_of(country, ts, shards=shards_of(country, domain.hour_of(ts)))
+        for kind, _, _, ts, country in events
+        if kind == domain.START and country and domain.is_late(ts, now_ms=now_ms)
+    }
+
+
+def late_rows(cells: Collection[Cell], *, now_ms: int) -> list[Statement]:
+    """The rows that go with late starts, before their marker."""
+    return late_writes.register_rows(cells, now_ms=now_ms) + touch_rows(cells, now_ms=now_ms)
+
+
+def touch_rows(cells: Collection[Cell], *, now_ms: int) -> list[Statement]:
+    """The rows that make every count invalid that a process of release 1.0 has kept of these hours."""
+    if not (cells and settings.MIXED_RELEASES):
         return []
-    name, version = writer.next_touch(now_ms)
-    touch, when = {name: version}, version * MICROSECONDS
+    name, version = late_writes.writer.next_version(now_ms)
+    touch, when = {TOUCHED_BY_US + name: version}, version * MICROSECONDS
+    hours = {(cell.country, cell.hour_ms) for cell in cells}
     return [
-        (
-            UPDATE_TOUCHED,
-            (when, ttl_seconds(hour + domain.HOUR_MS, now_ms=now_ms), touch, touch, domain.day_of(hour), hour, country),
-        )
-        for country, hour, _ in marks
+        (UPDATE_TOUCHED, (when, TOUCH_SECONDS, touch, touch, domain.day_of(hour), hour, country))
+        for country, hour in hours
     ]
 
 

@@ -16,9 +16,9 @@ from typing import Any
 from django.conf import settings
 from django.urls import reverse
 
+from events.clock import wall_clock_ms
 from events.domain import Event
 from events.plain import PlainReader
-from events.services import wall_clock_ms
 from events.views import receipt, record
 from sessions_project.cassandra import StoreUnavailable
 from sessions_project.fresh_replies import MOST_NAME_CHARACTERS, Application, Headers, Name

@@ -16,11 +16,12 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from events import schema
+from events.clock import wall_clock_ms
 from events.domain import Event
 from events.parsers import EventsParser, parse_json, received_body, with_length
 from events.plain import PlainReader
 from events.serializers import EventSerializer
-from events.services import record_events, wall_clock_ms
+from events.services import record_events
 from events.validators import MAX_BATCH_SIZE, MIN_BATCH_SIZE, BatchSizeValidator
 from sessions_project.problems import InvalidFields, field_errors
 from sessions_project.query import refuse_other_parameters

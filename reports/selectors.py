@@ -9,10 +9,10 @@ from operator import attrgetter
 from typing import Literal, NamedTuple
 
 from events import domain
-from events.counts import StartCounts, count_starts
+from events.clock import gone_ms, latest_moment_ms
+from events.counting.hours import StartCounts, count_starts
+from events.counting.minutes import PARTITIONS_PER_STATEMENT
 from events.domain import Window
-from events.minutes import PARTITIONS_PER_STATEMENT
-from events.services import gone_ms, latest_moment_ms
 from reports.overlaps import Interval, overlapping
 from sessions_project import cassandra
 from sessions_project.cassandra import Row, Statement

@@ -11,9 +11,9 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
+from events.clock import wall_clock_ms
 from events.domain import EARLIEST_MS, HOUR_MS, Window, format_timestamp
 from events.serializers import COUNTRY_SCHEMA, PLAYER_ID_SCHEMA
-from events.services import wall_clock_ms
 from reports import selectors
 from reports.cursors import decode_cursor, encode_cursor
 from reports.selectors import Position, Session, Start

@@ -8,11 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
 
-from sessions_project.cassandra import Statement, StoreUnavailable
+from sessions_project.cassandra import StoreUnavailable
+
+T = TypeVar("T")
 
 
-class GroupCommit:
+class GroupCommit(Generic[T]):
     """Gives the statements of many threads to ``write``: ``at_a_time`` calls are under way, each of at most
     ``most_statements`` unless one caller has more.
 
@@ -22,13 +25,13 @@ class GroupCommit:
     def __init__(self, write: Callable[..., None], *, at_a_time: int, most_statements: int) -> None:
         self._write = write
         self._most_statements = most_statements
-        self._gathering: _Group | None = None
+        self._gathering: _Group[T] | None = None
         self._lock = threading.Lock()
         self._turns: SimpleQueue[None] = SimpleQueue()
         for _ in range(at_a_time):
             self._turns.put(None)
 
-    def write(self, statements: Sequence[Statement], *, seconds: float) -> None:
+    def write(self, statements: Sequence[T], *, seconds: float) -> None:
         """Return once the statements are durable. Raises StoreUnavailable when they are not in time.
 
         Whoever begins a group waits for its turn, and writes for all who have joined until then; its ``seconds`` are
@@ -48,7 +51,7 @@ class GroupCommit:
         if not group.durable:
             raise StoreUnavailable(group.reason)
 
-    def _write_group(self, group: "_Group", *, until: float) -> None:
+    def _write_group(self, group: "_Group[T]", *, until: float) -> None:
         try:
             self._turns.get(timeout=max(until - time.monotonic(), 0))
         except Empty:
@@ -65,18 +68,18 @@ class GroupCommit:
             self._turns.put(None)
             group.ended.set()
 
-    def _close(self, group: "_Group") -> None:
+    def _close(self, group: "_Group[T]") -> None:
         """Nobody joins from now on."""
         with self._lock:
             if self._gathering is group:
                 self._gathering = None
 
 
-class _Group:
+class _Group(Generic[T]):
     """Statements that become durable together, or not at all."""
 
     def __init__(self) -> None:
-        self.statements: list[Statement] = []
+        self.statements: list[T] = []
         self.ended = threading.Event()
         self.durable = False
         self.reason = "Writes take long."

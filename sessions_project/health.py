@@ -53,7 +53,7 @@ PROBES = {"/livez": livez, "/readyz": readyz}
 
 
 # As a report reads: from a quorum, and columns of the latest version. Of a day that has none.
-SELECT_A_DAY = "SELECT minutes, day_touched FROM {keyspace}.country_hour WHERE day = ? LIMIT 1"
+SELECT_A_DAY = "SELECT minutes, day_hours FROM {keyspace}.start_count WHERE day = ? LIMIT 1"
 
 
 def _store_trouble() -> str | None:

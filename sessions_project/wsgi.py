@@ -14,6 +14,7 @@ django_application = get_wsgi_application()
 
 from django.conf import settings  # noqa: E402  # it must be set up first
 
+from events.counting import background  # noqa: E402
 from events.shortcut import Shortcut  # noqa: E402
 from sessions_project import cassandra  # noqa: E402
 from sessions_project.admission import Admission  # noqa: E402
@@ -33,3 +34,5 @@ try:
 except cassandra.StoreUnavailable:
     # Serve all the same: requests get 503 and try again, /readyz tells why.
     logging.getLogger(__name__).warning("Serving without Cassandra; every request tries to connect.")
+
+background.start()

@@ -16,8 +16,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 from benchmarks.readme_table import with_speed
 from conftest import PROJECT, WebServer, manage
-from events.domain import HOUR_MS, Event, Window, day_of, format_timestamp, hour_of
-from events.keeping import MARGIN_MS
+from events.domain import HOUR_MS, MINUTE_MS, Event, Window, day_of, format_timestamp, hour_of
 from events.services import record_events
 from reports.selectors import starts_of_country
 from sessions_project import cassandra
@@ -170,23 +169,25 @@ def test_no_file_names_a_path_of_somebodys_machine() -> None:
             assert not re.search(r"(?<![\w.])/(home|root|Users)/\w", text.replace(r"/(home|root|Users)/\w", "")), name
 
 
-def test_a_touch_by_hand_has_an_hour_counted_anew(country: str, now_ms: int) -> None:
-    """As docs/operations.md says it; with the keyspace and the hour of a test."""
+def test_an_hour_is_counted_anew_as_operations_says(country: str, now_ms: int) -> None:
+    """With the keyspace and the hour of a test."""
     hour_ms = hour_of(now_ms) - 5 * HOUR_MS
     day, hour = (format_timestamp(ms)[:16] + "Z" for ms in (day_of(hour_ms), hour_ms))
-    event = Event("start", "touched", uuid.uuid4(), hour_ms, country)
-    record_events([event], now_ms=now_ms - 2 * MARGIN_MS)
-    window = Window(hour_ms - 1, hour_ms + HOUR_MS - 1)
+    record_events([Event("start", "counted", uuid.uuid4(), hour_ms, country)], now_ms=now_ms)
+    window = Window(hour_ms - 1, hour_ms + HOUR_MS - MINUTE_MS - 1)
 
     def counted() -> int:
         return starts_of_country(country=country, window=window, now_ms=now_ms, limit=1)[0]
 
     assert counted() == 1
     where = f"WHERE day = '{day}' AND hour = '{hour}' AND country = '{country}'"
-    cassandra.execute(f"UPDATE {{keyspace}}.country_hour SET starts = 99 {where}", ())
-    assert counted() == 99
-    [told] = re.findall(r"```sql\n(UPDATE .*?);\n```", (PROJECT / "docs/operations.md").read_text(), flags=re.DOTALL)
+    wrong = json.dumps([now_ms // 10_000 - 9, {}, "", [99] * 60])
+    cassandra.execute(f"UPDATE {{keyspace}}.start_count SET minutes = '{wrong}' {where}", ())
+    assert counted() == 1 + 58 * 99  # the minute of the late start is counted again
+    [told] = re.findall(r"```sql\n(DELETE .*?)```", (PROJECT / "docs/operations.md").read_text(), flags=re.DOTALL)
     told, places = re.subn(r"WHERE day = '[^']+' AND hour = '[^']+' AND country = 'FI'", where, told)
-    assert places == 1
-    cassandra.execute(told.replace("player_sessions.", "{keyspace}."), ())
+    told, days = re.subn(r"WHERE day = '[^']+';", f"WHERE day = '{day}';", told)
+    assert (places, days) == (1, 1)
+    for statement in filter(None, map(str.strip, told.split(";"))):
+        cassandra.execute(statement.replace("player_sessions.", "{keyspace}."), ())
     assert counted() == 1

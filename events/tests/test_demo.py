@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from conftest import drop_keyspace, manage
-from events.counts import StartCounts
+from events.counting.hours import StartCounts
 from events.domain import HOUR_MS, hour_of
 from events.management.commands.demo import empty_days
 from sessions_project import cassandra

@@ -22,10 +22,10 @@ from django.db import connections
 
 from conftest import PROJECT, drop_keyspace, manage
 from events.checkpoint import Checkpoint, Totals
+from events.counting.validity import MARGIN_MS
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, format_timestamp
 from events.dump import Dump
 from events.import_files import header
-from events.keeping import MARGIN_MS
 from events.tests.dumps import OLD, lines_of, stored
 from reports.selectors import completed_sessions
 from sessions_project import cassandra

@@ -5,25 +5,23 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events import domain, minutes
-from events.counts import count_starts
+from events import domain
+from events.counting import minutes
+from events.counting.hours import count_starts
+from events.counting.minutes import SELECT_ONES, part
+from events.counting.validity import MARGIN_MS
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, PROMPT_MS, Event, Window, hour_of
-from events.keeping import MARGIN_MS
-from events.minutes import COUNT_MINUTES, SELECT_ONES, _counts, cut
 from events.services import record_events
 from sessions_project import cassandra
 from sessions_project.cassandra import Row, Statement
 
 HOUR = 490_000 * HOUR_MS
-# That are asked for at a time.
-REPORTS = 12
 moments = st.one_of(
     st.integers(HOUR - HOUR_MS, HOUR + 2 * HOUR_MS),
     # At the edges of minutes and of the hour.
@@ -36,17 +34,18 @@ moments = st.one_of(
 def test_each_moment_of_the_window_is_in_one_part(window: Window, moment: int, known: int) -> None:
     if window.to_ms < HOUR or window.from_ms >= HOUR + HOUR_MS - 1:
         return  # such a window has no moment of the hour, and is not asked for it
-    whole, rest = cut(HOUR, window, known=known)
+    whole, remainder = part(HOUR, window, known=known)
     parts = [HOUR + minute * MINUTE_MS <= moment < HOUR + (minute + 1) * MINUTE_MS for minute in whole]
-    parts += [low < moment <= high for low, high in rest]
+    parts += [low < moment <= high for low, high in remainder]
     assert sum(parts) == (window.from_ms < moment <= window.to_ms and HOUR <= moment < HOUR + HOUR_MS)
     assert all(minute < known for minute in whole)
-    assert sum(high - low for low, high in rest) < (2 + 60 - known) * MINUTE_MS or not whole
+    assert sum(high - low for low, high in remainder) < (2 + 60 - known) * MINUTE_MS or not whole
 
 
 def kept_minutes(country: str, hour: int) -> str | None:
-    query = "SELECT minutes FROM {keyspace}.country_hour WHERE day = ? AND hour = ? AND country = ?"
-    return cassandra.execute(query, (domain.day_of(hour), hour, country))[0][0]
+    query = "SELECT minutes FROM {keyspace}.start_count WHERE day = ? AND hour = ? AND country = ?"
+    rows = cassandra.execute(query, (domain.day_of(hour), hour, country))
+    return rows[0][0] if rows else None
 
 
 @pytest.mark.parametrize("few", [0, minutes.STARTS_IN_PLACE_OF_A_COUNT])
@@ -85,17 +84,14 @@ def test_it_works(country: str, now_ms: int, monkeypatch: pytest.MonkeyPatch, fe
 
     record(starts, at_ms=now_ms)
     for window in windows():
-        check(window, at_ms=now_ms)  # writes may be under way: nothing is kept
-    assert kept_minutes(country, hour) is None
-    later = now_ms + MARGIN_MS + 1_000
-    for window in windows():
-        check(window, at_ms=later)
+        check(window, at_ms=now_ms)
     kept = kept_minutes(country, hour)
     assert kept is not None
     late = [chance.randrange(hour, hour + HOUR_MS) for _ in range(20)]
+    later = now_ms + MARGIN_MS + 1_000
     record(late, at_ms=later)
     starts += late
-    for at_ms in (later, later + MARGIN_MS + 1_000):  # what was kept is not believed, and then counted again
+    for at_ms in (later, later + MARGIN_MS + 1_000):  # what was written late is counted again, once
         for window in windows():
             check(window, at_ms=at_ms)
     assert kept_minutes(country, hour) not in (None, kept)
@@ -121,8 +117,8 @@ def test_the_minutes_of_an_hour_that_goes_on(country: str) -> None:
             deadline = time.monotonic() + 10
             counts = count_starts(window=window, now_ms=at_ms, country=country, deadline=deadline)
             assert sum(counts.starts[country]) == sum(window.from_ms < ts <= window.to_ms for ts in starts)
-        record = json.loads(kept_minutes(country, hour) or "[null]")
-        return record[1:]
+        record = json.loads(kept_minutes(country, hour) or "[[]]")
+        return record[-1]
 
     def minute(number: float) -> int:
         return hour + int(number * MINUTE_MS)
@@ -135,58 +131,25 @@ def test_the_minutes_of_an_hour_that_goes_on(country: str) -> None:
     assert check(at_ms=minute(13)) == [1, 1, 0, 1, 0, 0, 0, 0, 1]  # only what was missing is counted
     record(minute(9.5), at_ms=minute(9.6))
     assert check(at_ms=minute(14)) == [1, 1, 0, 1, 0, 0, 0, 0, 1, 1]
-    record(minute(4.5), at_ms=minute(14.1))  # late: what was kept is not believed, then counted again
-    kept = check(at_ms=minute(14.2))
-    assert sum(kept) == len(starts) - 1
+    record(minute(4.5), at_ms=minute(14.1))  # late: its minute is counted again
+    assert check(at_ms=minute(14.2)) == [1, 1, 0, 1, 1, 0, 0, 0, 1, 1]
     assert check(at_ms=minute(20)) == [1, 1, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0]
     assert sum(check(at_ms=minute(62))) == len(starts)  # the hour is over, but writes may be under way
     assert len(check(at_ms=minute(70))) == 60
 
 
-def test_a_start_leaves_a_touch_when_it_comes_late(country: str) -> None:
-    def touches() -> dict[str, int]:
-        query = "SELECT touched FROM {keyspace}.country_hour WHERE day = ? AND hour = ? AND country = ?"
-        return dict(cassandra.execute(query, (domain.day_of(hour), hour, country))[0][0] or {})
+def test_a_start_leaves_a_register_when_it_comes_late(country: str) -> None:
+    def registers() -> list[int]:
+        query = "SELECT last_slot FROM {keyspace}.start_count WHERE day = ? AND hour = ? AND country = ?"
+        return [slot for (slot,) in cassandra.execute(query, (domain.day_of(hour), hour, country))]
 
     hour = an_hour()
     at_ms = hour + 30 * MINUTE_MS
     start = Event("start", "late", uuid.uuid4(), at_ms, country)
     record_events([start], now_ms=at_ms + PROMPT_MS - 1)
-    assert not touches()
+    assert not registers()
     record_events([start], now_ms=at_ms + PROMPT_MS)
-    assert touches()
-
-
-def test_reports_share_the_count_of_an_hour_that_is_written_late(
-    country: str, now_ms: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hour = hour_of(now_ms) - 5 * HOUR_MS
-    starts = [hour + number * 7_000 for number in range(100)]
-    for first in range(0, 100, 10):
-        events = [Event("start", "late", uuid.uuid4(), ts, country) for ts in starts[first : first + 10]]
-        record_events(events, now_ms=now_ms)
-    ask, counted = cassandra.execute_many, []
-
-    def slow_to_count(statements: Iterable[Statement], **options: Any) -> list[list[Row]]:
-        statements = list(statements)
-        if any(cql == COUNT_MINUTES for cql, _ in statements):
-            counted.append(statements)
-            if len(counted) == 1:
-                until = time.monotonic() + 5
-                while not any(gathering.callers == REPORTS - 1 for gathering in list(_counts._gathering.values())):
-                    assert time.monotonic() < until
-                    time.sleep(0.001)
-        return ask(statements, **options)
-
-    def report(number: int) -> None:
-        window = Window(hour - HOUR_MS, hour + number * 30_001)
-        counts = count_starts(window=window, now_ms=now_ms, country=country, deadline=time.monotonic() + 10)
-        assert sum(counts.starts[country]) == sum(window.from_ms < ts <= window.to_ms for ts in starts)
-
-    monkeypatch.setattr(cassandra, "execute_many", slow_to_count)
-    with ThreadPoolExecutor(REPORTS) as pool:
-        list(pool.map(report, range(REPORTS)))
-    assert len(counted) == 2
+    assert registers()
 
 
 waits = st.sampled_from([0, MINUTE_MS, 5 * MINUTE_MS])

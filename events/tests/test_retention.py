@@ -5,9 +5,10 @@ import uuid
 
 import pytest
 
-from events.domain import DAY_MS, HOUR_MS, Event, day_of
+from events.counting.hours import bring_up_to_date, count_starts
+from events.domain import DAY_MS, Event, Window, day_of
 from events.services import record_events
-from reports.selectors import completed_sessions, report_window, starts_by_country, starts_of_country
+from reports.selectors import completed_sessions, report_window, starts_of_country
 from sessions_project import cassandra
 
 RETENTION_MS = 31_557_600_000
@@ -90,24 +91,22 @@ def test_with_a_short_retention_events_go_on_time(settings, player, country, lat
         assert cassandra.execute(f"SELECT * FROM {{keyspace}}.{table} WHERE player_id = ?", (player,)) == []
 
 
-def test_kept_counts_have_a_time_to_live_too(country, now_ms):
-    yesterday_ms = day_of(now_ms) - DAY_MS
-    for number in range(3):  # late, so they leave touches
-        record_events([start("anybody", country, yesterday_ms + number)], now_ms=now_ms)
-    later_ms = now_ms + HOUR_MS  # beyond the margin of every other test's touches
-    window = report_window(hours=72, as_of_ms=now_ms, now_ms=later_ms)
-    report = starts_by_country(window=window, now_ms=later_ms, newest=0)
-    assert next(one.starts for one in report if one.country == country) == 3
-    [(of_hour, of_day)] = cassandra.execute(
-        "SELECT TTL(starts), TTL(day_starts) FROM {keyspace}.country_hour WHERE day = ? AND hour = ? AND country = ?",
-        (yesterday_ms, yesterday_ms, country),
+def test_stored_counts_have_a_time_to_live_too(country, now_ms):
+    day = day_of(now_ms) - 2 * DAY_MS
+    for number in range(3):  # late, so they leave registers
+        record_events([start("anybody", country, day + number)], now_ms=now_ms)
+    bring_up_to_date([day], now_ms=now_ms)
+    window = Window(day + 1, day + DAY_MS - 1)  # the first hour is cut: its minutes are stored
+    counts = count_starts(window=window, now_ms=now_ms, deadline=cassandra.deadline_from_now())
+    assert sum(counts.starts[country]) == 1
+    columns = ("minutes", "last_slot", "day_hours", "day_last_slot")
+    selected = ", ".join(f"TTL({column})" for column in columns)
+    [told] = cassandra.execute(
+        f"SELECT {selected} FROM {{keyspace}}.start_count WHERE day = ? AND hour = ? AND country = ?",
+        (day, day, country),
     )
-    [(touches, of_the_days)] = cassandra.execute(
-        "SELECT TTL(touched), TTL(day_touched) FROM {keyspace}.country_hour WHERE day = ? AND hour = ? AND country = ?",
-        (yesterday_ms, yesterday_ms, country),
-    )
-    least, most = 31_557_600 - 2 * 86_400 - 4_000, 31_557_600
-    assert all(least <= ttl <= most for ttl in [of_hour, of_day, *touches, *of_the_days])
+    least, most = 31_557_600 - 3 * 86_400, 31_557_600
+    assert all(least <= ttl <= most for ttl in told), dict(zip(columns, told, strict=True))
 
 
 def test_the_api_says_what_it_discarded(api, player):

@@ -15,8 +15,8 @@ from django.core.wsgi import get_wsgi_application
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from events.clock import wall_clock_ms
 from events.domain import COUNTRY, format_timestamp
-from events.services import wall_clock_ms
 from events.shortcut import MOST_NAMES, Shortcut
 from events.tests.test_plain import events as odd_events
 from events.tests.test_plain import good

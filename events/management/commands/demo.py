@@ -11,9 +11,9 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from events.counts import StartCounts, count_starts
+from events.clock import wall_clock_ms
+from events.counting.hours import StartCounts, count_starts
 from events.domain import DAY_MS, HOUR_MS, Window
-from events.services import wall_clock_ms
 from events.terminal import say
 from sessions_project.cassandra import StoreUnavailable, deadline_from_now
 

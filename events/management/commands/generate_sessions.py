@@ -11,8 +11,8 @@ from typing import Any, TextIO
 
 from django.core.management.base import BaseCommand, CommandError
 
+from events.clock import wall_clock_ms
 from events.generating import generated_lines
-from events.services import wall_clock_ms
 from events.terminal import let_go
 
 # By the ending of the name, in any case.

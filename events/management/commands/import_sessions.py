@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from events.checkpoint import Checkpoint, CheckpointFile, Totals
+from events.clock import latest_moment_ms, wall_clock_ms
 from events.dump import STDIN, Dump, DumpError
 from events.import_files import ImportFailed, refuse_to_harm
 from events.importing import Import, Interrupted
@@ -24,7 +25,6 @@ from events.losses import LINES_THAT_TELL
 from events.progress import progress_display
 from events.rebase import newest_event, shift_in_words, shift_told
 from events.rejects import RejectsFile
-from events.services import latest_moment_ms, wall_clock_ms
 from events.terminal import note, say
 
 # One judges while the other waits for Cassandra; more only take its cores away.

@@ -1,0 +1,106 @@
+"""Bring counts up to date before anybody asks: one process at a time, whichever holds the lease in Redis.
+
+A report then finds a second of late writes, not all since the last report. Without Redis every process does it.
+"""
+
+import logging
+import random
+import threading
+import time
+import uuid
+
+from django.core.cache import caches
+
+from events import domain
+from events.clock import gone_ms, wall_clock_ms
+from events.counting.hours import bring_up_to_date
+from events.counting.validity import MARGIN_MS, NEVER, read_late_writes
+from events.domain import CLOCKS_APART_MS, DAY_MS
+from events.late_writes import CLOCK_SET_BACK_MS, LATE_MS, slot_of
+from sessions_project.cassandra import StoreUnavailable, deadline_from_now
+
+log = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_ROUNDS = 1.0
+# A round that had much to do is followed by a pause of three times as long: requests come first.
+PAUSE_PER_ROUND = 3
+# A process that ends, or is paused, is followed by another after so long.
+LEASE_SECONDS = 10
+LEASE = "counting.lease"
+# Of days that have to be looked through: a month at a time, newest first.
+DAYS_AT_A_TIME = 32
+# How far ahead of our clock a register may be.
+AHEAD_MS = CLOCKS_APART_MS + LATE_MS + CLOCK_SET_BACK_MS
+
+
+def start() -> None:
+    """Begin, in a thread of this process."""
+    threading.Thread(target=_run, name="counting", daemon=True).start()
+
+
+def _run() -> None:
+    background = Background()
+    while True:
+        began = time.monotonic()
+        try:
+            background.round(wall_clock_ms())
+        except StoreUnavailable as error:
+            log.info("Counts are not brought up to date for a moment: %s", error)
+        except Exception:
+            log.exception("Counts could not be brought up to date")
+        took = time.monotonic() - began
+        # Not all processes at the same time, should each have to do it.
+        time.sleep(max(SECONDS_BETWEEN_ROUNDS * random.uniform(0.8, 1.2), PAUSE_PER_ROUND * took))
+
+
+class Background:
+    """What one process knows of the days that are to be counted again."""
+
+    def __init__(self) -> None:
+        self._name = uuid.uuid4().hex
+        self._versions: dict[str, int] = {}  # of each writer the latest marker whose days are known
+        self._last_look: dict[int, int] = {}  # days, and when no register of today makes anybody look any more
+        self._looked_ms = 0  # when the markers were last read
+        self._unread: list[int] = []  # days that are still to be looked through, oldest first
+
+    def round(self, now_ms: int) -> None:
+        """Count what was written late since the last round, and some of what nobody knows of. Raises StoreUnavailable.
+
+        Does nothing while another process holds the lease.
+        """
+        if not self._has_lease():
+            return
+        if not 0 <= now_ms - self._looked_ms <= MARGIN_MS:
+            # Markers may have come and gone unread.
+            self._unread = list(range(domain.day_of(gone_ms(now_ms)), now_ms + 1, DAY_MS))
+        for days in (self._dirty_days(now_ms), self._unread[-DAYS_AT_A_TIME:]):
+            bring_up_to_date(days, now_ms=now_ms)
+        del self._unread[-DAYS_AT_A_TIME:]
+
+    def _has_lease(self) -> bool:
+        """Return whether this process holds the lease, or nobody can."""
+        cache = caches["default"]
+        holder = cache.get(LEASE)
+        if holder == self._name:
+            cache.set(LEASE, self._name, LEASE_SECONDS)
+            return True
+        # Neither held nor to be had: Redis is away.
+        return bool(cache.add(LEASE, self._name, LEASE_SECONDS)) or (holder is None and cache.get(LEASE) is None)
+
+    def _dirty_days(self, now_ms: int) -> list[int]:
+        """Return the days of new markers, those that a last look is due to, and the day whose hour has ended."""
+        days: set[int] = set()
+        slots = range(slot_of(now_ms - MARGIN_MS), slot_of(now_ms + AHEAD_MS) + 1)
+        for marker in read_late_writes(slots, deadline=deadline_from_now()).markers:
+            if marker.version > self._versions.get(marker.writer, NEVER):
+                self._versions[marker.writer] = marker.version
+                days.update(domain.day_of(cell.hour_ms) for cell in marker.cells)
+        due = {day for day, at_ms in self._last_look.items() if at_ms < now_ms}
+        self._last_look.update(dict.fromkeys(days, now_ms + AHEAD_MS + MARGIN_MS))
+        for day in due - days:
+            del self._last_look[day]
+        ended = now_ms - MARGIN_MS
+        if domain.hour_of(ended) > domain.hour_of(self._looked_ms - MARGIN_MS):
+            days.add(domain.day_of(ended - 1))
+        self._looked_ms = now_ms
+        return sorted(days | due)

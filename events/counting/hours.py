@@ -1,0 +1,364 @@
+"""Exact numbers of starts for each country and hour: stored by the day, and counted where nothing is stored.
+
+A report reads the days of its window, counts what was written late since they were stored, and what its window cuts.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from events import domain
+from events.batched import batched
+from events.counting.minutes import (
+    COUNT_STARTS,
+    PARTITIONS_PER_STATEMENT,
+    CountryHour,
+    Shards,
+    count_parts,
+    whole_minutes,
+)
+from events.counting.mixed_releases import agrees, touched_by_release_1
+from events.counting.stored import MINUTES_PER_HOUR, Day, Minutes, Store
+from events.counting.validity import LateWrites, Marker, read_late_writes, slots_since
+from events.domain import DAY_MS, HOUR_MS, Window
+from events.late_writes import EVERY_COUNTRY, Cell
+from sessions_project import cassandra
+from sessions_project.cassandra import Statement
+
+# Minutes that a report counts again: a fifth of a second. The youngest beyond that are left to the background.
+MOST_CELLS = 500
+# What counts that nobody waits for may take: a day of 20 million starts.
+MOST_SECONDS = 60.0
+# Days are stored after so many hours of countries, so that a request that runs out of time leaves less for the next.
+HOURS_PER_ROUND = 2_304
+
+SELECT_INDEX = """
+    SELECT toUnixTimestamp(hour), country, shards FROM {keyspace}.country_hour
+    WHERE day = ? AND hour >= ? AND hour <= ?"""
+SELECT_INDEX_OF_COUNTRY = """
+    SELECT toUnixTimestamp(hour), country, shards FROM {keyspace}.country_hour
+    WHERE day = ? AND hour IN ? AND country = ?"""
+
+
+class Waiting(NamedTuple):
+    """Late starts that a report is without: how many minutes of countries wait to be counted again, since when."""
+
+    cells: int
+    since_ms: int
+
+
+@dataclass(slots=True)
+class StartCounts:
+    """The starts in a window: for each country a number for each of ``hours``, and over how many shards they lie."""
+
+    hours: range
+    starts: dict[str, list[int]] = field(default_factory=dict)
+    shards: dict[str, int] = field(default_factory=dict)
+    waiting: Waiting | None = None
+
+    def of_hours(self) -> list[int]:
+        """Return the starts of all countries together, for each hour."""
+        return [sum(of_countries) for of_countries in zip(*self.starts.values(), strict=True)] or [0] * len(self.hours)
+
+    def newest_hours(self, country: str, *, number: int, until_ms: int) -> Iterator[int]:
+        """Yield the hours with starts, from the one of ``until_ms`` back, until they hold ``number`` starts."""
+        held = 0
+        starts = self.starts.get(country, [])
+        for index in range(min(len(starts), (until_ms - self.hours.start) // HOUR_MS + 1) - 1, -1, -1):
+            if held >= number:
+                return
+            if starts[index]:
+                held += starts[index]
+                yield self.hours[index]
+
+    def add(self, country: str, hour_ms: int, starts: Sequence[int], shards: int) -> None:
+        """Note consecutive hours of a country; those outside of ``hours`` are left out."""
+        row = self.starts.setdefault(country, [0] * len(self.hours))
+        self.shards[country] = max(shards, self.shards.get(country, 1))
+        first = (hour_ms - self.hours.start) // HOUR_MS
+        left, right = max(first, 0), min(first + len(starts), len(row))
+        row[left:right] = starts[left - first : right - first]
+
+
+def count_starts(*, window: Window, now_ms: int, deadline: float, country: str | None = None) -> StartCounts:
+    """Count the starts of every hour of the window, of all countries or one.
+
+    Of what was written late and is not counted yet MOST_CELLS minutes are; ``waiting`` tells of the others. Raises
+    StoreUnavailable.
+    """
+    store = Store(now_ms, deadline)
+    hours = window.hours()
+    counting = _Counting(window, country, store, _days_of(hours))
+    counts = StartCounts(hours)
+    counting.count(counts, most_cells=MOST_CELLS)
+    store.finish()
+    return counts
+
+
+def bring_up_to_date(days: Iterable[int], *, now_ms: int) -> None:
+    """Have the counts of these days stored, with all that was written late; nobody waits for it.
+
+    Raises StoreUnavailable, after MOST_SECONDS at the latest.
+    """
+    store = Store(now_ms, time.monotonic() + MOST_SECONDS)
+    window = Window(store.gone_ms, now_ms)
+    known = [day for day in days if day + DAY_MS > store.gone_ms and day <= now_ms]
+    _Counting(window, None, store, sorted(known)).count(None, most_cells=None)
+    store.finish()
+
+
+def _days_of(hours: range) -> Sequence[int]:
+    return range(domain.day_of(hours[0]), hours[-1] + 1, DAY_MS)
+
+
+class _Counting:
+    """One report: the days that it reads, what was written late into them, and what is to be counted."""
+
+    def __init__(self, window: Window, country: str | None, store: Store, days: Sequence[int]) -> None:
+        self._window, self._country, self._store = window, country, store
+        self._edges = [hour for hour in _edges(window) if domain.day_of(hour) in days]
+        self._days = store.days(days)
+        self._touched = touched_by_release_1(days, store)
+        countries = None if country is None else {day: [country] for day in days}
+        self._minutes = store.minutes(self._edges, countries=countries)
+        self._late = LateWrites()
+        # Stored hours into which any country may have been written to since.
+        self._void: set[int] = set()
+
+    def count(self, counts: StartCounts | None, *, most_cells: int | None) -> None:
+        """Count what is missing, store it, and note everything in ``counts``."""
+        self._read_late_writes(most_cells)
+        index = self._index()
+        dirty = self._dirty()
+        parts = self._parts(index, dirty)
+        minutes = self._whole_minutes({**parts, **dirty})
+        for (country, hour), shards in dirty.items():
+            self._days[domain.day_of(hour)].put(country, hour, sum(minutes[country, hour]), shards=shards)
+        whole = {one: shards for one, shards in index.items() if self._is_whole(one[1])}
+        numbers = self._count_and_store_days(whole, dirty)
+        if counts is not None:
+            self._note(counts, numbers, whole)
+            self._note_parts(counts, parts, minutes)
+            counts.waiting = self._waiting()
+
+    def _read_late_writes(self, most_cells: int | None) -> None:
+        slots: set[int] = set()
+        for day in self._days.values():
+            if day.position and not self._is_readable(day):
+                self._days[day.day_ms] = Day(day.day_ms, day.last_slot)
+            elif day.position:
+                slots.update(slots_since(day.position, day.last_slot))
+        for minutes in self._minutes.values():
+            if minutes.position:
+                slots.update(slots_since(minutes.position, minutes.last_slot))
+        if slots:
+            self._late = read_late_writes(slots, deadline=self._store.deadline)
+        if most_cells is not None:
+            self._late = self._late.oldest(most_cells=most_cells, missed=self._misses)
+        self._void = {hour for country, hour in self._late.hours() if country == EVERY_COUNTRY and self._is_void(hour)}
+
+    def _is_void(self, hour_ms: int) -> bool:
+        position = self._day_of(hour_ms).position
+        return position is not None and bool(self._late.missed_by(position, EVERY_COUNTRY, hour_ms))
+
+    def _day_of(self, hour_ms: int) -> Day:
+        """The day of an hour; an empty one where this report does not read it."""
+        day = domain.day_of(hour_ms)
+        return self._days.get(day) or Day(day)
+
+    def _is_readable(self, day: Day) -> bool:
+        """Whether a stored day can be used: what was written since is known."""
+        position, last_slot = day.position, day.last_slot
+        if position is None or not agrees(position, self._touched[day.day_ms]):
+            return False
+        return last_slot is None or last_slot < position.slot or bool(slots_since(position, last_slot))
+
+    def _misses(self, marker: Marker, cell: Cell) -> bool:
+        """Whether a minute that a marker names is of this report, and is missing in what is stored."""
+        day = self._day_of(cell.hour_ms)
+        is_stored = self._is_asked(cell.country, cell.hour_ms) and day.has(cell.hour_ms)
+        return is_stored and day.position is not None and day.position.misses(marker)
+
+    def _is_asked(self, country: str, hour_ms: int) -> bool:
+        in_window = domain.hour_of(self._window.from_ms) <= hour_ms <= self._window.to_ms
+        is_one = self._country is None or country in (self._country, EVERY_COUNTRY)
+        return in_window and is_one and hour_ms > self._store.gone_ms
+
+    def _is_whole(self, hour_ms: int) -> bool:
+        """Whether the window covers all of an hour that is over and has not begun to expire."""
+        store = self._store
+        is_over = store.minutes_over(hour_ms) == MINUTES_PER_HOUR
+        return is_over and self._window.covers_hour(hour_ms) and hour_ms > store.gone_ms
+
+    def _has(self, hour_ms: int) -> bool:
+        """Whether the hour is stored with its day, and nothing of it is void or has expired."""
+        return hour_ms > self._store.gone_ms and hour_ms not in self._void and self._day_of(hour_ms).has(hour_ms)
+
+    def _hours(self) -> Iterator[int]:
+        """The hours of these days that the window touches."""
+        first, last = domain.hour_of(self._window.from_ms), self._window.to_ms
+        for day in self._days:
+            yield from range(max(day, first), min(day + DAY_MS - 1, last) + 1, HOUR_MS)
+
+    def _index(self) -> dict[CountryHour, int]:
+        """Which countries have starts in the hours that are not stored, over how many shards."""
+        of_days: dict[int, list[int]] = defaultdict(list)
+        for hour in self._hours():
+            if not self._has(hour):
+                of_days[domain.day_of(hour)].append(hour)
+        queries: list[Statement] = [
+            (SELECT_INDEX, (day, hours[0], hours[-1]))
+            if self._country is None
+            else (SELECT_INDEX_OF_COUNTRY, (day, hours, self._country))
+            for day, hours in of_days.items()
+        ]
+        rows = [row for some in cassandra.execute_many(queries, deadline=self._store.deadline) for row in some]
+        return {(country, hour): shards for hour, country, shards in rows if shards is not None and not self._has(hour)}
+
+    def _dirty(self) -> dict[CountryHour, int]:
+        """The stored hours that were written late since, each with its shards."""
+        dirty: dict[CountryHour, int] = {}
+        for country, hour in self._late.hours():
+            day = self._day_of(hour)
+            if day.position is None or not self._has(hour) or not self._is_asked(country, hour):
+                continue
+            if cells := self._late.missed_by(day.position, country, hour):
+                before = day.starts.get(country, [1])[0]
+                dirty[country, hour] = max([before, *(cell.shards for cell in cells)])
+        return dirty
+
+    def _parts(self, index: Shards, dirty: Shards) -> dict[CountryHour, int]:
+        """The hours of countries that the window does not cover, or that are not over or partly expired."""
+        parts = {one: shards for one, shards in index.items() if not self._is_whole(one[1])}
+        for hour in self._edges:
+            if not self._has(hour):
+                continue
+            parts.update({one: shards for one, shards in dirty.items() if one[1] == hour})
+            day = self._days[domain.day_of(hour)]
+            for country in day.starts if self._country is None else {self._country} & day.starts.keys():
+                if day.number(country, hour):
+                    parts.setdefault((country, hour), day.starts[country][0])
+        return parts
+
+    def _whole_minutes(self, wanted: Shards) -> dict[CountryHour, list[int]]:
+        """The whole minutes of these hours."""
+        kept = {one: shards for one, shards in wanted.items() if one[1] > self._store.gone_ms}
+        unread = {hour for _, hour in kept} - set(self._edges)
+        countries: dict[int, set[str]] = defaultdict(set)
+        for country, hour in kept:
+            countries[domain.day_of(hour)].add(country)
+        stored: dict[CountryHour, Minutes] = {**self._minutes, **self._store.minutes(unread, countries=countries)}
+        return whole_minutes(kept, stored, self._late, touched=self._touched, store=self._store)
+
+    def _count_and_store_days(self, whole: Shards, dirty: Shards) -> dict[CountryHour, int]:
+        """Count the hours that are not stored, newest days first, and store the days that the window covers."""
+        changed = {domain.day_of(hour) for hour in self._void.union(hour for _, hour in dirty)}
+        of_days: dict[int, dict[CountryHour, int]] = {day: {} for day in sorted(self._days, reverse=True)}
+        for one, shards in whole.items():
+            of_days[domain.day_of(one[1])][one] = shards
+        numbers: dict[CountryHour, int] = {}
+        for days in _rounds(of_days):
+            missing = {one: shards for day in days for one, shards in of_days[day].items()}
+            counted = _count_hours(missing, window=self._window, deadline=self._store.deadline)
+            for day in days:
+                self._store_day(
+                    day, {one: counted[one] for one in of_days[day]}, of_days[day], is_changed=day in changed
+                )
+            self._store.send()
+            numbers |= counted
+        return numbers
+
+    def _store_day(self, day_ms: int, counted: Shards, shards: Shards, *, is_changed: bool) -> None:
+        """Store a day of which all hours that are over are counted now, if there is anything new."""
+        day, over, touched = self._days[day_ms], self._store.hours_over(day_ms), self._touched[day_ms]
+        covered = all(map(self._window.covers_hour, (day_ms, day_ms + over * HOUR_MS - HOUR_MS)))
+        if self._country is not None or touched is None or not over or not covered:
+            return
+        position = self._late.position(self._store.clock_ms, before=day.position, touched=touched)
+        if is_changed or day.hours < over or day.is_passed_by(position):
+            day.extend(over)
+            for hour in self._void:
+                day.clear(hour)
+            for (country, hour), number in counted.items():
+                day.put(country, hour, number, shards=shards[country, hour])
+            day.position = position
+            self._store.keep_day(day)
+
+    def _note(self, counts: StartCounts, numbers: Mapping[CountryHour, int], whole: Shards) -> None:
+        """Note all whole hours."""
+        for day in self._days.values():
+            for country in day.starts if self._country is None else {self._country} & day.starts.keys():
+                shards, *starts = day.starts[country]
+                counts.add(country, day.day_ms, starts, shards)
+        for (country, hour), number in numbers.items():
+            counts.add(country, hour, [number], whole[country, hour])
+        for hour in counts.hours:
+            if not self._is_whole(hour):
+                for country, shards in counts.shards.items():
+                    counts.add(country, hour, [0], shards)
+
+    def _note_parts(self, counts: StartCounts, parts: Shards, minutes: Mapping[CountryHour, Sequence[int]]) -> None:
+        starts = count_parts(parts, minutes, window=self._window, deadline=self._store.deadline)
+        for (country, hour), number in starts.items():
+            counts.add(country, hour, [number], parts[country, hour])
+
+    def _waiting(self) -> Waiting | None:
+        missed = [
+            (marker.version, cell)
+            for marker in self._late.waiting
+            for cell in marker.cells
+            if self._misses(marker, cell)
+        ]
+        return Waiting(len({cell for _, cell in missed}), missed[0][0]) if missed else None
+
+
+def _edges(window: Window) -> list[int]:
+    """The hours that the window does not cover as a whole, at its beginning and at its end."""
+    return [
+        hour
+        for hour in sorted({domain.hour_of(window.from_ms), domain.hour_of(window.to_ms)})
+        if not window.covers_hour(hour)
+    ]
+
+
+def _rounds(of_days: Mapping[int, Shards]) -> Iterator[list[int]]:
+    """The days in groups of about HOURS_PER_ROUND hours of countries."""
+    days, hours = list[int](), 0
+    for day, some in of_days.items():
+        days.append(day)
+        hours += len(some)
+        if hours >= HOURS_PER_ROUND:
+            yield days
+            days, hours = [], 0
+    if days:
+        yield days
+
+
+def _count_hours(wanted: Shards, *, window: Window, deadline: float) -> dict[CountryHour, int]:
+    """Count whole hours of countries."""
+    starts = dict.fromkeys(wanted, 0)
+    queries = [_count_query(group, wanted, window) for group in _groups(wanted)]
+    for rows in cassandra.execute_many(queries, deadline=deadline, counting=True):
+        for country, hour, number in rows:
+            if (country, hour) in starts:
+                starts[country, hour] += number
+    return starts
+
+
+def _groups(wanted: Shards) -> Iterator[Sequence[CountryHour]]:
+    """The hours in grids of one country or one hour each, whichever makes fewer."""
+    by_country: dict[str, list[CountryHour]] = defaultdict(list)
+    by_hour: dict[int, list[CountryHour]] = defaultdict(list)
+    for one in wanted:
+        by_country[one[0]].append(one)
+        by_hour[one[1]].append(one)
+    grids = by_country.values() if len(by_country) < len(by_hour) else by_hour.values()
+    for grid in grids:
+        yield from batched(grid, max(1, PARTITIONS_PER_STATEMENT // max(wanted[one] for one in grid)))
+
+
+def _count_query(group: Sequence[CountryHour], shards: Shards, window: Window) -> Statement:
+    countries, hours = {country for country, _ in group}, {hour for _, hour in group}
+    return COUNT_STARTS, (countries, hours, range(max(shards[one] for one in group)), window.from_ms, window.to_ms)

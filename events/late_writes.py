@@ -1,0 +1,137 @@
+"""Late writes leave a marker, so that stored counts are known to be incomplete and only what changed is counted again.
+
+A start is late when a count may have been taken without it (``domain.is_late``). Two things tell of it:
+
+- A register beside the counts of its day and hour holds the last slot of time in which a late write came. It is
+  written with the rows of the start, before they can be seen.
+- A marker in the partition of a slot names the minutes that were written to. It is written once the rows are durable
+  and before the sender is answered: whoever sees the marker and then counts sees the rows.
+
+Markers of one writer are sent one after the other with a version that rises: whoever has seen one has seen all before.
+So ``{writer: version}`` is all that a count has to remember of the markers that it includes.
+"""
+
+import threading
+import uuid
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from events import domain
+from events.batched import batched
+from events.clock import ttl_seconds
+from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from sessions_project import cassandra
+from sessions_project.cassandra import Statement
+from sessions_project.group_commit import GroupCommit
+
+# A slot is a partition. With shorter ones a report reads more partitions, with longer ones more markers again.
+SLOT_MS = 10 * SECOND_MS
+# Threads ask for the time before they wait for each other; more than this is a clock that was set back.
+CLOCK_SET_BACK_MS = 10 * SECOND_MS
+# How long after its reading of the clock a write may leave its marker without being written again: two slots.
+LATE_MS = 20 * SECOND_MS
+# Counts are brought up to date within seconds. Those that are not for longer than this are taken anew.
+MARKER_SECONDS = 86_400
+# About 20 KiB of JSON.
+CELLS_PER_MARKER = 1_000
+# In place of a minute: any minute of the hour may have been written to.
+WHOLE_HOUR = -1
+# In place of a country: any may have been written to.
+EVERY_COUNTRY = ""
+# Of the registers of an import, by one statement: 10 KiB.
+REGISTERS_PER_BATCH = 100
+
+INSERT_MARKER = """
+    INSERT INTO {keyspace}.late_write (slot, writer, version, cells) VALUES (?, ?, ?, ?) USING TTL ?"""
+# The timestamp is the slot itself: the largest slot wins, whatever the clocks of writers say.
+UPDATE_REGISTERS = """
+    UPDATE {keyspace}.start_count USING TIMESTAMP ? AND TTL ? SET day_last_slot = ?, last_slot = ?
+    WHERE day = ? AND hour = ? AND country = ?"""
+
+
+class Cell(NamedTuple):
+    """A minute (or WHOLE_HOUR) of a country (or EVERY_COUNTRY), and over how many shards its hour is spread."""
+
+    country: str
+    hour_ms: int
+    minute: int
+    shards: int
+
+
+class Writer:
+    """This process in the markers that it leaves: a name of its own, and a version in ms that only rises.
+
+    A clock that was set back makes a new writer: the version would run ahead of the slots.
+    """
+
+    def __init__(self) -> None:
+        self.name = uuid.uuid4().hex
+        self._version = 0
+        self._lock = threading.Lock()
+
+    def next_version(self, now_ms: int) -> tuple[str, int]:
+        """Return the name, and as version ``now_ms``, or as much above as makes it new."""
+        with self._lock:
+            if now_ms < self._version - CLOCK_SET_BACK_MS:
+                self.name, self._version = uuid.uuid4().hex, now_ms
+            else:
+                self._version = max(now_ms, self._version + 1)
+            return self.name, self._version
+
+
+writer = Writer()
+
+
+def slot_of(moment_ms: int) -> int:
+    """Return the slot that a moment falls in."""
+    return moment_ms // SLOT_MS
+
+
+def cell_of(country: str, ts_ms: int, *, shards: int) -> Cell:
+    """Return the minute of a start."""
+    hour = domain.hour_of(ts_ms)
+    return Cell(country, hour, (ts_ms - hour) // MINUTE_MS, shards)
+
+
+def register_rows(cells: Collection[Cell], *, now_ms: int) -> list[Statement]:
+    """Return the rows that tell of late writes whose markers come within LATE_MS after ``now_ms``."""
+    last_slot = slot_of(now_ms + LATE_MS + CLOCK_SET_BACK_MS)
+    return [
+        (
+            UPDATE_REGISTERS,
+            (last_slot, ttl_seconds(day + DAY_MS, now_ms=now_ms), last_slot, last_slot, day, hour, country),
+        )
+        for country, hour in {(cell.country, cell.hour_ms) for cell in cells}
+        for day in [domain.day_of(hour)]
+    ]
+
+
+def mark(cells: Collection[Cell], *, now_ms: int, seconds: float) -> None:
+    """Leave a marker for late writes whose rows and registers are durable; return once it is durable, too.
+
+    ``now_ms`` is what the registers were made with, at most LATE_MS ago. Raises StoreUnavailable.
+    """
+    _markers.write([(now_ms, cell) for cell in cells], seconds=seconds)
+
+
+def mark_hours(hours: Iterable[int], *, now_ms: int, seconds: float) -> None:
+    """Leave registers and a marker for whole hours of every country whose rows are durable. Raises StoreUnavailable."""
+    cells = [Cell(EVERY_COUNTRY, hour, WHOLE_HOUR, 1) for hour in hours]
+    for some in batched(cells, REGISTERS_PER_BATCH):
+        cassandra.send_batch(register_rows(some, now_ms=now_ms), seconds=seconds).wait()
+    for some in batched(cells, CELLS_PER_MARKER):
+        mark(some, now_ms=now_ms, seconds=seconds)
+
+
+def _write_marker(marked: Sequence[tuple[int, Cell]], *, seconds: float) -> None:
+    """Write one marker for many: the latest clock of them is in the slots of all their registers."""
+    name, version = writer.next_version(max(now_ms for now_ms, _ in marked))
+    cells = {(cell.country, cell.hour_ms // HOUR_MS, cell.minute, cell.shards) for _, cell in marked}
+    row = (INSERT_MARKER, (slot_of(version), name, version, msgspec.json.encode(cells).decode(), MARKER_SECONDS))
+    cassandra.send_batch([row], seconds=seconds).wait()
+
+
+# One at a time: a version is sent when every one before it is durable, or has failed and told its senders so.
+_markers = GroupCommit[tuple[int, Cell]](_write_marker, at_a_time=1, most_statements=CELLS_PER_MARKER)

@@ -1,0 +1,114 @@
+"""What late starts leave behind: registers that only rise, and markers that are sent in their order."""
+
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from events import late_writes
+from events.counting.validity import LateWrites, Marker, Position, read_late_writes
+from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, START, Event, day_of, hour_of
+from events.late_writes import CLOCK_SET_BACK_MS, LATE_MS, SLOT_MS, Cell, register_rows, slot_of
+from events.services import record_events
+from sessions_project import cassandra
+from sessions_project.cassandra import StoreUnavailable
+
+
+def markers(now_ms: int) -> list[Marker]:
+    """All that is there of the last minutes."""
+    slots = range(slot_of(now_ms) - 30, slot_of(now_ms) + 30)
+    return list(read_late_writes(slots, deadline=cassandra.deadline_from_now()).markers)
+
+
+def record(country: str, *moments: int, now_ms: int) -> None:
+    record_events([Event(START, "late", uuid.uuid4(), ts, country) for ts in moments], now_ms=now_ms)
+
+
+def test_a_late_start_is_named_by_a_marker_and_a_prompt_one_is_not(country: str, now_ms: int) -> None:
+    late, prompt = now_ms - 5 * HOUR_MS, now_ms - 1_000
+    record(country, late, late, prompt, now_ms=now_ms)
+    named = [cell for marker in markers(now_ms) for cell in marker.cells if cell.country == country]
+    assert named == [Cell(country, hour_of(late), (late - hour_of(late)) // MINUTE_MS, 1)]
+
+
+def test_a_register_holds_the_largest_slot_whatever_came_last(country: str, now_ms: int) -> None:
+    hour = hour_of(now_ms) - 200 * DAY_MS
+    for behind_ms in (60_000, 0, 30_000):
+        rows = register_rows([Cell(country, hour, 3, 1)], now_ms=now_ms - behind_ms)
+        cassandra.send_batch(rows, seconds=5).wait()
+    query = "SELECT last_slot FROM {keyspace}.start_count WHERE day = ? AND hour = ? AND country = ?"
+    [(slot,)] = cassandra.execute(query, (day_of(hour), hour, country))
+    assert slot == slot_of(now_ms + LATE_MS + CLOCK_SET_BACK_MS)
+
+
+def test_whoever_sees_a_marker_sees_all_before_it(country: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Markers of one process are sent one at a time, also when many threads leave them."""
+    send_batch, under_way, most = cassandra.send_batch, threading.Semaphore(1), []
+
+    def slowly(rows: Any, **options: Any) -> Any:
+        is_marker = rows[0][0] == late_writes.INSERT_MARKER
+        if is_marker:
+            most.append(under_way.acquire(blocking=False))
+            time.sleep(0.02)
+        sent = send_batch(rows, **options)
+        if is_marker:
+            sent.wait()
+            under_way.release()
+        return sent
+
+    monkeypatch.setattr(cassandra, "send_batch", slowly)
+    now_ms = time.time_ns() // 1_000_000
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(lambda hours: record(country, now_ms - hours * HOUR_MS, now_ms=now_ms), range(1, 25)))
+    assert all(most)
+    ours = [marker for marker in markers(now_ms) if any(cell.country == country for cell in marker.cells)]
+    assert 2 <= len(ours) < 24, "late starts that come together share a marker"
+    assert len({marker.version for marker in ours}) == len(ours)
+    assert {cell.hour_ms for marker in ours for cell in marker.cells} == {
+        hour_of(now_ms - hours * HOUR_MS) for hours in range(1, 25)
+    }
+
+
+def test_a_late_start_whose_marker_fails_is_not_acknowledged(
+    country: str, now_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any, **__: Any) -> None:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(cassandra, "send_batch", away)
+    with pytest.raises(StoreUnavailable):
+        record(country, now_ms - 5 * HOUR_MS, now_ms=now_ms)
+    record(country, now_ms, now_ms=now_ms)
+
+
+def marker(writer: str, at_ms: int, minute: int = 0) -> Marker:
+    return Marker(writer, at_ms, [Cell("FI", 0, minute, 1)])
+
+
+def test_a_position_misses_what_came_after_it_and_nothing_before() -> None:
+    position = Position(slot_of(100 * SLOT_MS), {"a": 105 * SLOT_MS})
+    assert not position.misses(marker("a", 99 * SLOT_MS))
+    assert not position.misses(marker("b", 99 * SLOT_MS))
+    assert not position.misses(marker("a", 105 * SLOT_MS))
+    assert position.misses(marker("a", 105 * SLOT_MS + 1))
+    assert position.misses(marker("b", 100 * SLOT_MS))
+
+
+def test_a_position_with_all_of_some_markers_misses_none_of_them_and_all_that_wait() -> None:
+    some = [marker(writer, at * SLOT_MS, minute=at % 60) for at in range(90, 110) for writer in "abc"]
+    everything = LateWrites(frozenset(range(90, 110)), some)
+    for most in (1, 7, 20, 60):
+        late = everything.oldest(most_cells=most, missed=lambda marker, cell: True)
+        position = late.position(108 * SLOT_MS + 5, before=Position(90, {}), touched="")
+        assert not any(position.misses(one) for one in late.markers)
+        assert all(position.misses(one) for one in late.waiting)
+        assert len(late.markers) + len(late.waiting) == len(some)
+
+
+def test_a_writer_that_was_seen_long_ago_is_not_remembered() -> None:
+    late = LateWrites(frozenset({90, 200}), [marker("old", 90 * SLOT_MS), marker("new", 200 * SLOT_MS)])
+    position = late.position(201 * SLOT_MS, before=Position(80, {"older": 85 * SLOT_MS}), touched="")
+    assert set(position.seen) == {"new"}
