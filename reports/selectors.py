@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from events import domain
 from events.clock import gone_ms, latest_moment_ms
-from events.counting.hours import StartCounts, count_starts
+from events.counting.hours import StartCounts, Waiting, count_starts
 from events.counting.minutes import PARTITIONS_PER_STATEMENT
 from events.domain import Window
 from reports.overlaps import Interval, overlapping
@@ -54,6 +54,10 @@ COMPLETED: Literal["completed"] = "completed"
 OPEN: Literal["open"] = "open"
 ALL: Literal["all"] = "all"
 State = Literal["completed", "open", "all"]
+
+
+# Is told what a report is without.
+OnWaiting = Callable[[Waiting], None]
 
 
 class TooManySessions(Exception):
@@ -138,13 +142,15 @@ def report_window(*, hours: int, as_of_ms: int, now_ms: int) -> Window:
     return Window(max(as_of_ms - hours * domain.HOUR_MS, gone), max(as_of_ms, gone))
 
 
-def starts_by_country(*, window: Window, now_ms: int, newest: int) -> list[CountryStarts]:
+def starts_by_country(
+    *, window: Window, now_ms: int, newest: int, on_waiting: OnWaiting | None = None
+) -> list[CountryStarts]:
     """Every country with starts in the window, most starts first, each with its ``newest`` newest.
 
     Raises StoreUnavailable.
     """
     deadline = cassandra.deadline_from_now()
-    counts = count_starts(window=window, now_ms=now_ms, deadline=deadline)
+    counts = _counted(window, now_ms=now_ms, country=None, deadline=deadline, on_waiting=on_waiting)
     starts = {country: number for country, row in counts.starts.items() if (number := sum(row))}
     rows_of = _newest_of_countries(starts, counts, window=window, newest=newest, deadline=deadline) if newest else {}
     report = [CountryStarts(country, number, rows_of.get(country, [])) for country, number in starts.items()]
@@ -192,14 +198,20 @@ def _grids(
 
 
 def starts_of_country(
-    *, country: str, window: Window, now_ms: int, limit: int, after: Position | None = None
+    *,
+    country: str,
+    window: Window,
+    now_ms: int,
+    limit: int,
+    after: Position | None = None,
+    on_waiting: OnWaiting | None = None,
 ) -> tuple[int, list[Start], Position | None]:
     """The number of starts in the window, one page of them, newest first, and where the next page begins, if any.
 
     Raises StoreUnavailable.
     """
     deadline = cassandra.deadline_from_now()
-    counts = count_starts(window=window, now_ms=now_ms, country=country, deadline=deadline)
+    counts = _counted(window, now_ms=now_ms, country=country, deadline=deadline, on_waiting=on_waiting)
     end = Position(window.to_ms + 1, NO_SESSION)
     before = min(after, end, key=Position.order) if after else end
     page = _starts_before(before, country=country, counts=counts, window=window, limit=limit, deadline=deadline)
@@ -209,7 +221,8 @@ def starts_of_country(
 
 def every_start_of_country(*, country: str, window: Window, now_ms: int) -> Iterator[Start]:
     """Every start in the window, newest first, read as it is taken. Taking one may raise StoreUnavailable."""
-    counts = count_starts(window=window, now_ms=now_ms, country=country, deadline=cassandra.deadline_from_now())
+    deadline = cassandra.deadline_from_now()
+    counts = count_starts(window=window, now_ms=now_ms, country=country, deadline=deadline, all_late=True)
     before = Position(window.to_ms + 1, NO_SESSION)
     while page := _starts_before(
         before,
@@ -242,11 +255,23 @@ def _starts_before(
     return page
 
 
-def starts_by_hour(*, window: Window, now_ms: int, country: str | None) -> list[tuple[int, int]]:
+def starts_by_hour(
+    *, window: Window, now_ms: int, country: str | None, on_waiting: OnWaiting | None = None
+) -> list[tuple[int, int]]:
     """Every hour of the window, oldest first, with its number of starts, zeros included. Raises StoreUnavailable."""
     deadline = cassandra.deadline_from_now()
-    counts = count_starts(window=window, now_ms=now_ms, country=country, deadline=deadline)
+    counts = _counted(window, now_ms=now_ms, country=country, deadline=deadline, on_waiting=on_waiting)
     return list(zip(counts.hours, counts.of_hours(), strict=True))
+
+
+def _counted(
+    window: Window, *, now_ms: int, country: str | None, deadline: float, on_waiting: OnWaiting | None
+) -> StartCounts:
+    """The counts of a window; ``on_waiting`` is told when they are without some late starts."""
+    counts = count_starts(window=window, now_ms=now_ms, country=country, deadline=deadline)
+    if counts.waiting and on_waiting:
+        on_waiting(counts.waiting)
+    return counts
 
 
 def completed_sessions(

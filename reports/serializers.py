@@ -100,10 +100,20 @@ class PathSerializer(Shape):
     player_id = PlayerIdField(required=False)
 
 
+class LateStartsSerializer(Shape):
+    """Starts that have come late, so many at a time that they are still being counted."""
+
+    waiting = serializers.IntegerField(min_value=1, help_text="Minutes of countries that are to be counted again.")
+    since = serializers.DateTimeField(help_text="When the first of these starts came.")
+
+
 class WindowSerializer(Shape):
     """The window that was asked for: after ``from``, up to and including ``to``."""
 
     hours = serializers.IntegerField()
+    late = LateStartsSerializer(
+        allow_null=True, help_text="What the numbers are without for less than a minute; null: they are exact."
+    )
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         """``from`` is a word of Python, so it cannot be an attribute."""

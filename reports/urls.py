@@ -1,11 +1,10 @@
-"""Addresses of the read side. Caching is decided here and nowhere else: by address, query and Accept, for 50 s."""
+"""Addresses of the read side. Caching is decided here and nowhere else: by address, query and Accept, at most 50 s."""
 
 from collections.abc import Collection
 from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
 
-from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import path
@@ -31,7 +30,8 @@ def cached(view: View, *, parameters: Collection[str] = (), costs_more_than_a_lo
 
     What the view refuses because its query has other ``parameters`` reaches no cache.
     """
-    page = cache_page(settings.REPORT_CACHE_SECONDS)
+    # For CACHE_MIDDLEWARE_SECONDS, or as long as the reply says itself.
+    page = cache_page(None)
     alone = page(view)
     shared = built_once(view, cache_page=page, costs_more_than_a_lock=costs_more_than_a_lock)
 

@@ -5,6 +5,8 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
+from django.conf import settings
+from django.utils.cache import patch_cache_control
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -12,6 +14,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
 from events.clock import wall_clock_ms
+from events.counting.hours import Waiting
 from events.domain import EARLIEST_MS, HOUR_MS, Window, format_timestamp
 from events.serializers import COUNTRY_SCHEMA, PLAYER_ID_SCHEMA
 from reports import selectors
@@ -41,6 +44,8 @@ from sessions_project.query import refuse_other_parameters
 from sessions_project.rendering import Report
 from sessions_project.schema import COMMON_HEADERS, problems
 
+# For so long at most a report is cached that is without some late starts: a page that is asked for all day shows them.
+INCOMPLETE_SECONDS = 5
 STARTS, PLAYERS = "starts", "players"
 # Stands for a country in an address; it is not in the query behind it.
 ANY_COUNTRY = "ZZ"
@@ -71,6 +76,30 @@ HEADERS = [CACHE_CONTROL, *COMMON_HEADERS]
 STARTS_HEADERS = [CONTENT_DISPOSITION, *HEADERS]
 
 
+class LateStarts:
+    """What a report is without because it is still being counted; such a report is not cached for long."""
+
+    def __init__(self) -> None:
+        self._waiting: Waiting | None = None
+
+    def note(self, waiting: Waiting) -> None:
+        """Take what the selector says."""
+        self._waiting = waiting
+
+    def told(self) -> dict[str, Any]:
+        """Return the field of the report that says so."""
+        if self._waiting is None:
+            return {"late": None}
+        return {"late": {"waiting": self._waiting.cells, "since": format_timestamp(self._waiting.since_ms)}}
+
+    def reply(self, data: Any, *, headers: Mapping[str, str] | None = None) -> Report:
+        """Return the reply."""
+        reply = Report(data, headers=headers)
+        if self._waiting:
+            patch_cache_control(reply, max_age=min(INCOMPLETE_SECONDS, settings.REPORT_CACHE_SECONDS))
+        return reply
+
+
 class StartsViewSet(ViewSet):
     """Sessions started in the last hours, for each country. Reports are up to 50 s old."""
 
@@ -89,10 +118,11 @@ class StartsViewSet(ViewSet):
     def by_country(self, request: Request) -> Report:
         asked, window, now_ms = _asked(StartsQuerySerializer, request)
         newest = 0 if _wants_csv(request) else asked["sessions"]
-        report = selectors.starts_by_country(window=window, now_ms=now_ms, newest=newest)
+        late = LateStarts()
+        report = selectors.starts_by_country(window=window, now_ms=now_ms, newest=newest, on_waiting=late.note)
         if _wants_csv(request):
             table = [("country", "starts"), *((one.country, one.starts) for one in report)]
-            return Report(table, headers=attachment(_file_name("starts", asked)))
+            return late.reply(table, headers=attachment(_file_name("starts", asked)))
         # Made once: to reverse one for each of forty countries took a seventh of the report.
         before, _, behind = _country_url(request, ANY_COUNTRY, asked).rpartition(ANY_COUNTRY)
         countries = [
@@ -104,7 +134,8 @@ class StartsViewSet(ViewSet):
             }
             for one in report
         ]
-        return Report({**_window(asked), "total": sum(one.starts for one in report), "countries": countries})
+        total = sum(one.starts for one in report)
+        return late.reply({**_window(asked), **late.told(), "total": total, "countries": countries})
 
     @extend_schema(
         operation_id="starts_of_country",
@@ -125,21 +156,24 @@ class StartsViewSet(ViewSet):
             rows = selectors.every_start_of_country(country=country, window=window, now_ms=now_ms)
             table = chain([("session_id", "player_id", "ts")], (tuple(_start(start).values()) for start in rows))
             return Download(table, name=_file_name(f"starts-{country}", asked))
+        late = LateStarts()
         starts, page, end = selectors.starts_of_country(
             country=country,
             window=window,
             now_ms=now_ms,
             limit=asked["limit"],
             after=decode_cursor(asked["cursor"], report=STARTS) if "cursor" in asked else None,
+            on_waiting=late.note,
         )
         body = {
             "country": country,
             **_window(asked),
+            **late.told(),
             "starts": starts,
             "next": end and _country_url(request, country, asked, **_behind(end, limit=asked["limit"], report=STARTS)),
             "results": [_start(start) for start in page],
         }
-        return Report(body)
+        return late.reply(body)
 
     @extend_schema(
         operation_id="starts_timeline",
@@ -151,19 +185,22 @@ class StartsViewSet(ViewSet):
     def timeline(self, request: Request) -> Report:
         asked, window, now_ms = _asked(TimelineQuerySerializer, request)
         country = asked.get("country")
-        starts = dict(selectors.starts_by_hour(window=window, now_ms=now_ms, country=country))
+        late = LateStarts()
+        counted = selectors.starts_by_hour(window=window, now_ms=now_ms, country=country, on_waiting=late.note)
+        starts = dict(counted)
         # Also the hours that are older than the retention.
         points = [(hour, starts.get(hour, 0)) for hour in Window(_from_ms(asked), asked["as_of"]).hours()]
         if _wants_csv(request):
             table = [("hour", "starts"), *((format_timestamp(hour), starts) for hour, starts in points)]
-            return Report(table, headers=attachment(_file_name(f"timeline-{country or 'all'}", asked)))
+            return late.reply(table, headers=attachment(_file_name(f"timeline-{country or 'all'}", asked)))
         body = {
             "country": country,
             **_window(asked),
+            **late.told(),
             "total": sum(starts for _, starts in points),
             "points": [{"hour": format_timestamp(hour), "starts": starts} for hour, starts in points],
         }
-        return Report(body)
+        return late.reply(body)
 
 
 class PlayerSessionsViewSet(ViewSet):
@@ -228,10 +265,13 @@ class EarlierReportsViewSet(ViewSet):
         now_ms = wall_clock_ms()
         asked = _validated(WindowQuerySerializer, {"hours": hours}, now_ms=now_ms)
         window = _kept_window(asked, now_ms=now_ms)
-        _, page, end = selectors.starts_of_country(country=country, window=window, now_ms=now_ms, limit=EARLIER_LIMIT)
+        late = LateStarts()
+        _, page, end = selectors.starts_of_country(
+            country=country, window=window, now_ms=now_ms, limit=EARLIER_LIMIT, on_waiting=late.note
+        )
         rest = end and _country_url(request, country, asked, **_behind(end, limit=EARLIER_LIMIT, report=STARTS))
         starts = [{"event": "start", "country": country, **_start(start)} for start in page]
-        return Report(starts, headers={"Link": f'<{rest}>; rel="next"'} if rest else None)
+        return late.reply(starts, headers={"Link": f'<{rest}>; rel="next"'} if rest else None)
 
     @extend_schema(
         operation_id="by_player",

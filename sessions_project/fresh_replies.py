@@ -88,7 +88,9 @@ class FreshReplies:
 
     def _keep(self, name: Name, status: str, headers: Headers, body: bytes) -> None:
         told = dict(headers)
-        if "Expires" not in told or len(body) > LARGEST_BYTES or sum(map(len, name)) > MOST_NAME_CHARACTERS:
+        is_large = len(body) > LARGEST_BYTES or sum(map(len, name)) > MOST_NAME_CHARACTERS
+        # One that may be cached for a shorter time is kept in Redis alone.
+        if is_large or "Expires" not in told or told.get("Cache-Control") != f"max-age={self._lifetime:.0f}":
             return
         lasting = [header for header in headers if header[0] not in (REQUEST_ID, "Age")]
         reply = _Reply(status, lasting, body, parse_http_date(told["Expires"]))

@@ -112,7 +112,7 @@ APPEND_SLASH = False
 # A year of 365.25 days.
 RETENTION_SECONDS = _whole_number("RETENTION_SECONDS", 31_557_600)
 FUTURE_TOLERANCE_SECONDS = _whole_number("FUTURE_TOLERANCE_SECONDS", 300)
-REPORT_CACHE_SECONDS = _whole_number("REPORT_CACHE_SECONDS", 50)
+REPORT_CACHE_SECONDS = CACHE_MIDDLEWARE_SECONDS = _whole_number("REPORT_CACHE_SECONDS", 50)
 # Over how many partitions the starts of one country and hour are spread: "2" for all, "1,US=4,IN=2" with exceptions.
 COUNTRY_SHARDS = _text("COUNTRY_SHARDS", "1")
 # While processes of release 1.0 run on the same tables, or may again: see events/counting/mixed_releases.py.

@@ -82,17 +82,19 @@ class StartCounts:
         row[left:right] = starts[left - first : right - first]
 
 
-def count_starts(*, window: Window, now_ms: int, deadline: float, country: str | None = None) -> StartCounts:
+def count_starts(
+    *, window: Window, now_ms: int, deadline: float, country: str | None = None, all_late: bool = False
+) -> StartCounts:
     """Count the starts of every hour of the window, of all countries or one.
 
-    Of what was written late and is not counted yet MOST_CELLS minutes are; ``waiting`` tells of the others. Raises
-    StoreUnavailable.
+    Of what was written late and is not counted yet MOST_CELLS minutes are, or all; ``waiting`` tells of the others.
+    Raises StoreUnavailable.
     """
     store = Store(now_ms, deadline)
     hours = window.hours()
     counting = _Counting(window, country, store, _days_of(hours))
     counts = StartCounts(hours)
-    counting.count(counts, most_cells=MOST_CELLS)
+    counting.count(counts, most_cells=None if all_late else MOST_CELLS)
     store.finish()
     return counts
 
