@@ -64,9 +64,9 @@ class Replies:
         self.refused += others.refused
 
     def percentile(self, percent: int) -> float:
-        """In milliseconds; infinite when there are less than two replies."""
+        """In milliseconds; infinite when there is no reply."""
         if len(self.milliseconds) < 2:
-            return math.inf
+            return self.slowest()
         return quantiles(self.milliseconds, n=100, method="inclusive")[percent - 1]
 
     def slowest(self) -> float:
