@@ -71,10 +71,14 @@ class Web:
             yield page
 
     def _ask(self, path: str, body: Any = None) -> Any:
-        reply, told = ask(f"{self._url}/api/v1/{path}", body, patience_seconds=PATIENCE_SECONDS)
+        # Replies are cached by Accept, too: nobody has asked like this.
+        accept = f"application/json, x/{uuid.uuid4()}"
+        reply, told = ask(f"{self._url}/api/v1/{path}", body, accept=accept, patience_seconds=PATIENCE_SECONDS)
         if reply.status in (0, 503):
             raise Refused
         assert reply.status in (200, 201), reply
+        if isinstance(told, dict) and told.get("late"):
+            raise Refused  # it says itself that it is without some starts
         return told
 
 
@@ -89,9 +93,9 @@ def event_of(start: Start) -> dict[str, str]:
 
 
 def query(window: Window) -> str:
-    """A window, in an address that nobody has asked for."""
+    """A window, as a query."""
     hours = (window.to_ms - window.from_ms) // HOUR_MS
-    return f"hours={hours}&as_of={format_timestamp(window.to_ms)}&{uuid.uuid4()}"
+    return f"hours={hours}&as_of={format_timestamp(window.to_ms)}"
 
 
 def milliseconds(told: str) -> int:
