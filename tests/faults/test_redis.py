@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from embedded.redis import READY_SECONDS, RedisServer
 from tests.faults.conftest import Service
@@ -42,7 +44,8 @@ def paused(server: RedisServer) -> Iterator[None]:
 
 @contextmanager
 def asleep(server: RedisServer) -> Iterator[None]:
-    with redis.Redis(port=server.address[1], socket_timeout=0.2) as client:
+    once = Retry(NoBackoff(), retries=0)
+    with redis.Redis(port=server.address[1], socket_timeout=0.2, retry=once) as client:
         client.client_pause(3_000)
         with pytest.raises(redis.TimeoutError):
             client.ping()
