@@ -108,10 +108,12 @@ def _size_left(raw: io.FileIO) -> int:
 def _blocks(counted: "_CountingReader", *, name: str, on_garbage: Callable[[int], None]) -> Iterator[Block]:
     line = 1
     try:
-        for lines in _lines(_unpacked(io.BufferedReader(counted), on_garbage)):
+        unpacked = _unpacked(io.BufferedReader(counted), on_garbage)
+        head = unpacked.peek()
+        for lines in _lines(unpacked):
             if line == 1:
                 lines[0] = lines[0].removeprefix(BOM)
-                _refuse_what_is_no_dump(lines, name=name)
+                _refuse_what_is_no_dump(head, lines, name=name)
             yield Block(line, lines, counted.position)
             line += len(lines)
     except (EOFError, OSError, zlib.error) as error:
@@ -124,8 +126,8 @@ def _blocks(counted: "_CountingReader", *, name: str, on_garbage: Callable[[int]
         raise DumpError("Standard input is empty." if name == STDIN else f"{name} is empty.")
 
 
-def _refuse_what_is_no_dump(lines: Sequence[bytes], *, name: str) -> None:
-    """By the first lines. A text that is none is only seen when its lines are rejected."""
+def _refuse_what_is_no_dump(head: bytes, lines: Sequence[bytes], *, name: str) -> None:
+    """By its first bytes and lines. A text that is none is only seen when its lines are rejected."""
     kind = kind_of(lines[0])
     if kind == REJECTS:
         raise DumpError(
@@ -134,9 +136,9 @@ def _refuse_what_is_no_dump(lines: Sequence[bytes], *, name: str) -> None:
         )
     if kind:
         raise DumpError(f"{name} is the checkpoint of an import and no dump: leave it out.")
-    if form := binary_form(b"\n".join(lines)):
+    if form := binary_form(head):
         raise DumpError(f"{name} is {form.name}, not JSON lines. {form.remedy}")
-    if any(map(_is_binary, lines)) and not any(map(_is_like_an_object, lines)):
+    if any(map(_is_binary, head.split(b"\n"))) and not any(map(_is_like_an_object, lines)):
         raise DumpError(f"{name} is neither text nor bzip2 nor gzip. Give JSON lines, one event each.")
 
 
@@ -177,13 +179,13 @@ class _CountingReader(io.RawIOBase):
         return size
 
 
-def _unpacked(file: io.BufferedReader, on_garbage: Callable[[int], None]) -> io.BufferedIOBase:
+def _unpacked(file: io.BufferedReader, on_garbage: Callable[[int], None]) -> io.BufferedReader:
     """By what the file begins with, not by its name."""
     magic = packing_of(file.peek(3))
     return io.BufferedReader(UnpackingReader(file, magic, on_garbage), READ_BYTES) if magic else file
 
 
-def _lines(stream: io.BufferedIOBase) -> Iterator[list[bytes]]:
+def _lines(stream: io.BufferedReader) -> Iterator[list[bytes]]:
     """Whole lines without their ends, some at a time. A line too long is cut, and what follows of it skipped."""
     begun = b""
     skipping = False

@@ -14,7 +14,7 @@ from typing import Protocol
 # What one read of the packed file may return.
 PACKED_BYTES = 512 * 1024
 # What is not left out as garbage: JSON, gzip, bzip2, zip, zstd, xz.
-DATA = re.compile(rb'\s*[{\[]\s*["{\[]|\x1f\x8b\x08|BZh[1-9]|PK\x03\x04|\x28\xb5\x2f\xfd|\xfd7zXZ')
+DATA = re.compile(rb'\s*[{\[]\s*["{\[}\]]|\x1f\x8b\x08|BZh[1-9]|PK\x03\x04|\x28\xb5\x2f\xfd|\xfd7zXZ')
 DATA_BYTES = 512  # enough to see it
 GZIP_WINDOW = 31  # of zlib: with the header and the checksum of gzip
 

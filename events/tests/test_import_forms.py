@@ -51,6 +51,7 @@ def tarred() -> bytes:
         (LINE.decode().encode("utf-16"), "is UTF-16"),
         (LINE.decode().encode("utf-16-le"), "is UTF-16"),
         (LINE.decode().encode("utf-32"), "is UTF-32"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0", "is neither text nor bzip2 nor gzip"),
         (b"\x7fELF\2\1\1\0\0 and more\n", "is neither text nor bzip2 nor gzip"),
         (gzip.compress(b""), "is empty"),
         (bz2.compress(b""), "is empty"),
@@ -254,6 +255,7 @@ def test_with_such_a_warning_the_import_has_not_failed(run, tmp_path, player, co
     ("pack", "behind"),
     [
         (bz2.compress, LINE),
+        (bz2.compress, b"{}\n"),
         (bz2.compress, gzip.compress(LINE)),
         (bz2.compress, bz2.compress(LINE)[:-1]),
         (bz2.compress, b"BZ"),

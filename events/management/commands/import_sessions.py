@@ -187,7 +187,7 @@ class _Run:
                 return self._stoppable(run)
             finally:
                 self._summary.warnings += [warning for dump in dumps for warning in dump.warnings] + run.warnings
-                if checkpoint.totals.rejected:
+                if checkpoint.totals.rejected and self._rejects_path.exists():
                     self._summary.rejects = str(self._rejects_path)
 
     def _checkpoint(self, dumps: list[Dump], scanned: Callable[[int], None]) -> Checkpoint:
