@@ -106,15 +106,15 @@ async def _client(url: str, seen: Seen, *, until: float) -> None:
     server = urlsplit(url)
     reader, writer = await asyncio.open_connection(server.hostname, server.port)
     head = f"POST /api/v1/events/ HTTP/1.1\r\nHost: {server.netloc}\r\nContent-Type: application/json\r\n"
-    sessions, body = _new_batch()
+    sessions, body = new_batch()
     while (began := time.monotonic()) < until:
         writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        status, headers = await asyncio.wait_for(_reply(reader), REPLY_SECONDS)
+        status, headers = await asyncio.wait_for(read_reply(reader), REPLY_SECONDS)
         took = time.monotonic() - began
         if status == 201:
             seen.accepted.append(took)
             seen.sessions += sessions
-            sessions, body = _new_batch()
+            sessions, body = new_batch()
         elif status == 503 and "retry-after" in headers:
             seen.refused.append(took)
             await asyncio.sleep(float(headers["retry-after"]))
@@ -123,14 +123,15 @@ async def _client(url: str, seen: Seen, *, until: float) -> None:
     writer.close()
 
 
-async def _reply(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
+async def read_reply(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
+    """The status and the headers of a reply whose body has been read."""
     first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
     await reader.readexactly(int(headers.get("content-length", 0)))
     return int(first.split()[1]), headers
 
 
-def _new_batch() -> tuple[list[str], bytes]:
+def new_batch() -> tuple[list[str], bytes]:
     """Ten starts of new sessions of new players, and the ids of the sessions."""
     ts = datetime.now(UTC).isoformat()
     sessions = [str(uuid.uuid4()) for _ in range(EVENTS)]

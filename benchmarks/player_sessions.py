@@ -6,7 +6,6 @@ the views do, and adds the medians to RESULTS.md. Wants the stack of ``make up``
 
 import os
 import time
-import uuid
 from argparse import ArgumentParser
 
 os.environ["CASSANDRA_KEYSPACE"] = KEYSPACE = "bench_player_sessions"
@@ -16,14 +15,12 @@ import django  # the keyspace must be there first
 
 django.setup()
 
+from benchmarks.players import fill_player  # noqa: E402
 from benchmarks.results import here_and_now, median_ms, table, write_section  # noqa: E402
 from benchmarks.store import opened_store  # noqa: E402
-from events.domain import HOUR_MS, MINUTE_MS, Event  # noqa: E402
-from events.services import player_rows  # noqa: E402
 from reports.selectors import State, player_sessions  # noqa: E402
 from sessions_project import cassandra  # noqa: E402
 
-SESSIONS_PER_BATCH = 50
 SHOWN = 20
 # Of the report: its state, and whether overlaps are told.
 REPORTS: dict[str, tuple[State, bool]] = {
@@ -52,7 +49,7 @@ def measured(size: int, *, requests: int) -> list[str]:
     """A line of the table, of medians."""
     now_ms = time.time_ns() // 1_000_000
     player = f"player_{size}"
-    fill(player, size, now_ms=now_ms)
+    fill_player(player, size, now_ms=now_ms)
 
     def took_ms(state: State, *, overlaps: bool) -> float:
         def report(_: int) -> None:
@@ -61,18 +58,6 @@ def measured(size: int, *, requests: int) -> list[str]:
         return median_ms(report, requests)
 
     return [f"{size:,}", *(f"{took_ms(state, overlaps=overlaps):.1f}" for state, overlaps in REPORTS.values())]
-
-
-def fill(player: str, size: int, *, now_ms: int) -> None:
-    """Sessions of a minute, one after the other over the last 300 days."""
-    step_ms = 300 * 24 * HOUR_MS // size
-    for first in range(0, size, SESSIONS_PER_BATCH):
-        events = []
-        for number in range(first, min(first + SESSIONS_PER_BATCH, size)):
-            session, ended_ms = uuid.uuid4(), now_ms - number * step_ms
-            events.append(Event("start", player, session, ended_ms - MINUTE_MS, "US"))
-            events.append(Event("end", player, session, ended_ms, None))
-        cassandra.send_batch(player_rows(events, now_ms=now_ms), seconds=30).wait()
 
 
 if __name__ == "__main__":
