@@ -62,8 +62,10 @@ class _Prepared(NamedTuple):
     packer: RowPacker
 
 
-# With every thread waiting for a store that is paused, requests would queue for one timeout after another.
-_breaker = Breaker(pause_seconds=1.0)
+# With every thread waiting for a store that is paused, requests would queue for one timeout after another. Reads and
+# writes fail each for themselves: reads of many rows can be too slow where a write is not.
+_reads = Breaker(pause_seconds=1.0)
+_writes = Breaker(pause_seconds=1.0)
 # Open while batches come through only without the log; one in a second waits for it, to see whether it is back.
 _batch_log = Breaker(pause_seconds=1.0)
 
@@ -123,18 +125,18 @@ def execute_many(statements: Iterable[Statement], *, deadline: float, counting: 
     under_way: deque[ResponseFuture] = deque()
     answers: list[list[Row]] = []
     try:
-        session = _session_to_ask()
+        session = _session_to_ask(_reads)
         for cql, values in statements:
             if len(under_way) >= READS_IN_FLIGHT:
-                answers.append(_rows(under_way.popleft()))
+                answers.append(_rows(under_way.popleft(), _reads))
             bound = _bound(session, cql, values, until=deadline)
             left = deadline - time.monotonic()
             if left <= 0:
                 raise StoreUnavailable("Reading took too long.")
             under_way.append(session.execute_async(bound, timeout=min(left, most_seconds), execution_profile=profile))
-        answers += [_rows(future) for future in under_way]
+        answers += [_rows(future, _reads) for future in under_way]
     except _DRIVER_ERRORS as error:
-        raise _unavailable(error) from error
+        raise _unavailable(error, _reads) from error
     return answers
 
 
@@ -147,9 +149,9 @@ class WriteUnderWay:
     def wait(self) -> None:
         """Return once it is durable at LOCAL_QUORUM. Raises StoreUnavailable: it may or may not have happened."""
         try:
-            _rows(self._future)
+            _rows(self._future, _writes)
         except _DRIVER_ERRORS as error:
-            raise _unavailable(error) from error
+            raise _unavailable(error, _writes) from error
 
 
 def execute_batch(statements: Sequence[Statement], *, seconds: float) -> None:
@@ -159,7 +161,7 @@ def execute_batch(statements: Sequence[Statement], *, seconds: float) -> None:
     nodes that are there have the batch in their log by then, and replay it should the second way break half-way.
     Raises StoreUnavailable, after ``seconds`` at the latest, or LEAST_SECONDS later.
     """
-    session = _session_to_ask()
+    session = _session_to_ask(_writes)
     if len(session.cluster.metadata.all_hosts()) == 1:
         # The log of a single node is its own; when it is slow, a second way only makes it slower.
         WriteUnderWay(_sent(session, statements, logged=True, timeout=seconds)).wait()
@@ -176,8 +178,8 @@ def execute_batch(statements: Sequence[Statement], *, seconds: float) -> None:
         if answer.error:
             answer = answers.get()
     if answer.error:
-        raise _unavailable(answer.error) from answer.error
-    _breaker.succeeded()
+        raise _unavailable(answer.error, _writes) from answer.error
+    _writes.succeeded()
     if answer.logged:
         _batch_log.succeeded()
     else:
@@ -212,7 +214,7 @@ def send_batch(statements: Sequence[Statement], *, seconds: float) -> WriteUnder
 
     It ends after ``seconds`` at the latest. Raises StoreUnavailable when it cannot even be sent.
     """
-    return WriteUnderWay(_sent(_session_to_ask(), statements, logged=False, timeout=seconds))
+    return WriteUnderWay(_sent(_session_to_ask(_writes), statements, logged=False, timeout=seconds))
 
 
 def _sent(session: Session, statements: Sequence[Statement], *, logged: bool, timeout: float) -> ResponseFuture:
@@ -229,7 +231,7 @@ def _sent(session: Session, statements: Sequence[Statement], *, logged: bool, ti
         left = max(until - time.monotonic(), LEAST_SECONDS)
         return session.execute_async(batch, timeout=left, execution_profile=settings.CASSANDRA_PROFILE)
     except _DRIVER_ERRORS as error:
-        raise _unavailable(error) from error
+        raise _unavailable(error, _writes) from error
 
 
 def every_node_holds_everything() -> bool:
@@ -246,7 +248,7 @@ def replica_set(cql: str, values: Sequence[Any]) -> Hashable:
     try:
         routing_key = _bound(session, cql, values, until=time.monotonic() + CONNECT_WAIT_SECONDS).routing_key
     except _DRIVER_ERRORS as error:
-        raise _unavailable(error) from error
+        raise _unavailable(error, _writes) from error
     return frozenset(session.cluster.metadata.get_replicas(settings.CASSANDRA_KEYSPACE, routing_key))
 
 
@@ -268,13 +270,13 @@ def disconnect() -> None:
         _statements.clear()
 
 
-def _rows(future: ResponseFuture) -> list[Row]:
+def _rows(future: ResponseFuture, breaker: Breaker) -> list[Row]:
     try:
         rows = list(future.result())
     finally:
         note_answer(future)
         _part_from_timer(future)
-    _breaker.succeeded()
+    breaker.succeeded()
     return rows
 
 
@@ -284,9 +286,9 @@ def _part_from_timer(future: ResponseFuture) -> None:
     future._timer = None
 
 
-def _session_to_ask() -> Session:
+def _session_to_ask(breaker: Breaker) -> Session:
     """For one request: while the breaker is open it lets one through, so whoever asks twice is refused."""
-    if not _breaker.allows():
+    if not breaker.allows():
         raise StoreUnavailable("Cassandra has not answered for a while.")
     return _connected()
 
@@ -383,10 +385,11 @@ def _prepared_by_some_node(session: Session, cql: str) -> PreparedStatement:
         return session.prepare(cql)  # the driver asks the next node
 
 
-def _unavailable(error: BaseException) -> StoreUnavailable:
-    if isinstance(error, OperationTimedOut | Timeout):
+def _unavailable(error: BaseException, breaker: Breaker | None = None) -> StoreUnavailable:
+    """What to raise in place of a driver's error; a timeout is told to the breaker of what was asked."""
+    if breaker and isinstance(error, OperationTimedOut | Timeout):
         waited = max(getattr(error, "timeout", None) or 0, settings.CASSANDRA_TIMEOUT_SECONDS)
-        _breaker.failed(asked_at=time.monotonic() - waited)
+        breaker.failed(asked_at=time.monotonic() - waited)
     if isinstance(error, RequestValidationException | SyntaxException) and AUTHORITY_AWAY not in str(error):
         log.error(
             "Cassandra refused a statement. Are the tables there as this version has them (manage.py sync_cassandra), "

@@ -11,6 +11,7 @@ from cassandra.query import BatchStatement, BatchType, BoundStatement
 from django.conf import settings
 from django.db import connections
 
+from benchmarks.players import fill_player
 from events.domain import HOUR_MS, MINUTE_MS, Event, Window
 from events.services import record_events
 from reports.selectors import starts_of_country
@@ -61,14 +62,28 @@ def test_only_what_counts_may_take_all_the_time_of_a_report(country, player, now
 
 
 @pytest.mark.parametrize(("timeout", "is_open"), [(2 * MOST_SECONDS, False), (MOST_SECONDS, True), (0.1, True)])
-def test_the_store_is_left_alone_when_it_answered_nobody_in_half_of_the_time(
-    monkeypatch: pytest.MonkeyPatch, timeout: float, is_open: bool
-) -> None:
+def test_the_store_is_left_alone_when_it_answered_nobody_in_half_of_the_time(timeout: float, is_open: bool) -> None:
     breaker = Breaker(pause_seconds=60)
     breaker._last_answer = time.monotonic() - 0.75 * MOST_SECONDS
-    monkeypatch.setattr(cassandra, "_breaker", breaker)
-    cassandra._unavailable(OperationTimedOut(timeout=timeout))
+    cassandra._unavailable(OperationTimedOut(timeout=timeout), breaker)
     assert breaker.is_open == is_open
+
+
+def test_reads_that_take_too_long_leave_writes_alone(player, now_ms, settings) -> None:
+    """All of a player's sessions do not come within a millisecond."""
+    fill_player(player, 3_000, now_ms=now_ms)
+    read = "SELECT session_id FROM {keyspace}.session_by_player_id WHERE player_id = ?"
+    assert len(cassandra.execute(read, (player,))) == 3_000
+    settings.CASSANDRA_TIMEOUT_SECONDS = 0.001
+    with pytest.raises(cassandra.StoreUnavailable, match="OperationTimedOut"):
+        cassandra.execute(read, (player,))
+    settings.CASSANDRA_TIMEOUT_SECONDS = MOST_SECONDS
+    event = Event("end", player, uuid.uuid4(), now_ms, None)
+    assert record_events([event], now_ms=now_ms) == [True]
+    with pytest.raises(cassandra.StoreUnavailable, match="not answered for a while"):
+        cassandra.execute(read, (player,))
+    time.sleep(1.1)
+    assert len(cassandra.execute(read, (player,))) == 3_001
 
 
 @pytest.mark.parametrize(

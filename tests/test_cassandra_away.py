@@ -131,6 +131,26 @@ def test_a_paused_node_is_a_503_and_its_return_is_noticed(served: Node) -> None:
     load.check()
 
 
+@pytest.mark.parametrize(("fails", "works", "status"), [(get_report, post_event, 201), (post_event, get_report, 200)])
+def test_reads_and_writes_fail_each_for_themselves(
+    node: CassandraNode,
+    web_server: Callable[..., WebServer],
+    fails: Callable[[str], Reply],
+    works: Callable[[str], Reply],
+    status: int,
+) -> None:
+    """While one kind is left alone, for a second after it was not answered, the other is asked as ever."""
+    web = web_server(**ours(node), WEB_WORKERS="1")
+    wait_until_stored(web.url, seconds=10)
+    node.process().send_signal(signal.SIGSTOP)
+    try:
+        assert [fails(web.url).status for _ in range(2)] == [503, 503]
+    finally:
+        node.process().send_signal(signal.SIGCONT)
+    assert fails(web.url).status == 503
+    assert works(web.url).status == status
+
+
 def test_the_service_starts_without_cassandra_and_finds_it_later(
     node: CassandraNode, web_server: Callable[..., WebServer]
 ) -> None:

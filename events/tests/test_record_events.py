@@ -431,7 +431,7 @@ def test_a_body_may_come_in_chunks(web_server, player):
 
 
 def test_a_write_alone_finds_out_that_the_store_is_back(api, player):
-    cassandra._breaker.failed(asked_at=time.monotonic() + 1)  # as if nothing had been answered for long
+    cassandra._writes.failed(asked_at=time.monotonic() + 1)  # as if nothing had been answered for long
     assert api.post(EVENTS, start(player), format="json").status_code == 503
     time.sleep(1.1)
     assert [api.post(EVENTS, start(player), format="json").status_code for _ in range(2)] == [201, 201]

@@ -268,7 +268,7 @@ def test_both_ways_store_the_same(shortcut: Shortcut, whole_way: Counted, new_co
 
 
 def test_both_ways_refuse_alike_when_the_store_is_away(shortcut: Shortcut, whole_way: Counted, player: str) -> None:
-    cassandra._breaker.failed(asked_at=time.monotonic() + 1)  # as if nothing had been answered for long
+    cassandra._writes.failed(asked_at=time.monotonic() + 1)  # as if nothing had been answered for long
     try:
         body = batch(player)
         quick = ask(shortcut, body, HTTP_X_REQUEST_ID="mine")
@@ -277,7 +277,7 @@ def test_both_ways_refuse_alike_when_the_store_is_away(shortcut: Shortcut, whole
         assert quick.status == "503 Service Unavailable"
         assert quick.headers["Retry-After"] == "1"
     finally:
-        cassandra._breaker.succeeded()
+        cassandra._writes.succeeded()
 
 
 def test_a_mistake_of_ours_goes_to_the_framework(
@@ -296,11 +296,11 @@ def test_it_is_logged_with_its_id(
     shortcut: Shortcut, player: str, logged: pytest.LogCaptureFixture, stored: bool, level: str
 ) -> None:
     if not stored:
-        cassandra._breaker.failed(asked_at=time.monotonic() + 1)
+        cassandra._writes.failed(asked_at=time.monotonic() + 1)
     try:
         reply = ask(shortcut, batch(player))
     finally:
-        cassandra._breaker.succeeded()
+        cassandra._writes.succeeded()
     [record] = [record for record in logged.records if record.name == "sessions_project.logs"]
     assert record.getMessage().startswith(f"POST {EVENTS} {201 if stored else 503} in ")
     assert (record.levelname, record.request_id) == (level, reply.headers[REQUEST_ID])  # type: ignore[attr-defined]

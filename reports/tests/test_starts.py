@@ -255,8 +255,8 @@ def test_more_shards_later_lose_nothing(settings, country, now_ms):
 
 def test_a_report_of_the_present_hour_finds_a_store_that_is_back(country, now_ms):
     record_starts(country, now_ms - 1_000, now_ms=now_ms)
-    cassandra._breaker.failed(asked_at=time.monotonic() + 60)
-    assert cassandra._breaker.is_open
+    cassandra._reads.failed(asked_at=time.monotonic() + 60)
+    assert cassandra._reads.is_open
     window = report_window(hours=1, as_of_ms=now_ms, now_ms=now_ms)
     while True:  # one may try in a second, and it is used
         try:
@@ -266,7 +266,7 @@ def test_a_report_of_the_present_hour_finds_a_store_that_is_back(country, now_ms
             assert time.time_ns() // 1_000_000 < now_ms + 5_000
             time.sleep(0.1)
     assert starts == 1
-    assert not cassandra._breaker.is_open
+    assert not cassandra._reads.is_open
 
 
 def test_days_that_were_counted_before_the_time_was_over_are_stored(country, now_ms, monkeypatch):
