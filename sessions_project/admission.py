@@ -1,7 +1,7 @@
 """Beyond capacity, a request waits for a moment and is then refused, so that those accepted are answered in time.
 
 The server's own queue has no bound and does not tell how long a request has waited. So the server has more threads than
-may work at a time, and the waiting happens here.
+may work at a time, and the waiting happens here. Readers never have all of the places: some are kept for batches.
 """
 
 import logging
@@ -9,10 +9,11 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable
-from queue import Empty, SimpleQueue
+from contextlib import ExitStack
 from typing import Any
 
 from sessions_project.health import PROBES
+from sessions_project.places import Places
 from sessions_project.problems import refuse
 
 log = logging.getLogger(__name__)
@@ -21,8 +22,12 @@ Application = Callable[..., Iterable[bytes]]
 
 # A fifth of the 500 ms that 9 of 10 replies may take; the work of those who came before takes another two.
 MOST_WAIT_SECONDS = 0.1
-# What one process of two on two cores gets done in half of that time: whoever comes later would wait in vain.
+# What one process of two on two cores gets done in half of that time: whoever comes later would wait in vain. So many
+# of all, and so many readers who wait to be among these.
 MOST_WAITING = 16
+# Of the places so many, but at most half, are for batches alone. A batch has its place for some milliseconds, so four
+# store hundreds a second.
+KEPT_FOR_BATCHES = 4
 # Threads that neither work nor wait: two refuse, so that nothing piles up in the server's queue, also while two others
 # send files (reports/spreadsheets.py) to clients that take their time.
 REFUSING = 4
@@ -39,14 +44,15 @@ OVERLOADED = "More requests than can be handled. Nothing was done; send the same
 class Admission:
     """A WSGI application of which ``working`` requests run at a time, and at most MOST_WAITING wait their turn.
 
+    Fewer of them are readers: what posts batches takes a place among all, anything else one among the readers' first.
     Whoever finds the waiting room full, or waits longer than MOST_WAIT_SECONDS, gets 503 with Retry-After, and nothing
     has been done for the request.
     """
 
     def __init__(self, application: Application, *, working: int) -> None:
         self._application = application
-        # Tokens, not semaphores: a queue is C throughout and hands over in a microsecond.
-        self._seats, self._places = tokens(MOST_WAITING), tokens(working)
+        self._of_all = Places(working, waiting=MOST_WAITING, seconds=MOST_WAIT_SECONDS)
+        self._of_readers = Places(readers(working=working), waiting=MOST_WAITING, seconds=MOST_WAIT_SECONDS)
         self._lock = threading.Lock()
         self._refused = 0
         self._told_at = -math.inf
@@ -55,36 +61,14 @@ class Admission:
         path = environ["PATH_INFO"]
         if path in NEVER_REFUSED or path.startswith(NEVER_REFUSED_BELOW):
             return self._application(environ, start_response)
-        if not self._may_begin():
-            self._count_refusal()
-            return refuse(environ, start_response, code="overloaded", detail=OVERLOADED)
-        try:
+        doors = [self._of_all] if environ["REQUEST_METHOD"] == "POST" else [self._of_readers, self._of_all]
+        with ExitStack() as taken:
+            for places in doors:
+                if not places.take():
+                    self._count_refusal()
+                    return refuse(environ, start_response, code="overloaded", detail=OVERLOADED)
+                taken.callback(places.give_back)
             return self._application(environ, start_response)
-        finally:
-            self._places.put(None)
-
-    def _may_begin(self) -> bool:
-        # Whoever comes while others wait goes behind them; overtaken again and again, they would be refused.
-        if self._seats.qsize() < MOST_WAITING:
-            return self._may_begin_later()
-        try:
-            self._places.get_nowait()
-        except Empty:
-            return self._may_begin_later()
-        return True
-
-    def _may_begin_later(self) -> bool:
-        try:
-            self._seats.get_nowait()
-        except Empty:
-            return False
-        try:
-            self._places.get(timeout=MOST_WAIT_SECONDS)
-        except Empty:
-            return False
-        finally:
-            self._seats.put(None)
-        return True
 
     def _count_refusal(self) -> None:
         with self._lock:
@@ -95,14 +79,11 @@ class Admission:
         log.warning("More requests than can be handled: %d refused since this was last said", number)
 
 
+def readers(*, working: int) -> int:
+    """How many of the requests that work at a time may be readers."""
+    return working - min(KEPT_FOR_BATCHES, working // 2)
+
+
 def server_threads(*, working: int) -> int:
-    """How many threads a server needs that has no other queue than this one."""
-    return working + MOST_WAITING + REFUSING
-
-
-def tokens(number: int) -> SimpleQueue[None]:
-    """So many things to take and put back."""
-    queue: SimpleQueue[None] = SimpleQueue()
-    for _ in range(number):
-        queue.put(None)
-    return queue
+    """How many threads a server needs that has no other queue than these two."""
+    return working + 2 * MOST_WAITING + REFUSING
