@@ -1,6 +1,7 @@
 """Which of some intervals share a moment with another one."""
 
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from typing import NamedTuple
 from uuid import UUID
 
@@ -20,9 +21,9 @@ def overlapping(intervals: Iterable[Interval]) -> set[UUID]:
 
 def _neighbours(intervals: Iterable[Interval]) -> Iterator[tuple[UUID, UUID]]:
     """Enough overlapping pairs to name every session that overlaps."""
-    lasting = sorted(interval for interval in intervals if interval.from_ms < interval.to_ms)
+    lasting = (interval for interval in intervals if interval.from_ms < interval.to_ms)
     latest: Interval | None = None
-    for interval in lasting:
+    for interval in sorted(lasting, key=attrgetter("from_ms")):
         # Of all that began before, the one that ends last stands for the rest: who still runs overlaps it too.
         if latest and interval.from_ms < latest.to_ms:
             yield latest.session_id, interval.session_id

@@ -8,11 +8,14 @@ from itertools import islice
 from operator import attrgetter
 from typing import Literal, NamedTuple
 
+from django.core.cache import caches
+
 from events import domain
 from events.clock import gone_ms, latest_moment_ms
 from events.counting.hours import StartCounts, Waiting, count_starts
 from events.counting.minutes import PARTITIONS_PER_STATEMENT
 from events.domain import Window
+from reports.expensive import expensive, expensive_when_long
 from reports.overlaps import Interval, overlapping
 from sessions_project import cassandra
 from sessions_project.cassandra import Row, Statement
@@ -32,6 +35,9 @@ SELECT_SESSIONS = """
 SELECT_ALL_SESSIONS = """
     SELECT session_id, country, toUnixTimestamp(started_at), toUnixTimestamp(ended_at)
     FROM {keyspace}.session_by_player_id WHERE player_id = ? LIMIT ?"""
+SELECT_MORE_SESSIONS = """
+    SELECT session_id, country, toUnixTimestamp(started_at), toUnixTimestamp(ended_at)
+    FROM {keyspace}.session_by_player_id WHERE player_id = ? AND session_id > ? LIMIT ?"""
 
 # Partitions that a statement reads for nobody, to save another statement.
 PARTITIONS_IN_VAIN = 16
@@ -42,6 +48,11 @@ HOURS_PER_STATEMENT = 48
 MOST_SESSIONS = 40_000
 # Of a player with so few, reading all of them is cheaper than the newest ends first and then their sessions.
 FEW_SESSIONS = 100
+# Of one with more: the rows of one answer are decoded in one go, in which nothing else of the process can work. 40,000
+# take 95 ms, these 5.
+SESSIONS_AT_A_TIME = 2_000
+# A player who has too many sessions has so until some of a year ago have expired.
+TOO_MANY_REMEMBERED_SECONDS = 600
 # A session may have many ends, of which only the latest counts. When some of those that were asked for are not, so many
 # more are: asked for one at a time they would take for ever.
 MORE_ENDS = 100
@@ -142,6 +153,7 @@ def report_window(*, hours: int, as_of_ms: int, now_ms: int) -> Window:
     return Window(max(as_of_ms - hours * domain.HOUR_MS, gone), max(as_of_ms, gone))
 
 
+@expensive_when_long
 def starts_by_country(
     *, window: Window, now_ms: int, newest: int, on_waiting: OnWaiting | None = None
 ) -> list[CountryStarts]:
@@ -197,6 +209,7 @@ def _grids(
         yield grid, hours, shards
 
 
+@expensive_when_long
 def starts_of_country(
     *,
     country: str,
@@ -255,6 +268,7 @@ def _starts_before(
     return page
 
 
+@expensive_when_long
 def starts_by_hour(
     *, window: Window, now_ms: int, country: str | None, on_waiting: OnWaiting | None = None
 ) -> list[tuple[int, int]]:
@@ -275,16 +289,50 @@ def _counted(
 
 
 def completed_sessions(
-    *, player_id: str, now_ms: int, limit: int, after: Position | None = None, deadline: float | None = None
+    *, player_id: str, now_ms: int, limit: int, after: Position | None = None
 ) -> tuple[list[Session], Position | None]:
     """One page of the player's completed sessions, newest end first, and where the next page begins, if any.
 
     Raises StoreUnavailable.
     """
-    deadline = deadline or cassandra.deadline_from_now()
-    few = _all_sessions(player_id, now_ms=now_ms, deadline=deadline, most=FEW_SESSIONS)
-    if few is not None:
-        return _page_by_end(few, now_ms=now_ms, limit=limit, after=after)
+    deadline = cassandra.deadline_from_now()
+    few = _first_sessions(player_id, deadline=deadline)
+    if len(few) <= FEW_SESSIONS:
+        return _page_by_end(_young(few, now_ms=now_ms), now_ms=now_ms, limit=limit, after=after)
+    return _newest_ends(player_id, now_ms=now_ms, limit=limit, after=after, deadline=deadline)
+
+
+def player_sessions(
+    *, player_id: str, state: State, overlaps: bool, now_ms: int, limit: int, after: Position | None = None
+) -> tuple[list[Session], Position | None]:
+    """One page of the player's sessions in this state, each with whether it overlaps another of any state.
+
+    Completed ones as ``completed_sessions``, and without ``overlaps`` as cheap; open and all newest start first, where
+    a missing start is replaced by the end: so an end that comes during a walk over the pages moves no session to
+    another place. Of a player with more than MOST_SESSIONS the overlaps are not known. Raises StoreUnavailable,
+    TooManyExpensiveReports, and TooManySessions for open and all.
+    """
+    if state == COMPLETED and not overlaps:
+        return completed_sessions(player_id=player_id, now_ms=now_ms, limit=limit, after=after)
+    deadline = cassandra.deadline_from_now()
+    first = _first_sessions(player_id, deadline=deadline)
+    if len(first) <= FEW_SESSIONS:
+        return _page_of_all(first, state=state, now_ms=now_ms, limit=limit, after=after)
+    if not _is_known_for_too_many(player_id):
+        with expensive():
+            every = _every_session(player_id, first, deadline=deadline)
+            if len(every) <= MOST_SESSIONS:
+                return _page_of_all(every, state=state, now_ms=now_ms, limit=limit, after=after)
+            _remember_too_many(player_id)
+    if state != COMPLETED:
+        raise TooManySessions
+    return _newest_ends(player_id, now_ms=now_ms, limit=limit, after=after, deadline=deadline)
+
+
+def _newest_ends(
+    player_id: str, *, now_ms: int, limit: int, after: Position | None, deadline: float
+) -> tuple[list[Session], Position | None]:
+    """A page of the completed sessions of a player with many, as ``completed_sessions`` gives it."""
     behind = after or Position(latest_moment_ms(now_ms) + 1, NO_SESSION)
     page: list[Session] = []
     asked = limit + 1
@@ -299,41 +347,51 @@ def completed_sessions(
     return page[:limit], page[limit - 1].end_position if more else None
 
 
-def player_sessions(
-    *, player_id: str, state: State, overlaps: bool, now_ms: int, limit: int, after: Position | None = None
+def _page_of_all(
+    rows: Iterable[Row], *, state: State, now_ms: int, limit: int, after: Position | None
 ) -> tuple[list[Session], Position | None]:
-    """One page of the player's sessions in this state, each with whether it overlaps another of any state.
-
-    Completed ones as ``completed_sessions``, and without ``overlaps`` as cheap; open and all newest start first, where
-    a missing start is replaced by the end: so an end that comes during a walk over the pages moves no session to
-    another place. Of a player with more than MOST_SESSIONS the overlaps are not known. Raises StoreUnavailable, and
-    TooManySessions for open and all.
-    """
-    deadline = cassandra.deadline_from_now()
-    everything = None
-    if overlaps or state != COMPLETED:
-        everything = _all_sessions(player_id, now_ms=now_ms, deadline=deadline, most=MOST_SESSIONS)
-        if everything is None and state != COMPLETED:
-            raise TooManySessions
-    if everything is None:
-        return completed_sessions(player_id=player_id, now_ms=now_ms, limit=limit, after=after, deadline=deadline)
+    """Of all sessions of a player, a page as ``player_sessions`` gives it."""
+    sessions = _young(rows, now_ms=now_ms)
     if state == COMPLETED:
-        page, end = _page_by_end(everything, now_ms=now_ms, limit=limit, after=after)
+        page, end = _page_by_end(sessions, now_ms=now_ms, limit=limit, after=after)
     else:
-        in_state = [session for session in everything if state == ALL or session.is_open]
+        in_state = [session for session in sessions if state == ALL or session.is_open]
         page, end = _page(in_state, position=lambda session: session.start_position, limit=limit, after=after)
-    shared = overlapping(_intervals(everything, now_ms=now_ms))
+    shared = overlapping(_intervals(sessions, now_ms=now_ms))
     return [session._replace(overlaps=session.session_id in shared) for session in page], end
 
 
-def _all_sessions(player_id: str, *, now_ms: int, deadline: float, most: int) -> list[Session] | None:
-    """Every session of the player that is younger than the retention; None: there are more than ``most``."""
-    rows = cassandra.execute_many([(SELECT_ALL_SESSIONS, (player_id, most + 1))], deadline=deadline)[0]
-    if len(rows) > most:
-        return None
+def _first_sessions(player_id: str, *, deadline: float) -> list[Row]:
+    """The sessions of the player, by session; of one with more than FEW_SESSIONS only one more than these."""
+    query = (SELECT_ALL_SESSIONS, (player_id, FEW_SESSIONS + 1))
+    return cassandra.execute_many([query], deadline=deadline)[0]
+
+
+def _every_session(player_id: str, first: Sequence[Row], *, deadline: float) -> list[Row]:
+    """The ``first`` sessions of the player and all behind them, until there are more than MOST_SESSIONS."""
+    rows = [*first]
+    more: Sequence[Row] = first
+    while more and len(rows) <= MOST_SESSIONS:
+        query = (SELECT_MORE_SESSIONS, (player_id, rows[-1][0], SESSIONS_AT_A_TIME))
+        more = cassandra.execute_many([query], deadline=deadline)[0]
+        rows += more
+    return rows
+
+
+def _young(rows: Iterable[Row], *, now_ms: int) -> list[Session]:
+    """The sessions that are younger than the retention."""
     gone = gone_ms(now_ms)
     sessions = (Session(*row) for row in rows)
     return [session for session in sessions if max(session.started_ms or 0, session.ended_ms or 0) > gone]
+
+
+def _is_known_for_too_many(player_id: str) -> bool:
+    """Whether the player had more than MOST_SESSIONS within TOO_MANY_REMEMBERED_SECONDS: to find out reads as many."""
+    return caches["default"].get(f"too_many_sessions.{player_id}") is not None
+
+
+def _remember_too_many(player_id: str) -> None:
+    caches["default"].set(f"too_many_sessions.{player_id}", True, timeout=TOO_MANY_REMEMBERED_SECONDS)
 
 
 def _page_by_end(
@@ -352,10 +410,15 @@ def _page(
 
     The sessions come as Cassandra has them, by session, and the sort leaves those of one moment so.
     """
-    ordered = sorted(sessions, key=lambda session: position(session).ts_ms)[::-1]
     if after is not None:
-        ordered = [session for session in ordered if position(session).order() < after.order()]
+        sessions = [session for session in sessions if _is_behind(position(session), after)]
+    ordered = sorted(sessions, key=lambda session: position(session).ts_ms)[::-1]
     return ordered[:limit], position(ordered[limit - 1]) if len(ordered) > limit else None
+
+
+def _is_behind(position: Position, other: Position) -> bool:
+    """As ``order`` tells; what it takes is made only of those of the same moment."""
+    return position.ts_ms < other.ts_ms or (position.ts_ms == other.ts_ms and position.order() < other.order())
 
 
 def _intervals(sessions: Iterable[Session], *, now_ms: int) -> Iterator[Interval]:

@@ -9,7 +9,6 @@ import io
 import logging
 from collections.abc import Iterable, Sequence
 from tempfile import TemporaryFile
-from threading import BoundedSemaphore
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +17,9 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.renderers import BaseRenderer
 
+from reports.expensive import expensive
 from sessions_project.links import FORMAT
+from sessions_project.places import Places
 from sessions_project.problems import DownloadFailed, TooManyDownloads
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r")
 
 Table = Iterable[Sequence[str | int | UUID]]
 
-_free_downloads = BoundedSemaphore(DOWNLOADS_AT_A_TIME)
+_downloads = Places(DOWNLOADS_AT_A_TIME, waiting=0, seconds=0)
 
 
 class CsvRenderer(BaseRenderer):
@@ -49,21 +50,21 @@ class CsvRenderer(BaseRenderer):
 
 
 class Download(FileResponse):
-    """A table of any length as a file with a name. Raises what reading the table raises, TooManyDownloads and
-    DownloadFailed."""
+    """A table of any length as a file with a name. Raises what reading the table raises, TooManyDownloads,
+    TooManyExpensiveReports and DownloadFailed."""
 
     block_size = BYTES_AT_A_TIME
 
     def __init__(self, table: Table, *, name: str) -> None:
-        if not _free_downloads.acquire(blocking=False):
+        if not _downloads.take():
             raise TooManyDownloads
         try:
             # Before the reply is made: its Content-Length is the file's.
-            super().__init__(
-                _file_of(table), as_attachment=True, filename=name, content_type=f"{MEDIA_TYPE}; charset=utf-8"
-            )
+            with expensive():
+                file = _file_of(table)
+            super().__init__(file, as_attachment=True, filename=name, content_type=f"{MEDIA_TYPE}; charset=utf-8")
         except BaseException as error:
-            _free_downloads.release()
+            _downloads.give_back()
             if isinstance(error, OSError):
                 log.exception("A file could not be written")
                 raise DownloadFailed from error
@@ -71,7 +72,7 @@ class Download(FileResponse):
 
     def close(self) -> None:
         if not self.closed:
-            _free_downloads.release()
+            _downloads.give_back()
         super().close()
 
 

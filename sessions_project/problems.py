@@ -64,6 +64,15 @@ class TooManyDownloads(exceptions.APIException):
     wait = 5
 
 
+class TooManyExpensiveReports(exceptions.APIException):
+    """As many reports that read much are being made as leave room for the rest."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_detail = "Other reports that read as much are being made. Ask again in a few seconds, or ask for less."
+    default_code = "too_many_expensive_reports"
+    wait = 2
+
+
 class InvalidFields(exceptions.ValidationError):
     """Invalid input; ``errors`` are ready-made entries of the reply's ``errors``."""
 
