@@ -21,7 +21,7 @@ from events.counting.minutes import (
 )
 from events.counting.mixed_releases import agrees, touched_by_release_1
 from events.counting.stored import MINUTES_PER_HOUR, Day, Minutes, Store
-from events.counting.validity import LateWrites, Marker, read_late_writes, slots_since
+from events.counting.validity import MARGIN_MS, LateWrites, Marker, read_late_writes, slots_since
 from events.domain import DAY_MS, HOUR_MS, Window
 from events.late_writes import EVERY_COUNTRY, Cell
 from sessions_project import cassandra
@@ -198,18 +198,17 @@ class _Counting:
         """Whether the hour is stored with its day, and nothing of it is void or has expired."""
         return hour_ms > self._store.gone_ms and hour_ms not in self._void and self._day_of(hour_ms).has(hour_ms)
 
-    def _hours(self) -> Iterator[int]:
-        """The hours of these days that the window touches."""
+    def _hours(self, day_ms: int) -> range:
+        """The hours of a day that the window touches."""
         first, last = domain.hour_of(self._window.from_ms), self._window.to_ms
-        for day in self._days:
-            yield from range(max(day, first), min(day + DAY_MS - 1, last) + 1, HOUR_MS)
+        return range(max(day_ms, first), min(day_ms + DAY_MS - 1, last) + 1, HOUR_MS)
 
     def _index(self) -> dict[CountryHour, int]:
         """Which countries have starts in the hours that are not stored, over how many shards."""
-        of_days: dict[int, list[int]] = defaultdict(list)
-        for hour in self._hours():
-            if not self._has(hour):
-                of_days[domain.day_of(hour)].append(hour)
+        of_days: dict[int, list[int]] = {}
+        for day in self._days.values():
+            if hours := [hour for hour in self._hours(day.day_ms) if not self._has(hour)]:
+                of_days[day.day_ms] = hours
         queries: list[Statement] = [
             (SELECT_INDEX, (day, hours[0], hours[-1]))
             if self._country is None
@@ -296,10 +295,10 @@ class _Counting:
                 counts.add(country, day.day_ms, starts, shards)
         for (country, hour), number in numbers.items():
             counts.add(country, hour, [number], whole[country, hour])
-        for hour in counts.hours:
-            if not self._is_whole(hour):
-                for country, shards in counts.shards.items():
-                    counts.add(country, hour, [0], shards)
+        going_on = range(domain.hour_of(self._store.clock_ms - MARGIN_MS), counts.hours.stop, HOUR_MS)
+        for hour in {*self._edges, *going_on}:
+            for country, shards in counts.shards.items():
+                counts.add(country, hour, [0], shards)
 
     def _note_parts(self, counts: StartCounts, parts: Shards, minutes: Mapping[CountryHour, Sequence[int]]) -> None:
         starts = count_parts(parts, minutes, window=self._window, deadline=self._store.deadline)

@@ -118,9 +118,12 @@ def is_passed(last_slot: int | None, before: Position | None, *, by: Position) -
 
 
 def slots_since(position: Position, last_slot: int | None) -> range:
-    """Return the slots between a position and a register; none when they are too many to read."""
+    """Return the slots between a position and a register; none when they are too many to read.
+
+    One more where there are any: registers move on while a report reads.
+    """
     slots = range(position.slot, (NEVER if last_slot is None else last_slot) + 1)
-    return slots if len(slots) <= MOST_SLOTS else range(0)
+    return range(slots.start, slots.stop + 1) if 0 < len(slots) <= MOST_SLOTS else range(0)
 
 
 def read_late_writes(slots: Iterable[int], *, deadline: float) -> LateWrites:
