@@ -295,7 +295,8 @@ class _Counting:
                 counts.add(country, day.day_ms, starts, shards)
         for (country, hour), number in numbers.items():
             counts.add(country, hour, [number], whole[country, hour])
-        going_on = range(domain.hour_of(self._store.clock_ms - MARGIN_MS), counts.hours.stop, HOUR_MS)
+        not_over_ms = max(domain.hour_of(self._store.clock_ms - MARGIN_MS), counts.hours.start)
+        going_on = range(not_over_ms, counts.hours.stop, HOUR_MS)
         for hour in {*self._edges, *going_on}:
             for country, shards in counts.shards.items():
                 counts.add(country, hour, [0], shards)
