@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 # What a client accepts that gets compact JSON.
 PLAIN_ACCEPT = {"*/*", "application/json"}
 # With these a body is read in another way, or the reply has more to say.
-NOT_PLAIN = {"HTTP_PREFER", "HTTP_CONTENT_ENCODING"}
-# Without one of these the framework looks elsewhere: at the server's name, or for a header spelled Content_Type.
+NOT_PLAIN = {"HTTP_PREFER", "HTTP_CONTENT_ENCODING", "HTTP_EXPECT"}
+# Without one of these the framework looks elsewhere, such as at the server's name.
 NEEDED = {"HTTP_HOST", "CONTENT_TYPE", "CONTENT_LENGTH"}
 # A service has a few hosts, and its clients a few ways to write application/json. Beyond that all are learned anew.
 MOST_NAMES = 100
@@ -61,7 +61,7 @@ class Shortcut:
         began = time.perf_counter()
         body = environ["wsgi.input"].read(settings.MAX_BODY_BYTES + 1)  # the client may take its time
         now_ms = wall_clock_ms()
-        events = PlainReader(now_ms=now_ms).events(body) if len(body) <= settings.MAX_BODY_BYTES else None
+        events = PlainReader(now_ms=now_ms).events(body) if _is_whole(body, environ) else None
         if events:
             environ["HTTP_X_REQUEST_ID"] = chosen_request_id(environ)
             with under_id(environ["HTTP_X_REQUEST_ID"]):
@@ -102,6 +102,11 @@ def _name(environ: Mapping[str, Any]) -> Name:
         environ["wsgi.url_scheme"],
         environ.get("HTTP_X_FORWARDED_PROTO", ""),
     )
+
+
+def _is_whole(body: bytes, environ: Mapping[str, Any]) -> bool:
+    """Neither cut off nor too large."""
+    return len(body) <= settings.MAX_BODY_BYTES and str(len(body)) == environ["CONTENT_LENGTH"]
 
 
 def _stored(
