@@ -51,6 +51,8 @@ ALWAYS = -math.inf
 
 # The beginning of the year 1 in UTC, with which Python's datetime begins.
 EARLIEST_MS = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
+# The end of 9999, with which it ends.
+LATEST_MS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 
 
 class Event(NamedTuple):

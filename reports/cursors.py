@@ -5,6 +5,7 @@ import uuid
 from django.core import signing
 from rest_framework.exceptions import ValidationError
 
+from events import domain
 from reports.selectors import Position
 
 
@@ -16,8 +17,10 @@ def encode_cursor(position: Position, *, report: str) -> str:
 def decode_cursor(cursor: str, *, report: str) -> Position:
     """The position; ValidationError for anything that encode_cursor did not make for this kind of report."""
     try:
-        ts_ms, session_id = signing.loads(cursor, salt=report)
-        return Position(ts_ms, uuid.UUID(session_id))
+        match signing.loads(cursor, salt=report):
+            case [int(ts_ms), str(session_id)] if domain.EARLIEST_MS <= ts_ms <= domain.LATEST_MS:
+                return Position(ts_ms, uuid.UUID(session_id))
+        raise ValueError("another shape")
     except (signing.BadSignature, ValueError):
         raise ValidationError(
             {"cursor": ["This cursor was not made here. Take it from 'next' as it is."]}, code="invalid_cursor"
