@@ -7,7 +7,6 @@ import os
 import socket
 import sys
 from io import StringIO
-from pathlib import Path
 
 import django
 from django.conf import settings
@@ -19,7 +18,9 @@ def main() -> None:
     """Judge the settings, then become the server process: signals reach it directly."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sessions_project.settings")
     django.setup()
-    from sessions_project.admission import server_threads  # its refusal is DRF's, which reads the settings
+    # What these import reads the settings.
+    from sessions_project.admission import server_threads
+    from sessions_project.transport import MOST_DRAINING
 
     try:
         call_command("check", stdout=StringIO())
@@ -27,14 +28,16 @@ def main() -> None:
         sys.exit(str(complaints))
     address = numeric_address(settings.HOST)
     refuse_a_taken_port(address, settings.PORT)
-    server = Path(sys.executable).with_name("granian")
     command = [
-        str(server),
+        sys.executable,
+        "-m",
+        "sessions_project.server",
         "--interface=wsgi",
         f"--host={address}",
         f"--port={settings.PORT}",
         f"--workers={settings.WEB_WORKERS}",
-        f"--blocking-threads={server_threads(working=settings.WEB_THREADS)}",
+        f"--blocking-threads={server_threads(working=settings.WEB_THREADS) + MOST_DRAINING}",
+        f"--http1-header-read-timeout={settings.KEEP_ALIVE_SECONDS * 1000}",
         "--respawn-failed-workers",
         "--workers-kill-timeout=10",
         "--no-ws",
@@ -43,7 +46,7 @@ def main() -> None:
         "sessions_project.wsgi:application",
     ]
     print(f"Serving on {settings.ADDRESS} (Ctrl-C stops)", flush=True)
-    os.execv(server, command)
+    os.execv(sys.executable, command)
 
 
 def numeric_address(host: str) -> str:

@@ -42,6 +42,7 @@ def _bounds() -> Iterator[CheckMessage]:
         "WEB_THREADS": (1, 256),
         "WEB_WORKERS": (1, settings.MOST_WORKERS),
         "PORT": (1, 65_535),
+        "KEEP_ALIVE_SECONDS": (1, 3_600),
     }
     for number, (name, (least, most)) in enumerate(bounds.items()):
         if not least <= getattr(settings, name) <= most:

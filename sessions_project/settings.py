@@ -132,6 +132,9 @@ WEB_WORKERS = _whole_number("WEB_WORKERS", min(os.cpu_count() or 1, MOST_WORKERS
 # Requests of one process that work at a time. With 4, the mix of `make load` had 8 % refused while reports counted; 32
 # make each other wait for the interpreter's lock.
 WEB_THREADS = _whole_number("WEB_THREADS", 16)
+# How long a connection without a request stays open. Proxies and load balancers keep theirs for 60 s by default, and
+# must be the first to close: a request that meets a closing connection is lost.
+KEEP_ALIVE_SECONDS = _whole_number("KEEP_ALIVE_SECONDS", 75)
 # Only behind a proxy that sets X-Forwarded-Proto itself: else clients could choose what stands in links.
 BEHIND_TLS_PROXY = env.bool("BEHIND_TLS_PROXY", default=False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS_PROXY else None
@@ -290,7 +293,10 @@ LOGGING = {
             "()": "pythonjsonlogger.json.JsonFormatter",
             "format": "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s",
         },
-        "readable": {"format": "%(asctime)s %(levelname)-7s %(name)s [%(request_id)s] %(message)s"},
+        "readable": {
+            "()": "sessions_project.logs.ReadableFormatter",
+            "format": "%(asctime)s %(levelname)-7s %(name)s [%(request_id)s] %(message)s",
+        },
     },
     "handlers": {
         "stderr": {

@@ -19,14 +19,17 @@ from events.shortcut import Shortcut  # noqa: E402
 from sessions_project import cassandra  # noqa: E402
 from sessions_project.admission import Admission  # noqa: E402
 from sessions_project.fresh_replies import FreshReplies  # noqa: E402
+from sessions_project.transport import Transport  # noqa: E402
 
 # What is there now stays: the collector need not look at it again, which takes milliseconds each time and 5 % in all.
 gc.freeze()
 gc.set_threshold(NEW_OBJECTS_PER_COLLECTION, *gc.get_threshold()[1:])
 
-application = FreshReplies(
-    Admission(Shortcut(django_application), working=settings.WEB_THREADS),
-    lifetime_seconds=settings.REPORT_CACHE_SECONDS,
+application = Transport(
+    FreshReplies(
+        Admission(Shortcut(django_application), working=settings.WEB_THREADS),
+        lifetime_seconds=settings.REPORT_CACHE_SECONDS,
+    )
 )
 
 try:

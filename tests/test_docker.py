@@ -709,6 +709,18 @@ def test_the_proxy_passes_on_what_the_service_needs() -> None:
     assert "map $http_x_request_id $passed_request_id {" in (DOCKER / "nginx.conf").read_text()
 
 
+def test_the_proxy_closes_idle_connections_before_the_service_does() -> None:
+    """Else it would send a request just when the service closes; it cannot know whether that was read."""
+    ours = re.search(r'_whole_number\("KEEP_ALIVE_SECONDS", (\d+)\)', SETTINGS.read_text())[1]
+    [theirs] = nginx("keepalive_timeout")
+    assert int(theirs.removesuffix("s")) < int(ours)
+
+
+def test_the_proxy_passes_no_names_with_underscores() -> None:
+    """To the service they would be those that the proxy sets."""
+    assert nginx("underscores_in_headers") == ["off"]
+
+
 def test_the_proxy_asks_another_replica() -> None:
     assert set(nginx("proxy_next_upstream")[0].split()) == {"error", "timeout", "non_idempotent"}
 

@@ -47,6 +47,7 @@ def test_production_is_good_with_a_key_and_hosts():
         ({"CASSANDRA_PORT": "0"}, "CASSANDRA_PORT is 0."),
         ({"WEB_THREADS": "0"}, "WEB_THREADS is 0."),
         ({"WEB_WORKERS": "two"}, "WEB_WORKERS is 'two'."),
+        ({"KEEP_ALIVE_SECONDS": "0"}, "KEEP_ALIVE_SECONDS is 0."),
         ({"CASSANDRA_KEYSPACE": "it's"}, "E031"),
         ({"CASSANDRA_REPLICATION": "three"}, "E032"),
         ({"COUNTRY_SHARDS": "0"}, "E033"),

@@ -1,0 +1,60 @@
+"""Names with underscores are not those with dashes, as far as the service can tell them apart."""
+
+import http.client
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from urllib.parse import urlsplit
+
+import pytest
+
+from conftest import WebServer
+from events.domain import Event
+from events.services import record_events
+
+EVENTS = "/api/v1/events/"
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[WebServer]:
+    server = WebServer(WEB_WORKERS="1")
+    yield server
+    server.stop()
+
+
+def post(web: WebServer, player: str, **headers: str) -> int:
+    body = json.dumps([{"event": "end", "player_id": player}]).encode()
+    with closing(http.client.HTTPConnection(urlsplit(web.url).netloc, timeout=20)) as connection:
+        chunked = "Transfer-Encoding" in headers
+        connection.request("POST", EVENTS, iter([body]) if chunked else body, headers, encode_chunked=chunked)
+        return connection.getresponse().status
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Content-Type": "application/json"}, 201),
+        ({"Content-Type": "application/json", "Content_Type": "text/plain"}, 201),
+        ({"Content-Type": "text/plain", "Content_Type": "application/json"}, 415),
+        ({"Content_Type": "application/json"}, 415),
+    ],
+)
+def test_the_type_of_a_body(web: WebServer, player: str, headers: dict[str, str], status: int) -> None:
+    assert post(web, player, **headers) == status
+
+
+@pytest.mark.parametrize("length", ["3", "1000000", "-1", "many"])
+@pytest.mark.parametrize("transfer", [{}, {"Transfer-Encoding": "chunked"}])
+def test_the_length_of_a_body(web: WebServer, player: str, transfer: dict[str, str], length: str) -> None:
+    assert post(web, player, **{"Content-Type": "application/json", "Content_Length": length, **transfer}) == 201
+
+
+@pytest.mark.parametrize("name", ["X_Forwarded_Proto", "X-Forwarded_Proto"])
+def test_the_scheme_of_links(web: WebServer, country: str, now_ms: int, name: str) -> None:
+    """Behind a proxy it is the proxy that must not pass these names on."""
+    for number in range(2):
+        record_events([Event("start", "p", uuid.uuid4(), now_ms - number, country)], now_ms=now_ms)
+    with closing(http.client.HTTPConnection(urlsplit(web.url).netloc, timeout=20)) as connection:
+        connection.request("GET", f"/api/v1/reports/starts/{country}/?limit=1", headers={name: "https"})
+        assert json.load(connection.getresponse())["next"].startswith("http://")
