@@ -9,11 +9,10 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from queue import Empty
 from typing import Any
 
-from sessions_project.admission import tokens
 from sessions_project.fresh_replies import Application
+from sessions_project.places import Places
 
 # Game engines queue 5 MB on disk; whoever sends more than this by mistake will see it from the broken pipe as well.
 MOST_DRAINED_BYTES = 32 * 1024 * 1024
@@ -56,7 +55,7 @@ class Transport:
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._drains = tokens(MOST_DRAINING)
+        self._drains = Places(MOST_DRAINING)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         for name in FORGED:
@@ -78,14 +77,12 @@ class Transport:
         """Whether the body has been read to its end. ``waits``: the client sends it when it is asked to."""
         if MOST_DRAINED_BYTES < body.left < math.inf or (waits and not body.begun):
             return False
-        try:
-            self._drains.get_nowait()
-        except Empty:
+        if not self._drains.take():
             return False
         try:
             return _read_to_the_end(body)
         finally:
-            self._drains.put(None)
+            self._drains.give_back()
 
 
 def _body_length(environ: Mapping[str, Any]) -> float:
