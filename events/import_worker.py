@@ -169,11 +169,20 @@ class _ParentsLog(logging.Handler):
 
 
 def _log_to(say: Say) -> None:
-    """Have the parent write the log. What our code says of the store less than an error the import says itself, once
-    and not for each worker and attempt."""
+    """Have the parent write the log."""
     logging.root.handlers = [_ParentsLog(say)]
+    log_errors_of_the_store_only()
+
+
+def log_errors_of_the_store_only() -> None:
+    """What our code says of the store below an error the import says itself, once and not for each attempt."""
     if logging.root.level > logging.DEBUG:
-        logging.getLogger("sessions_project").setLevel(logging.ERROR)
+        log_of_the_store().setLevel(logging.ERROR)
+
+
+def log_of_the_store() -> logging.Logger:
+    """The log of our own code that asks Cassandra."""
+    return logging.getLogger("sessions_project")
 
 
 def _done(job: Job, verdict: "Verdict") -> Done:

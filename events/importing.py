@@ -14,7 +14,19 @@ from typing import cast
 from events.checkpoint import Checkpoint, CheckpointFile, Totals
 from events.dump import Dump, DumpError
 from events.import_files import ImportFailed
-from events.import_worker import Done, Failed, Job, Logged, Precompute, Precomputed, Ready, Waiting, work
+from events.import_worker import (
+    Done,
+    Failed,
+    Job,
+    Logged,
+    Precompute,
+    Precomputed,
+    Ready,
+    Waiting,
+    log_errors_of_the_store_only,
+    log_of_the_store,
+    work,
+)
 from events.judge import Reject
 from events.losses import FIRST_REJECTS, TooManyRejects, limit_passed, loss_warning, refusal
 from events.precounting import Precounting
@@ -97,6 +109,8 @@ class Import:
         Until every worker can write, the files of an earlier import stay as they are.
         """
         with ExitStack() as stack:
+            stack.callback(log_of_the_store().setLevel, log_of_the_store().level)
+            log_errors_of_the_store_only()
             known_bytes = self.checkpoint.rejects_bytes
             stack.callback(self._rejects.close)
             self._rejects.open(known_bytes=known_bytes)

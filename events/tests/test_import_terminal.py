@@ -44,7 +44,7 @@ def test_log_lines_stand_above_the_bar(dump):
     )
     assert "Importing" in shown
     assert "All events are moved by" in shown
-    assert len(re.findall("Connected to Cassandra", shown)) == 2  # one for each worker
+    assert len(re.findall("Connected to Cassandra", shown)) == 3  # one for each worker, and the import's own
     for line in re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)):
         # A bar may stand behind what was erased, but not before or behind a log line.
         assert not re.search(rf"(Importing|newest event ).*{LOG_LINE}", line), line

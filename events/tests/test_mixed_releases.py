@@ -74,5 +74,8 @@ def test_without_older_processes_no_maps_are_written(country: str, now_ms: int, 
     settings.MIXED_RELEASES = False
     ts = day_of(now_ms) - 34 * DAY_MS + HOUR_MS
     record_events([Event(START, "ours", uuid.uuid4(), ts, country)], now_ms=now_ms)
-    assert maps(country, ts) == [{}, {}]
+    of_hour, of_day = maps(country, ts)
+    assert of_hour == {}
+    record_events([Event(START, "ours", uuid.uuid4(), ts, country)], now_ms=now_ms)
+    assert maps(country, ts) == [{}, of_day]
     assert counted(country, day_of(ts), now_ms=now_ms, of_all=False) == 1
