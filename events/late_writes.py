@@ -28,12 +28,18 @@ from sessions_project.group_commit import GroupCommit
 
 # A slot is a partition. With shorter ones a report reads more partitions, with longer ones more markers again.
 SLOT_MS = 10 * SECOND_MS
+# Cassandra's write timestamps are microseconds.
+MICROSECONDS = 1_000
 # Threads ask for the time before they wait for each other; more than this is a clock that was set back.
 CLOCK_SET_BACK_MS = 10 * SECOND_MS
 # How long after its reading of the clock a write may leave its marker without being written again: two slots.
 LATE_MS = 20 * SECOND_MS
-# Counts are brought up to date within seconds. Those that are not for longer than this are taken anew.
+# Counts are brought up to date within seconds. Of those that were not for longer than this the registers tell.
 MARKER_SECONDS = 86_400
+# What a marker may take at least, however long its rows have taken: they are durable by then.
+LEAST_SECONDS = 0.5
+# Of the name of a process: every stored count remembers those of the last minutes.
+NAME_DIGITS = 12
 # About 20 KiB of JSON.
 CELLS_PER_MARKER = 1_000
 # In place of a minute: any minute of the hour may have been written to.
@@ -45,7 +51,7 @@ REGISTERS_PER_BATCH = 100
 
 INSERT_MARKER = """
     INSERT INTO {keyspace}.late_write (slot, writer, version, cells) VALUES (?, ?, ?, ?) USING TTL ?"""
-# The timestamp is the slot itself: the largest slot wins, whatever the clocks of writers say.
+# The timestamp is that of the slot: the largest slot wins, whatever the clocks of writers say.
 UPDATE_REGISTERS = """
     UPDATE {keyspace}.start_count USING TIMESTAMP ? AND TTL ? SET day_last_slot = ?, last_slot = ?
     WHERE day = ? AND hour = ? AND country = ?"""
@@ -67,7 +73,7 @@ class Writer:
     """
 
     def __init__(self) -> None:
-        self.name = uuid.uuid4().hex
+        self.name = uuid.uuid4().hex[:NAME_DIGITS]
         self._version = 0
         self._lock = threading.Lock()
 
@@ -75,7 +81,7 @@ class Writer:
         """Return the name, and as version ``now_ms``, or as much above as makes it new."""
         with self._lock:
             if now_ms < self._version - CLOCK_SET_BACK_MS:
-                self.name, self._version = uuid.uuid4().hex, now_ms
+                self.name, self._version = uuid.uuid4().hex[:NAME_DIGITS], now_ms
             else:
                 self._version = max(now_ms, self._version + 1)
             return self.name, self._version
@@ -101,7 +107,15 @@ def register_rows(cells: Collection[Cell], *, now_ms: int) -> list[Statement]:
     return [
         (
             UPDATE_REGISTERS,
-            (last_slot, ttl_seconds(day + DAY_MS, now_ms=now_ms), last_slot, last_slot, day, hour, country),
+            (
+                last_slot * SLOT_MS * MICROSECONDS,
+                ttl_seconds(day + DAY_MS, now_ms=now_ms),
+                last_slot,
+                last_slot,
+                day,
+                hour,
+                country,
+            ),
         )
         for country, hour in {(cell.country, cell.hour_ms) for cell in cells}
         for day in [domain.day_of(hour)]
@@ -113,7 +127,7 @@ def mark(cells: Collection[Cell], *, now_ms: int, seconds: float) -> None:
 
     ``now_ms`` is what the registers were made with, at most LATE_MS ago. Raises StoreUnavailable.
     """
-    _markers.write([(now_ms, cell) for cell in cells], seconds=seconds)
+    _markers.write([(now_ms, cell) for cell in cells], seconds=max(seconds, LEAST_SECONDS))
 
 
 def mark_hours(hours: Iterable[int], *, now_ms: int, seconds: float) -> None:

@@ -34,6 +34,8 @@ MARKER_COMPACTION = {
     "compaction_window_unit": "HOURS",
     "compaction_window_size": "4",
 }
+# As long as a node keeps hints for another one. Nothing is deleted: what is brought back late has expired.
+MARKER_GRACE_SECONDS = 10_800
 
 
 class SessionByCountry(Model):
@@ -139,7 +141,7 @@ class LateWrite(Model):
     """
 
     __table_name__ = "late_write"
-    __options__ = {"compaction": MARKER_COMPACTION}
+    __options__ = {"compaction": MARKER_COMPACTION, "gc_grace_seconds": MARKER_GRACE_SECONDS}
 
     slot = columns.BigInt(partition_key=True)  # seconds since 1970 / 10
     writer = columns.Text(primary_key=True)  # a process

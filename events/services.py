@@ -10,7 +10,7 @@ from django.conf import settings
 from events import domain, late_writes
 from events.clock import gone_ms, oldest_kept_ms, ttl_seconds, wall_clock_ms
 from events.domain import Event
-from events.late_writes import LATE_MS, Cell
+from events.late_writes import LATE_MS, MICROSECONDS, Cell
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement
 from sessions_project.group_commit import GroupCommit
@@ -35,13 +35,9 @@ UPDATE_TOUCHED = """
     UPDATE {keyspace}.country_hour USING TIMESTAMP ? AND TTL ?
     SET touched = touched + ?, day_touched = day_touched + ? WHERE day = ? AND hour = ? AND country = ?"""
 
-# Before the names of processes of this release in those maps.
-TOUCHED_BY_US = "2."
-# So that the maps do not grow with every process that ever ran. When an entry goes, those processes count once more.
-TOUCH_SECONDS = 86_400
-
-# Cassandra's write timestamps are microseconds.
-MICROSECONDS = 1_000
+# The name of all processes of this release in those maps: they do not grow with every process that ever ran. A touch
+# that hides behind that of a faster clock comes before those processes keep a count again: they wait for 90 s.
+TOUCHED_BY_US = "2"
 
 # That a country has starts in an hour: the country, the beginning of the hour, and over how many shards it is spread.
 Mark = tuple[str, int, int]
@@ -167,11 +163,14 @@ def touch_rows(cells: Collection[Cell], *, now_ms: int) -> list[Statement]:
     """The rows that make every count invalid that a process of release 1.0 has kept of these hours."""
     if not (cells and settings.MIXED_RELEASES):
         return []
-    name, version = late_writes.writer.next_version(now_ms)
-    touch, when = {TOUCHED_BY_US + name: version}, version * MICROSECONDS
+    _, version = late_writes.writer.next_version(now_ms)
+    touch, when = {TOUCHED_BY_US: version}, version * MICROSECONDS
     hours = {(cell.country, cell.hour_ms) for cell in cells}
     return [
-        (UPDATE_TOUCHED, (when, TOUCH_SECONDS, touch, touch, domain.day_of(hour), hour, country))
+        (
+            UPDATE_TOUCHED,
+            (when, ttl_seconds(hour + domain.HOUR_MS, now_ms=now_ms), touch, touch, domain.day_of(hour), hour, country),
+        )
         for country, hour in hours
     ]
 

@@ -281,8 +281,8 @@ def starts_by_hour(
 def _counted(
     window: Window, *, now_ms: int, country: str | None, deadline: float, on_waiting: OnWaiting | None
 ) -> StartCounts:
-    """The counts of a window; ``on_waiting`` is told when they are without some late starts."""
-    counts = count_starts(window=window, now_ms=now_ms, country=country, deadline=deadline)
+    """The counts of a window; ``on_waiting`` is told when they are without some late starts: else they are with all."""
+    counts = count_starts(window=window, now_ms=now_ms, country=country, deadline=deadline, all_late=on_waiting is None)
     if counts.waiting and on_waiting:
         on_waiting(counts.waiting)
     return counts

@@ -92,9 +92,9 @@ class LateStarts:
             return {"late": None}
         return {"late": {"waiting": self._waiting.cells, "since": format_timestamp(self._waiting.since_ms)}}
 
-    def reply(self, data: Any, *, headers: Mapping[str, str] | None = None) -> Report:
+    def reply(self, data: Any) -> Report:
         """Return the reply."""
-        reply = Report(data, headers=headers)
+        reply = Report(data)
         if self._waiting:
             patch_cache_control(reply, max_age=min(INCOMPLETE_SECONDS, settings.REPORT_CACHE_SECONDS))
         return reply
@@ -119,10 +119,11 @@ class StartsViewSet(ViewSet):
         asked, window, now_ms = _asked(StartsQuerySerializer, request)
         newest = 0 if _wants_csv(request) else asked["sessions"]
         late = LateStarts()
-        report = selectors.starts_by_country(window=window, now_ms=now_ms, newest=newest, on_waiting=late.note)
+        on_waiting = None if _wants_csv(request) else late.note  # a file has no place to say so
+        report = selectors.starts_by_country(window=window, now_ms=now_ms, newest=newest, on_waiting=on_waiting)
         if _wants_csv(request):
             table = [("country", "starts"), *((one.country, one.starts) for one in report)]
-            return late.reply(table, headers=attachment(_file_name("starts", asked)))
+            return Report(table, headers=attachment(_file_name("starts", asked)))
         # Made once: to reverse one for each of forty countries took a seventh of the report.
         before, _, behind = _country_url(request, ANY_COUNTRY, asked).rpartition(ANY_COUNTRY)
         countries = [
@@ -186,13 +187,14 @@ class StartsViewSet(ViewSet):
         asked, window, now_ms = _asked(TimelineQuerySerializer, request)
         country = asked.get("country")
         late = LateStarts()
-        counted = selectors.starts_by_hour(window=window, now_ms=now_ms, country=country, on_waiting=late.note)
+        on_waiting = None if _wants_csv(request) else late.note
+        counted = selectors.starts_by_hour(window=window, now_ms=now_ms, country=country, on_waiting=on_waiting)
         starts = dict(counted)
         # Also the hours that are older than the retention.
         points = [(hour, starts.get(hour, 0)) for hour in Window(_from_ms(asked), asked["as_of"]).hours()]
         if _wants_csv(request):
             table = [("hour", "starts"), *((format_timestamp(hour), starts) for hour, starts in points)]
-            return late.reply(table, headers=attachment(_file_name(f"timeline-{country or 'all'}", asked)))
+            return Report(table, headers=attachment(_file_name(f"timeline-{country or 'all'}", asked)))
         body = {
             "country": country,
             **_window(asked),
@@ -265,13 +267,10 @@ class EarlierReportsViewSet(ViewSet):
         now_ms = wall_clock_ms()
         asked = _validated(WindowQuerySerializer, {"hours": hours}, now_ms=now_ms)
         window = _kept_window(asked, now_ms=now_ms)
-        late = LateStarts()
-        _, page, end = selectors.starts_of_country(
-            country=country, window=window, now_ms=now_ms, limit=EARLIER_LIMIT, on_waiting=late.note
-        )
+        _, page, end = selectors.starts_of_country(country=country, window=window, now_ms=now_ms, limit=EARLIER_LIMIT)
         rest = end and _country_url(request, country, asked, **_behind(end, limit=EARLIER_LIMIT, report=STARTS))
         starts = [{"event": "start", "country": country, **_start(start)} for start in page]
-        return late.reply(starts, headers={"Link": f'<{rest}>; rel="next"'} if rest else None)
+        return Report(starts, headers={"Link": f'<{rest}>; rel="next"'} if rest else None)
 
     @extend_schema(
         operation_id="by_player",

@@ -12,9 +12,10 @@ import uuid
 from django.core.cache import caches
 
 from events import domain
+from events.batched import batched
 from events.clock import gone_ms, wall_clock_ms
 from events.counting.hours import bring_up_to_date
-from events.counting.validity import MARGIN_MS, NEVER, read_late_writes
+from events.counting.validity import MARGIN_MS, NEVER, Position, read_late_writes
 from events.domain import CLOCKS_APART_MS, DAY_MS
 from events.late_writes import CLOCK_SET_BACK_MS, LATE_MS, slot_of
 from sessions_project.cassandra import StoreUnavailable, deadline_from_now
@@ -22,15 +23,19 @@ from sessions_project.cassandra import StoreUnavailable, deadline_from_now
 log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_ROUNDS = 1.0
-# A round that had much to do is followed by a pause of three times as long: requests come first.
-PAUSE_PER_ROUND = 3
-# A process that ends, or is paused, is followed by another after so long.
-LEASE_SECONDS = 10
+# A round that had much to do is followed by a pause of three times as long, but not for ever: requests come first.
+PAUSE_PER_ROUND, MOST_PAUSE_SECONDS = 3, 5.0
+# A process that ends, or is paused, is followed by another after so long. It is renewed before each few days.
+LEASE_SECONDS = 20
 LEASE = "counting.lease"
-# Of days that have to be looked through: a month at a time, newest first.
-DAYS_AT_A_TIME = 32
+DAYS_AT_A_TIME = 8
+# Of days that have to be looked through, newest first, in one round.
+UNREAD_DAYS_PER_ROUND = 32
 # How far ahead of our clock a register may be.
 AHEAD_MS = CLOCKS_APART_MS + LATE_MS + CLOCK_SET_BACK_MS
+
+# An hour is over by our clock and that of a node, which may be behind.
+NODE_BEHIND_MS = 10_000
 
 
 def start() -> None:
@@ -50,7 +55,8 @@ def _run() -> None:
             log.exception("Counts could not be brought up to date")
         took = time.monotonic() - began
         # Not all processes at the same time, should each have to do it.
-        time.sleep(max(SECONDS_BETWEEN_ROUNDS * random.uniform(0.8, 1.2), PAUSE_PER_ROUND * took))
+        pause = min(PAUSE_PER_ROUND * took, MOST_PAUSE_SECONDS)
+        time.sleep(max(SECONDS_BETWEEN_ROUNDS * random.uniform(0.8, 1.2), pause))
 
 
 class Background:
@@ -59,6 +65,7 @@ class Background:
     def __init__(self) -> None:
         self._name = uuid.uuid4().hex
         self._versions: dict[str, int] = {}  # of each writer the latest marker whose days are known
+        self._dirty: set[int] = set()  # days that are to be counted again
         self._last_look: dict[int, int] = {}  # days, and when no register of today makes anybody look any more
         self._looked_ms = 0  # when the markers were last read
         self._unread: list[int] = []  # days that are still to be looked through, oldest first
@@ -66,16 +73,21 @@ class Background:
     def round(self, now_ms: int) -> None:
         """Count what was written late since the last round, and some of what nobody knows of. Raises StoreUnavailable.
 
-        Does nothing while another process holds the lease.
+        Does nothing while another process holds the lease. A day stays to be done until it is.
         """
         if not self._has_lease():
             return
         if not 0 <= now_ms - self._looked_ms <= MARGIN_MS:
             # Markers may have come and gone unread.
             self._unread = list(range(domain.day_of(gone_ms(now_ms)), now_ms + 1, DAY_MS))
-        for days in (self._dirty_days(now_ms), self._unread[-DAYS_AT_A_TIME:]):
-            bring_up_to_date(days, now_ms=now_ms)
-        del self._unread[-DAYS_AT_A_TIME:]
+        self._look(now_ms)
+        days = [*sorted(self._dirty, reverse=True), *reversed(self._unread[-UNREAD_DAYS_PER_ROUND:])]
+        for some in batched(days, DAYS_AT_A_TIME):
+            if not self._has_lease():
+                return
+            bring_up_to_date(some, now_ms=wall_clock_ms())
+            self._dirty.difference_update(some)
+            self._unread = [day for day in self._unread if day not in some]
 
     def _has_lease(self) -> bool:
         """Return whether this process holds the lease, or nobody can."""
@@ -87,20 +99,17 @@ class Background:
         # Neither held nor to be had: Redis is away.
         return bool(cache.add(LEASE, self._name, LEASE_SECONDS)) or (holder is None and cache.get(LEASE) is None)
 
-    def _dirty_days(self, now_ms: int) -> list[int]:
-        """Return the days of new markers, those that a last look is due to, and the day whose hour has ended."""
-        days: set[int] = set()
+    def _look(self, now_ms: int) -> None:
+        """Note the days of new markers, those that a last look is due to, and the day whose hour has ended."""
         slots = range(slot_of(now_ms - MARGIN_MS), slot_of(now_ms + AHEAD_MS) + 1)
-        for marker in read_late_writes(slots, deadline=deadline_from_now()).markers:
-            if marker.version > self._versions.get(marker.writer, NEVER):
-                self._versions[marker.writer] = marker.version
-                days.update(domain.day_of(cell.hour_ms) for cell in marker.cells)
+        late = read_late_writes(slots, [Position(NEVER, self._versions)], deadline=deadline_from_now())
+        days = {domain.day_of(cell.hour_ms) for marker in late.markers for cell in marker.cells}
         due = {day for day, at_ms in self._last_look.items() if at_ms < now_ms}
-        self._last_look.update(dict.fromkeys(days, now_ms + AHEAD_MS + MARGIN_MS))
-        for day in due - days:
+        for day in due:
             del self._last_look[day]
-        ended = now_ms - MARGIN_MS
-        if domain.hour_of(ended) > domain.hour_of(self._looked_ms - MARGIN_MS):
-            days.add(domain.day_of(ended - 1))
-        self._looked_ms = now_ms
-        return sorted(days | due)
+        self._last_look.update(dict.fromkeys(days, now_ms + AHEAD_MS + MARGIN_MS))
+        self._dirty |= days | due
+        ended = now_ms - MARGIN_MS - NODE_BEHIND_MS
+        if domain.hour_of(ended) > domain.hour_of(self._looked_ms - MARGIN_MS - NODE_BEHIND_MS):
+            self._dirty.add(domain.day_of(ended - 1))
+        self._versions, self._looked_ms = dict(late.versions), now_ms

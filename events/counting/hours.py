@@ -21,7 +21,7 @@ from events.counting.minutes import (
 )
 from events.counting.mixed_releases import agrees, touched_by_release_1
 from events.counting.stored import MINUTES_PER_HOUR, Day, Minutes, Store
-from events.counting.validity import MARGIN_MS, LateWrites, Marker, read_late_writes, slots_since
+from events.counting.validity import MARGIN_MS, LateWrites, Marker, Position, read_late_writes, slots_since
 from events.domain import DAY_MS, HOUR_MS, Window
 from events.late_writes import EVERY_COUNTRY, Cell
 from sessions_project import cassandra
@@ -72,6 +72,19 @@ class StartCounts:
             if starts[index]:
                 held += starts[index]
                 yield self.hours[index]
+
+    def add_day(self, day_ms: int, hours: int, starts: Mapping[str, Sequence[int]]) -> None:
+        """Note the first hours of a day: for each country its shards, and a number for each hour."""
+        first = (day_ms - self.hours.start) // HOUR_MS
+        left, right = max(first, 0), min(first + hours, len(self.hours))
+        if left >= right:
+            return
+        for country, row in starts.items():
+            if country not in self.starts:
+                self.starts[country] = [0] * len(self.hours)
+            self.starts[country][left:right] = row[1 + left - first : 1 + right - first]
+            if row[0] > self.shards.get(country, 0):
+                self.shards[country] = row[0]
 
     def add(self, country: str, hour_ms: int, starts: Sequence[int], shards: int) -> None:
         """Note consecutive hours of a country; those outside of ``hours`` are left out."""
@@ -146,20 +159,28 @@ class _Counting:
             counts.waiting = self._waiting()
 
     def _read_late_writes(self, most_cells: int | None) -> None:
-        slots: set[int] = set()
+        """Find what was written behind the positions of what is stored."""
         for day in self._days.values():
-            if day.position and not self._is_readable(day):
+            if day.position and not agrees(day.position, self._touched[day.day_ms]):
                 self._days[day.day_ms] = Day(day.day_ms, day.last_slot)
-            elif day.position:
-                slots.update(slots_since(day.position, day.last_slot))
-        for minutes in self._minutes.values():
-            if minutes.position:
-                slots.update(slots_since(minutes.position, minutes.last_slot))
+        by_register: dict[int, int] = {}
+        slots: set[int] = set()
+        positions: list[Position] = []
+        stored: list[Day | Minutes] = [*self._days.values(), *self._minutes.values()]
+        for one in stored:
+            if one.position is None or one.last_slot is None or one.last_slot < one.position.slot:
+                continue
+            if since := slots_since(one.position, one.last_slot, clock_ms=self._store.clock_ms):
+                slots.update(since)
+                positions.append(one.position)
+            elif isinstance(one, Day):
+                by_register[one.day_ms] = one.position.slot
         if slots:
-            self._late = read_late_writes(slots, deadline=self._store.deadline)
-        if most_cells is not None:
-            self._late = self._late.oldest(most_cells=most_cells, missed=self._misses)
+            late = read_late_writes(slots, positions, deadline=self._store.deadline)
+            self._late = late if most_cells is None else late.oldest(most_cells=most_cells, missed=self._misses)
         self._void = {hour for country, hour in self._late.hours() if country == EVERY_COUNTRY and self._is_void(hour)}
+        self._void |= self._store.hours_written(by_register)
+        self._store.is_complete = not self._late.waiting
 
     def _is_void(self, hour_ms: int) -> bool:
         position = self._day_of(hour_ms).position
@@ -170,18 +191,14 @@ class _Counting:
         day = domain.day_of(hour_ms)
         return self._days.get(day) or Day(day)
 
-    def _is_readable(self, day: Day) -> bool:
-        """Whether a stored day can be used: what was written since is known."""
-        position, last_slot = day.position, day.last_slot
-        if position is None or not agrees(position, self._touched[day.day_ms]):
-            return False
-        return last_slot is None or last_slot < position.slot or bool(slots_since(position, last_slot))
-
     def _misses(self, marker: Marker, cell: Cell) -> bool:
         """Whether a minute that a marker names is of this report, and is missing in what is stored."""
         day = self._day_of(cell.hour_ms)
-        is_stored = self._is_asked(cell.country, cell.hour_ms) and day.has(cell.hour_ms)
-        return is_stored and day.position is not None and day.position.misses(marker)
+        if not self._is_asked(cell.country, cell.hour_ms):
+            return False
+        if day.position is None or not day.has(cell.hour_ms):
+            return not self._is_whole(cell.hour_ms)  # its minutes may be stored; whole hours are counted now
+        return day.position.misses(marker)
 
     def _is_asked(self, country: str, hour_ms: int) -> bool:
         in_window = domain.hour_of(self._window.from_ms) <= hour_ms <= self._window.to_ms
@@ -238,7 +255,7 @@ class _Counting:
                 continue
             parts.update({one: shards for one, shards in dirty.items() if one[1] == hour})
             day = self._days[domain.day_of(hour)]
-            for country in day.starts if self._country is None else {self._country} & day.starts.keys():
+            for country in day.starts if self._country is None else self._of_country(day):
                 if day.number(country, hour):
                     parts.setdefault((country, hour), day.starts[country][0])
         return parts
@@ -251,6 +268,11 @@ class _Counting:
         for country, hour in kept:
             countries[domain.day_of(hour)].add(country)
         stored: dict[CountryHour, Minutes] = {**self._minutes, **self._store.minutes(unread, countries=countries)}
+        for (country, hour), minutes in stored.items():
+            day = self._day_of(hour)
+            # The day was counted later, and nothing had come: its minutes are as complete as the day.
+            if day.position and self._has(hour) and minutes.adds_up_to(day.number(country, hour)):
+                minutes.position, minutes.last_slot = day.position, day.last_slot
         return whole_minutes(kept, stored, self._late, touched=self._touched, store=self._store)
 
     def _count_and_store_days(self, whole: Shards, dirty: Shards) -> dict[CountryHour, int]:
@@ -290,9 +312,7 @@ class _Counting:
     def _note(self, counts: StartCounts, numbers: Mapping[CountryHour, int], whole: Shards) -> None:
         """Note all whole hours."""
         for day in self._days.values():
-            for country in day.starts if self._country is None else {self._country} & day.starts.keys():
-                shards, *starts = day.starts[country]
-                counts.add(country, day.day_ms, starts, shards)
+            counts.add_day(day.day_ms, day.hours, day.starts if self._country is None else self._of_country(day))
         for (country, hour), number in numbers.items():
             counts.add(country, hour, [number], whole[country, hour])
         not_over_ms = max(domain.hour_of(self._store.clock_ms - MARGIN_MS), counts.hours.start)
@@ -300,6 +320,9 @@ class _Counting:
         for hour in {*self._edges, *going_on}:
             for country, shards in counts.shards.items():
                 counts.add(country, hour, [0], shards)
+
+    def _of_country(self, day: Day) -> dict[str, list[int]]:
+        return {country: row for country, row in day.starts.items() if country == self._country}
 
     def _note_parts(self, counts: StartCounts, parts: Shards, minutes: Mapping[CountryHour, Sequence[int]]) -> None:
         starts = count_parts(parts, minutes, window=self._window, deadline=self._store.deadline)

@@ -14,15 +14,13 @@ from django.conf import settings
 
 from events.batched import batched
 from events.counting.stored import DAYS_PER_STATEMENT, Store
-from events.counting.validity import MARGIN_MS, NEVER, Position
+from events.counting.validity import MARGIN_MS, NEVER, NOT_ASKED, Position
 from events.services import TOUCHED_BY_US
 from sessions_project import cassandra
 
 SELECT_TOUCHED = """
     SELECT DISTINCT toUnixTimestamp(day), toJson(day_touched) FROM {keyspace}.country_hour WHERE day IN ?"""
 
-# What a count remembers when nobody asked: any map will do then.
-NOT_ASKED = "-"
 DIGEST_CHARACTERS = 16
 
 
@@ -44,7 +42,7 @@ def agrees(position: Position, touched: str | None) -> bool:
 
 
 def _digest(versions: dict[str, int], *, now_ms: int) -> str | None:
-    theirs = sorted((name, version) for name, version in versions.items() if not name.startswith(TOUCHED_BY_US))
+    theirs = sorted((name, version) for name, version in versions.items() if name != TOUCHED_BY_US)
     newest = max((version for _, version in theirs), default=NEVER)
     if theirs and now_ms <= newest + MARGIN_MS:
         return None

@@ -19,8 +19,7 @@ from events.batched import batched
 from events.clock import gone_ms, ttl_seconds
 from events.counting.validity import MARGIN_MS, Position, is_passed
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, PROMPT_MS
-from events.late_writes import EVERY_COUNTRY
-from events.services import MICROSECONDS
+from events.late_writes import EVERY_COUNTRY, MICROSECONDS
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement, StoreUnavailable, WriteUnderWay
 
@@ -40,6 +39,7 @@ SELECT_MINUTES = """
     SELECT toUnixTimestamp(hour), country, last_slot, minutes FROM {keyspace}.start_count
     WHERE day = ? AND hour IN ?"""
 SELECT_MINUTES_OF_COUNTRIES = f"{SELECT_MINUTES} AND country IN ?"
+SELECT_REGISTERS = "SELECT toUnixTimestamp(hour), last_slot FROM {keyspace}.start_count WHERE day = ?"
 UPDATE_DAY = """
     UPDATE {keyspace}.start_count USING TIMESTAMP ? AND TTL ? SET day_hours = ? WHERE day = ?"""
 UPDATE_MINUTES = """
@@ -108,6 +108,10 @@ class Minutes:
         """Return whether a register that lies behind its own position lies before this one."""
         return is_passed(self.last_slot, self.position, by=position)
 
+    def adds_up_to(self, number: int) -> bool:
+        """Return whether these are all minutes of the hour, and hold so many starts."""
+        return self.position is not None and len(self.starts) == MINUTES_PER_HOUR and sum(self.starts) == number
+
 
 @dataclass(slots=True)
 class Store:
@@ -120,6 +124,8 @@ class Store:
     # What is over is judged by our clock and a node's, whichever is behind: a clock that is ahead would store counts
     # as complete that are not.
     clock_ms: int = field(init=False)
+    # A report that is without some late starts stores nothing: it would lie over counts that have them.
+    is_complete: bool = True
     _rows: defaultdict[int, list[Statement]] = field(default_factory=lambda: defaultdict(list))
     _under_way: list[WriteUnderWay] = field(default_factory=list)
 
@@ -151,9 +157,24 @@ class Store:
                 found[day].last_slot = last_slot
                 if text:
                     slot, seen, touched, hours, starts = _decode_day(text)
-                    found[day].position, found[day].hours = Position(slot, seen, touched), hours
-                    found[day].starts = starts
+                    # A clock that is ahead of ours may have counted more than is over for us.
+                    found[day].position, found[day].hours = (
+                        Position(slot, seen, touched),
+                        min(hours, self.hours_over(day)),
+                    )
+                    found[day].starts = {country: row[: 1 + found[day].hours] for country, row in starts.items()}
         return found
+
+    def hours_written(self, since: Mapping[int, int]) -> set[int]:
+        """Return the hours of these days into which a late write came in the given slot or later."""
+        queries: list[Statement] = [(SELECT_REGISTERS, (day,)) for day in since]
+        answers = cassandra.execute_many(queries, deadline=self.deadline)
+        return {
+            hour
+            for slot, rows in zip(since.values(), answers, strict=True)
+            for hour, last_slot in rows
+            if last_slot is not None and last_slot >= slot
+        }
 
     def minutes(
         self, hours: Iterable[int], *, countries: Mapping[int, Collection[str]] | None = None
@@ -196,8 +217,8 @@ class Store:
     def _keep(self, cql: str, text: str, *, key: tuple[Any, ...], until_ms: int) -> None:
         """It goes one retention after ``until_ms``; the key begins with the day."""
         ttl = ttl_seconds(until_ms, now_ms=self.now_ms)
-        if ttl > 0:
-            self._rows[key[0]].append((cql, (self.now_ms * MICROSECONDS, ttl, text, *key)))
+        if ttl > 0 and self.is_complete:
+            self._rows[key[0]].append((cql, (self.clock_ms * MICROSECONDS, ttl, text, *key)))
 
     def send(self) -> None:
         """Send what was noted, without waiting. A batch is of one partition: such a one may be of any size."""

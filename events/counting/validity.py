@@ -2,8 +2,8 @@
 
 A count includes every late write whose marker stands before its position: in an earlier slot, or, of the slots since,
 with a version that the position has seen of that writer. A register that lies before the position says that there are
-no others. Otherwise the markers between tell which minutes to count again; where they cannot all be read, everything
-is counted anew.
+no others. Otherwise the markers between tell which minutes to count again; where they cannot all be read, the hours
+are counted anew whose registers do not lie before the position.
 """
 
 from collections import defaultdict
@@ -15,19 +15,25 @@ from typing import NamedTuple
 import msgspec
 
 from events.batched import batched
-from events.domain import CLOCKS_APART_MS, HOUR_MS, UNDER_WAY_MS
-from events.late_writes import EVERY_COUNTRY, Cell, slot_of
+from events.domain import CLOCKS_APART_MS, HOUR_MS, SECOND_MS, UNDER_WAY_MS
+from events.late_writes import EVERY_COUNTRY, MARKER_SECONDS, Cell, slot_of
 from sessions_project import cassandra
+from sessions_project.cassandra import Row
 
 # A write that is not visible yet may name a moment that lies this far back: clocks apart, and a write under way.
 MARGIN_MS = CLOCKS_APART_MS + UNDER_WAY_MS
 # Before every version: they are milliseconds since 1970.
 NEVER = 0
+# In place of what a count must have seen of release 1.0: nobody asked.
+NOT_ASKED = "-"
 # What one statement reads of slots.
 SLOTS_PER_STATEMENT = 72
-# Three hours of slots cost what a day of a million starts costs to count anew.
-MOST_SLOTS = 1_000
+# As old a marker may be to be there for certain.
+MARKERS_LAST_MS = MARKER_SECONDS * SECOND_MS - 2 * MARGIN_MS
+# Five minutes: what was not looked at for longer is found by the registers.
+MOST_SLOTS = 30
 
+SELECT_VERSIONS = "SELECT writer, version FROM {keyspace}.late_write WHERE slot IN ?"
 SELECT_MARKERS = "SELECT writer, version, cells FROM {keyspace}.late_write WHERE slot IN ?"
 
 _decode_cells = msgspec.json.Decoder(list[tuple[str, int, int, int]]).decode
@@ -60,12 +66,15 @@ class Marker(NamedTuple):
 
 @dataclass(slots=True)
 class LateWrites:
-    """The markers of some slots, as they were when they were read.
+    """What some slots say, as they were when they were read: ``versions`` of every writer, and the markers that matter.
 
-    ``waiting`` are those that are left for later because there are many; a position includes none of them.
+    ``known`` is what is seen of each writer by every position that was asked for: older markers are not here.
+    ``waiting`` are those that are left for later because there are many.
     """
 
     slots: Collection[int] = ()
+    versions: Mapping[str, int] = field(default_factory=dict)
+    known: Mapping[str, int] = field(default_factory=dict)
     markers: Sequence[Marker] = ()
     waiting: Sequence[Marker] = ()
     _by_hour: dict[tuple[str, int], list[tuple[Marker, Cell]]] = field(default_factory=lambda: defaultdict(list))
@@ -90,24 +99,30 @@ class LateWrites:
         for index, marker in enumerate(self.markers):
             cells.update(cell for cell in marker.cells if missed(marker, cell))
             if len(cells) > most_cells and index:
-                return LateWrites(self.slots, self.markers[:index], self.markers[index:])
+                return LateWrites(self.slots, self.versions, self.known, self.markers[:index], self.markers[index:])
         return self
 
     def cover(self, position: Position, last_slot: int | None) -> bool:
         """Return whether every marker behind the position, up to the slot of a register, is here."""
-        return last_slot is None or all(slot in self.slots for slot in range(position.slot, last_slot + 1))
+        if last_slot is None or last_slot < position.slot:
+            return True
+        reads_on = not any(
+            position.misses(Marker(writer, version, ())) for writer, version in self.known.items() if version
+        )
+        return reads_on and all(slot in self.slots for slot in range(position.slot, last_slot + 1))
 
-    def position(self, now_ms: int, *, before: Position | None, touched: str) -> Position:
-        """Return the position of what is counted with all of these included, and stood at ``before``."""
-        slot = slot_of(now_ms - MARGIN_MS)
+    def position(self, clock_ms: int, *, before: Position | None, touched: str) -> Position:
+        """Return the position of what is counted with all of these included, and stood at ``before``.
+
+        Of a report that leaves some waiting nothing is stored.
+        """
+        slot = slot_of(clock_ms - MARGIN_MS)
         if before is not None:
             slot = max(slot, before.slot)
-        slot = min([slot, *(marker.slot for marker in self.waiting)])
-        seen: dict[str, int] = {}
-        if before is not None:
-            seen.update(before.seen)
-        for marker in self.markers:
-            seen[marker.writer] = max(marker.version, seen.get(marker.writer, NEVER))
+            touched = before.touched if touched == NOT_ASKED else touched
+        seen = dict(before.seen) if before is not None else {}
+        for writer, version in self.versions.items():
+            seen[writer] = max(version, seen.get(writer, NEVER))
         # A version is not before its slot: what a writer had said before it needs no mention.
         return Position(slot, {name: seen[name] for name in seen if slot_of(seen[name]) >= slot}, touched)
 
@@ -117,25 +132,37 @@ def is_passed(last_slot: int | None, before: Position | None, *, by: Position) -
     return before is not None and last_slot is not None and before.slot <= last_slot < by.slot
 
 
-def slots_since(position: Position, last_slot: int | None) -> range:
-    """Return the slots between a position and a register; none when they are too many to read.
+def slots_since(position: Position, last_slot: int | None, *, clock_ms: int) -> range:
+    """Return the slots between a position and a register; none when they are too many to read, or gone by now.
 
     One more where there are any: registers move on while a report reads.
     """
     slots = range(position.slot, (NEVER if last_slot is None else last_slot) + 1)
-    return range(slots.start, slots.stop + 1) if 0 < len(slots) <= MOST_SLOTS else range(0)
+    is_there = position.slot >= slot_of(clock_ms - MARKERS_LAST_MS)
+    return range(slots.start, slots.stop + 1) if is_there and 0 < len(slots) <= MOST_SLOTS else range(0)
 
 
-def read_late_writes(slots: Iterable[int], *, deadline: float) -> LateWrites:
-    """Read the markers of these slots. Raises StoreUnavailable."""
+def read_late_writes(slots: Iterable[int], positions: Collection[Position], *, deadline: float) -> LateWrites:
+    """Read what these slots say that one of the positions misses. Raises StoreUnavailable.
+
+    The versions first: whoever has a version then sees, behind it, everything that its writer had said before.
+    """
     wanted = sorted(set(slots))
-    queries = [(SELECT_MARKERS, (some,)) for some in batched(wanted, SLOTS_PER_STATEMENT)]
+    rows = _read(SELECT_VERSIONS, wanted, deadline=deadline)
+    versions: dict[str, int] = {}
+    for writer, version in rows:
+        versions[writer] = max(version, versions.get(writer, NEVER))
+    known = {writer: min((one.seen.get(writer, NEVER) for one in positions), default=NEVER) for writer in versions}
+    news = {slot_of(version) for writer, version in rows if version > known[writer]}
+    again = [slot for slot in wanted if slot in news or slot + 1 in news]  # one may have come while others were read
     markers = [
-        Marker(
-            writer, version, [Cell(country, hour * HOUR_MS, minute, shards) for country, hour, minute, shards in cells]
-        )
-        for rows in cassandra.execute_many(queries, deadline=deadline)
-        for writer, version, text in rows
-        for cells in [_decode_cells(text)]
+        Marker(writer, version, [Cell(country, hour * HOUR_MS, *rest) for country, hour, *rest in _decode_cells(text)])
+        for writer, version, text in _read(SELECT_MARKERS, again, deadline=deadline)
+        if version > known.get(writer, NEVER)
     ]
-    return LateWrites(frozenset(wanted), sorted(markers, key=attrgetter("version")))
+    return LateWrites(frozenset(wanted), versions, known, sorted(markers, key=attrgetter("version")))
+
+
+def _read(cql: str, slots: Sequence[int], *, deadline: float) -> list[Row]:
+    queries = [(cql, (some,)) for some in batched(slots, SLOTS_PER_STATEMENT)]
+    return [row for rows in cassandra.execute_many(queries, deadline=deadline) for row in rows]

@@ -20,7 +20,7 @@ from sessions_project.cassandra import StoreUnavailable
 def markers(now_ms: int) -> list[Marker]:
     """All that is there of the last minutes."""
     slots = range(slot_of(now_ms) - 30, slot_of(now_ms) + 30)
-    return list(read_late_writes(slots, deadline=cassandra.deadline_from_now()).markers)
+    return list(read_late_writes(slots, [Position(0, {})], deadline=cassandra.deadline_from_now()).markers)
 
 
 def record(country: str, *moments: int, now_ms: int) -> None:
@@ -97,18 +97,36 @@ def test_a_position_misses_what_came_after_it_and_nothing_before() -> None:
     assert position.misses(marker("b", 100 * SLOT_MS))
 
 
-def test_a_position_with_all_of_some_markers_misses_none_of_them_and_all_that_wait() -> None:
+def test_a_position_with_all_of_some_markers_misses_none_of_them() -> None:
     some = [marker(writer, at * SLOT_MS, minute=at % 60) for at in range(90, 110) for writer in "abc"]
-    everything = LateWrites(frozenset(range(90, 110)), some)
-    for most in (1, 7, 20, 60):
-        late = everything.oldest(most_cells=most, missed=lambda marker, cell: True)
-        position = late.position(108 * SLOT_MS + 5, before=Position(90, {}), touched="")
-        assert not any(position.misses(one) for one in late.markers)
-        assert all(position.misses(one) for one in late.waiting)
-        assert len(late.markers) + len(late.waiting) == len(some)
+    versions = dict.fromkeys("abc", 109 * SLOT_MS)
+    late = LateWrites(frozenset(range(90, 110)), versions, {}, some)
+    position = late.position(108 * SLOT_MS + 5, before=Position(90, {}), touched="")
+    assert not any(position.misses(one) for one in some)
+    assert all(position.misses(marker(writer, 109 * SLOT_MS + 1)) for writer in "abcd")
+
+
+def test_the_youngest_wait_when_there_are_many() -> None:
+    some = [marker("a", at * SLOT_MS, minute=at % 60) for at in range(90, 110)]
+    late = LateWrites(frozenset(range(90, 110)), {}, {}, some)
+    for most in (1, 7, 19):
+        rest = late.oldest(most_cells=most, missed=lambda marker, cell: True)
+        assert [*rest.markers, *rest.waiting] == some
+        assert len(rest.markers) == most
+    assert not late.oldest(most_cells=20, missed=lambda marker, cell: True).waiting
+    assert not late.oldest(most_cells=1, missed=lambda marker, cell: False).waiting
+
+
+def test_markers_that_were_left_out_because_another_count_has_seen_them_are_not_taken_for_read() -> None:
+    late = LateWrites(frozenset(range(90, 110)), {"a": 109 * SLOT_MS}, {"a": 105 * SLOT_MS}, [])
+    assert late.cover(Position(95, {"a": 105 * SLOT_MS}), 108)
+    assert late.cover(Position(106, {}), 108)
+    assert late.cover(Position(95, {}), 94)
+    assert not late.cover(Position(95, {}), 108)
+    assert not late.cover(Position(95, {"a": 105 * SLOT_MS}), 120)
 
 
 def test_a_writer_that_was_seen_long_ago_is_not_remembered() -> None:
-    late = LateWrites(frozenset({90, 200}), [marker("old", 90 * SLOT_MS), marker("new", 200 * SLOT_MS)])
+    late = LateWrites(frozenset({90, 200}), {"old": 90 * SLOT_MS, "new": 200 * SLOT_MS}, {}, [])
     position = late.position(201 * SLOT_MS, before=Position(80, {"older": 85 * SLOT_MS}), touched="")
     assert set(position.seen) == {"new"}
