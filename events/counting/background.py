@@ -15,9 +15,8 @@ from events import domain
 from events.batched import batched
 from events.clock import gone_ms, wall_clock_ms
 from events.counting.hours import bring_up_to_date
-from events.counting.validity import MARGIN_MS, NEVER, Position, read_late_writes
-from events.domain import CLOCKS_APART_MS, DAY_MS
-from events.late_writes import CLOCK_SET_BACK_MS, LATE_MS, slot_of
+from events.counting.validity import AHEAD_MS, MARGIN_MS, NEVER, Position, read_late_writes, recent_slots
+from events.domain import DAY_MS
 from sessions_project.cassandra import StoreUnavailable, deadline_from_now
 
 log = logging.getLogger(__name__)
@@ -31,9 +30,6 @@ LEASE = "counting.lease"
 DAYS_AT_A_TIME = 8
 # Of days that have to be looked through, newest first, in one round.
 UNREAD_DAYS_PER_ROUND = 32
-# How far ahead of our clock a register may be.
-AHEAD_MS = CLOCKS_APART_MS + LATE_MS + CLOCK_SET_BACK_MS
-
 # An hour is over by our clock and that of a node, which may be behind.
 NODE_BEHIND_MS = 10_000
 
@@ -101,8 +97,7 @@ class Background:
 
     def _look(self, now_ms: int) -> None:
         """Note the days of new markers, those that a last look is due to, and the day whose hour has ended."""
-        slots = range(slot_of(now_ms - MARGIN_MS), slot_of(now_ms + AHEAD_MS) + 1)
-        late = read_late_writes(slots, [Position(NEVER, self._versions)], deadline=deadline_from_now())
+        late = read_late_writes(recent_slots(now_ms), [Position(NEVER, self._versions)], deadline=deadline_from_now())
         days = {domain.day_of(cell.hour_ms) for marker in late.markers for cell in marker.cells}
         due = {day for day, at_ms in self._last_look.items() if at_ms < now_ms}
         for day in due:

@@ -21,7 +21,15 @@ from events.counting.minutes import (
 )
 from events.counting.mixed_releases import agrees, touched_by_release_1
 from events.counting.stored import MINUTES_PER_HOUR, Day, Minutes, Store
-from events.counting.validity import MARGIN_MS, LateWrites, Marker, Position, read_late_writes, slots_since
+from events.counting.validity import (
+    MARGIN_MS,
+    LateWrites,
+    Marker,
+    Position,
+    read_late_writes,
+    recent_slots,
+    slots_since,
+)
 from events.domain import DAY_MS, HOUR_MS, Window
 from events.late_writes import EVERY_COUNTRY, Cell
 from sessions_project import cassandra
@@ -145,6 +153,7 @@ class _Counting:
     def count(self, counts: StartCounts | None, *, most_cells: int | None) -> None:
         """Count what is missing, store it, and note everything in ``counts``."""
         self._read_late_writes(most_cells)
+        waiting = self._waiting()
         index = self._index()
         dirty = self._dirty()
         parts = self._parts(index, dirty)
@@ -156,7 +165,7 @@ class _Counting:
         if counts is not None:
             self._note(counts, numbers, whole)
             self._note_parts(counts, parts, minutes)
-            counts.waiting = self._waiting()
+            counts.waiting = waiting
 
     def _read_late_writes(self, most_cells: int | None) -> None:
         """Find what was written behind the positions of what is stored."""
@@ -164,6 +173,7 @@ class _Counting:
             if day.position and not agrees(day.position, self._touched[day.day_ms]):
                 self._days[day.day_ms] = Day(day.day_ms, day.last_slot)
         by_register: dict[int, int] = {}
+        recent = recent_slots(self._store.clock_ms)
         slots: set[int] = set()
         positions: list[Position] = []
         stored: list[Day | Minutes] = [*self._days.values(), *self._minutes.values()]
@@ -175,6 +185,7 @@ class _Counting:
                 positions.append(one.position)
             elif isinstance(one, Day):
                 by_register[one.day_ms] = one.position.slot
+                slots.update(recent)
         if slots:
             late = read_late_writes(slots, positions, deadline=self._store.deadline)
             self._late = late if most_cells is None else late.oldest(most_cells=most_cells, missed=self._misses)
@@ -297,7 +308,8 @@ class _Counting:
         """Store a day of which all hours that are over are counted now, if there is anything new."""
         day, over, touched = self._days[day_ms], self._store.hours_over(day_ms), self._touched[day_ms]
         covered = all(map(self._window.covers_hour, (day_ms, day_ms + over * HOUR_MS - HOUR_MS)))
-        if self._country is not None or touched is None or not over or not covered:
+        is_whole = self._store.is_complete and self._country is None and over and covered
+        if not is_whole or touched is None:
             return
         position = self._late.position(self._store.clock_ms, before=day.position, touched=touched)
         if is_changed or day.hours < over or day.is_passed_by(position):

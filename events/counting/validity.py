@@ -16,7 +16,7 @@ import msgspec
 
 from events.batched import batched
 from events.domain import CLOCKS_APART_MS, HOUR_MS, SECOND_MS, UNDER_WAY_MS
-from events.late_writes import EVERY_COUNTRY, MARKER_SECONDS, Cell, slot_of
+from events.late_writes import CLOCK_SET_BACK_MS, EVERY_COUNTRY, LATE_MS, MARKER_SECONDS, Cell, slot_of
 from sessions_project import cassandra
 from sessions_project.cassandra import Row
 
@@ -28,6 +28,8 @@ NEVER = 0
 NOT_ASKED = "-"
 # What one statement reads of slots.
 SLOTS_PER_STATEMENT = 72
+# How far ahead of our clock a register may be.
+AHEAD_MS = CLOCKS_APART_MS + LATE_MS + CLOCK_SET_BACK_MS
 # As old a marker may be to be there for certain.
 MARKERS_LAST_MS = MARKER_SECONDS * SECOND_MS - 2 * MARGIN_MS
 # Five minutes: what was not looked at for longer is found by the registers.
@@ -132,6 +134,11 @@ def is_passed(last_slot: int | None, before: Position | None, *, by: Position) -
     return before is not None and last_slot is not None and before.slot <= last_slot < by.slot
 
 
+def recent_slots(clock_ms: int) -> range:
+    """Return the slots in which markers may still come: a count that is taken now need not take them for news."""
+    return range(slot_of(clock_ms - MARGIN_MS), slot_of(clock_ms + AHEAD_MS) + 1)
+
+
 def slots_since(position: Position, last_slot: int | None, *, clock_ms: int) -> range:
     """Return the slots between a position and a register; none when they are too many to read, or gone by now.
 
@@ -152,7 +159,10 @@ def read_late_writes(slots: Iterable[int], positions: Collection[Position], *, d
     versions: dict[str, int] = {}
     for writer, version in rows:
         versions[writer] = max(version, versions.get(writer, NEVER))
-    known = {writer: min((one.seen.get(writer, NEVER) for one in positions), default=NEVER) for writer in versions}
+    known = {
+        writer: min((one.seen.get(writer, NEVER) for one in positions), default=version)
+        for writer, version in versions.items()
+    }
     news = {slot_of(version) for writer, version in rows if version > known[writer]}
     again = [slot for slot in wanted if slot in news or slot + 1 in news]  # one may have come while others were read
     markers = [
