@@ -110,8 +110,10 @@ def deadline_from_now() -> float:
     return time.monotonic() + settings.REPORT_SECONDS
 
 
-def execute_many(statements: Iterable[Statement], *, deadline: float, counting: bool = False) -> list[list[Row]]:
-    """The rows of every statement, in order, READS_IN_FLIGHT at a time, all of them before ``deadline``.
+def execute_many(
+    statements: Iterable[Statement], *, deadline: float, counting: bool = False, at_a_time: int = READS_IN_FLIGHT
+) -> list[list[Row]]:
+    """The rows of every statement, in order, ``at_a_time``, all of them before ``deadline``.
 
     ``counting`` ones, which may read thousands of rows, may take all of that time (a node ends one after its
     read_request_timeout). Raises StoreUnavailable when one fails, any other takes longer than
@@ -127,7 +129,7 @@ def execute_many(statements: Iterable[Statement], *, deadline: float, counting: 
     try:
         session = _session_to_ask(_reads)
         for cql, values in statements:
-            if len(under_way) >= READS_IN_FLIGHT:
+            if len(under_way) >= at_a_time:
                 answers.append(_rows(under_way.popleft(), _reads))
             bound = _bound(session, cql, values, until=deadline)
             left = deadline - time.monotonic()

@@ -45,8 +45,9 @@ def test_only_what_counts_may_take_all_the_time_of_a_report(country, player, now
     session, asked = cassandra._connected(), []
 
     def noted(statement: BoundStatement, *, timeout: float, execution_profile: str) -> ResponseFuture:
-        cql = statement.prepared_statement.query_string
-        asked.append(("COUNT(" in cql or "(int) 1" in cql, timeout > MOST_SECONDS, execution_profile))
+        if isinstance(statement, BoundStatement):  # not the batches of counts that are stored
+            cql = statement.prepared_statement.query_string
+            asked.append(("COUNT(" in cql or "(int) 1" in cql, timeout > MOST_SECONDS, execution_profile))
         return send(statement, timeout=timeout, execution_profile=execution_profile)
 
     send = session.execute_async

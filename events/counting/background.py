@@ -103,6 +103,8 @@ class Background:
         for day in due:
             del self._last_look[day]
         self._last_look.update(dict.fromkeys(days, now_ms + AHEAD_MS + MARGIN_MS))
+        if days:
+            days.add(domain.day_of(now_ms))  # its last hour is read by nearly every report
         self._dirty |= days | due
         ended = now_ms - MARGIN_MS - NODE_BEHIND_MS
         if domain.hour_of(ended) > domain.hour_of(self._looked_ms - MARGIN_MS - NODE_BEHIND_MS):

@@ -35,10 +35,12 @@ from events.late_writes import EVERY_COUNTRY, Cell
 from sessions_project import cassandra
 from sessions_project.cassandra import Statement
 
-# Minutes that a report counts again: a fifth of a second. The youngest beyond that are left to the background.
-MOST_CELLS = 500
+# Minutes that a report counts again: a tenth of a second. The youngest beyond that are left to the background.
+MOST_CELLS = 200
 # What counts that nobody waits for may take: a day of 20 million starts.
 MOST_SECONDS = 60.0
+# Of those: a report that comes meanwhile finds a node with time for it.
+COUNTS_AT_A_TIME = 2
 # Days are stored after so many hours of countries, so that a request that runs out of time leaves less for the next.
 HOURS_PER_ROUND = 2_304
 
@@ -125,7 +127,7 @@ def bring_up_to_date(days: Iterable[int], *, now_ms: int) -> None:
 
     Raises StoreUnavailable, after MOST_SECONDS at the latest.
     """
-    store = Store(now_ms, time.monotonic() + MOST_SECONDS)
+    store = Store(now_ms, time.monotonic() + MOST_SECONDS, COUNTS_AT_A_TIME, renews_positions=True)
     window = Window(store.gone_ms, now_ms)
     known = [day for day in days if day + DAY_MS > store.gone_ms and day <= now_ms]
     _Counting(window, None, store, sorted(known)).count(None, most_cells=None)
@@ -172,6 +174,7 @@ class _Counting:
         for day in self._days.values():
             if day.position and not agrees(day.position, self._touched[day.day_ms]):
                 self._days[day.day_ms] = Day(day.day_ms, day.last_slot)
+        self._take_positions_of_days(self._minutes)
         by_register: dict[int, int] = {}
         recent = recent_slots(self._store.clock_ms)
         slots: set[int] = set()
@@ -278,13 +281,19 @@ class _Counting:
         countries: dict[int, set[str]] = defaultdict(set)
         for country, hour in kept:
             countries[domain.day_of(hour)].add(country)
-        stored: dict[CountryHour, Minutes] = {**self._minutes, **self._store.minutes(unread, countries=countries)}
+        stored: dict[CountryHour, Minutes] = {
+            **self._minutes,
+            **self._store.minutes(unread, countries=countries, wanted=kept),
+        }
+        self._take_positions_of_days(stored)
+        return whole_minutes(kept, stored, self._late, touched=self._touched, store=self._store)
+
+    def _take_positions_of_days(self, stored: Mapping[CountryHour, Minutes]) -> None:
+        """Minutes that add up to the number of their day, which was counted later, are as complete as the day."""
         for (country, hour), minutes in stored.items():
             day = self._day_of(hour)
-            # The day was counted later, and nothing had come: its minutes are as complete as the day.
             if day.position and self._has(hour) and minutes.adds_up_to(day.number(country, hour)):
                 minutes.position, minutes.last_slot = day.position, day.last_slot
-        return whole_minutes(kept, stored, self._late, touched=self._touched, store=self._store)
 
     def _count_and_store_days(self, whole: Shards, dirty: Shards) -> dict[CountryHour, int]:
         """Count the hours that are not stored, newest days first, and store the days that the window covers."""
@@ -295,7 +304,7 @@ class _Counting:
         numbers: dict[CountryHour, int] = {}
         for days in _rounds(of_days):
             missing = {one: shards for day in days for one, shards in of_days[day].items()}
-            counted = _count_hours(missing, window=self._window, deadline=self._store.deadline)
+            counted = _count_hours(missing, window=self._window, store=self._store)
             for day in days:
                 self._store_day(
                     day, {one: counted[one] for one in of_days[day]}, of_days[day], is_changed=day in changed
@@ -337,7 +346,7 @@ class _Counting:
         return {country: row for country, row in day.starts.items() if country == self._country}
 
     def _note_parts(self, counts: StartCounts, parts: Shards, minutes: Mapping[CountryHour, Sequence[int]]) -> None:
-        starts = count_parts(parts, minutes, window=self._window, deadline=self._store.deadline)
+        starts = count_parts(parts, minutes, window=self._window, store=self._store)
         for (country, hour), number in starts.items():
             counts.add(country, hour, [number], parts[country, hour])
 
@@ -373,11 +382,11 @@ def _rounds(of_days: Mapping[int, Shards]) -> Iterator[list[int]]:
         yield days
 
 
-def _count_hours(wanted: Shards, *, window: Window, deadline: float) -> dict[CountryHour, int]:
+def _count_hours(wanted: Shards, *, window: Window, store: Store) -> dict[CountryHour, int]:
     """Count whole hours of countries."""
     starts = dict.fromkeys(wanted, 0)
     queries = [_count_query(group, wanted, window) for group in _groups(wanted)]
-    for rows in cassandra.execute_many(queries, deadline=deadline, counting=True):
+    for rows in store.count(queries):
         for country, hour, number in rows:
             if (country, hour) in starts:
                 starts[country, hour] += number

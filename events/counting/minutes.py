@@ -17,13 +17,14 @@ from events.counting.stored import MINUTES_PER_HOUR, Minutes, Store
 from events.counting.validity import LateWrites
 from events.domain import HOUR_MS, MINUTE_MS, Window
 from events.late_writes import WHOLE_HOUR
-from sessions_project import cassandra
 from sessions_project.cassandra import Statement
 
 # Partitions of one counting statement: measured ten times faster than one statement each, flat from 72 on.
 PARTITIONS_PER_STATEMENT = 72
 # What a statement costs, in starts that are counted (0.4 ms, 1 µs): minutes with fewer between them share one.
 STARTS_PER_STATEMENT = 400
+# A node ends a read after 2 s; on a busy one a tenth of a second takes that long.
+MOST_STARTS_PER_STATEMENT = 50_000
 # Up to so many starts in each partition, on average, are read and not counted. Up to 80 that takes less time, but it is
 # the web process that has more to do.
 STARTS_IN_PLACE_OF_A_COUNT = 10
@@ -66,13 +67,14 @@ def part(hour_ms: int, window: Window, *, known: int) -> Part:
 
 
 class _Task(NamedTuple):
-    """Minutes of a country's hour to count: from ``first`` up to, not including, ``end``."""
+    """Minutes of a country's hour to count: from ``first`` up to, not including, ``end``; about so many ``starts``."""
 
     country: str
     hour_ms: int
     shards: int
     first: int
     end: int
+    starts: int = 0
 
 
 class _Query(NamedTuple):
@@ -104,7 +106,7 @@ def whole_minutes(
     for task in tasks:
         hours[task.country, task.hour_ms].starts[task.first : task.end] = [0] * (task.end - task.first)
     queries = [*_queries(tasks)]
-    answers = cassandra.execute_many([one.statement for one in queries], deadline=store.deadline, counting=True)
+    answers = store.count([one.statement for one in queries])
     for query, rows in zip(queries, answers, strict=True):
         for country, moment, number in rows:
             one = country, domain.hour_of(moment)
@@ -136,10 +138,10 @@ def _to_count(
     shards = max([shards, *(cell.shards for cell in missed)])
     again = {cell.minute for cell in missed if cell.minute < known}
     if WHOLE_HOUR in again or (again and sum(minutes.starts) <= STARTS_PER_STATEMENT):
-        yield _Task(country, hour_ms, shards, 0, max(over, known))
+        yield _Task(country, hour_ms, shards, 0, max(over, known), sum(minutes.starts))
         return
     for first, end in _runs(again, minutes.starts):
-        yield _Task(country, hour_ms, shards, first, end)
+        yield _Task(country, hour_ms, shards, first, end, sum(minutes.starts[first:end]))
     if over > known:
         yield _Task(country, hour_ms, shards, known, over)
 
@@ -169,8 +171,19 @@ def _queries(tasks: Iterable[_Task]) -> Iterator[_Query]:
         by_hour[task.hour_ms].append(task)
     grids = by_country.values() if len(by_country) < len(by_hour) else by_hour.values()
     for some in (*by_range.values(), *grids):
-        for few in batched(some, max(1, PARTITIONS_PER_STATEMENT // max(task.shards for task in some))):
-            yield _query(few)
+        yield from map(_query, _in_statements(some))
+
+
+def _in_statements(tasks: Sequence[_Task]) -> Iterator[Sequence[_Task]]:
+    """The tasks in groups, none with more partitions or starts than one statement should count."""
+    group: list[_Task] = []
+    most = max(1, PARTITIONS_PER_STATEMENT // max(task.shards for task in tasks))
+    for task in tasks:
+        if group and (len(group) == most or sum(one.starts for one in group) + task.starts > MOST_STARTS_PER_STATEMENT):
+            yield group
+            group = []
+        group.append(task)
+    yield group
 
 
 def _query(tasks: Sequence[_Task]) -> _Query:
@@ -195,14 +208,15 @@ def _store(
     for (country, hour), minutes in hours.items():
         seen = touched[domain.day_of(hour)]
         position = late.position(store.clock_ms, before=minutes.position, touched=seen or "")
-        if seen is not None and ((country, hour) in counted or minutes.is_passed_by(position)):
+        renewed = minutes.is_looked_behind if store.renews_positions else minutes.is_passed_by(position)
+        if seen is not None and ((country, hour) in counted or renewed):
             minutes.position = position
             store.keep_minutes(country, hour, minutes)
     store.send()
 
 
 def count_parts(
-    wanted: Shards, minutes: Mapping[CountryHour, Sequence[int]], *, window: Window, deadline: float
+    wanted: Shards, minutes: Mapping[CountryHour, Sequence[int]], *, window: Window, store: Store
 ) -> dict[CountryHour, int]:
     """Return the starts of countries in what the window leaves of these hours. Raises StoreUnavailable.
 
@@ -222,7 +236,7 @@ def count_parts(
         for (hour, low, high), some in remainders.items()
         for query in _remainder_queries(hour, low, high, {one: wanted[one] for one in some}, minutes)
     ]
-    for rows in cassandra.execute_many(queries, deadline=deadline, counting=True):
+    for rows in store.count(queries):
         for country, hour, number in rows:
             starts[country, hour] += number
     return starts

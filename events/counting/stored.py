@@ -21,7 +21,7 @@ from events.counting.validity import MARGIN_MS, Position, is_passed
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, PROMPT_MS
 from events.late_writes import EVERY_COUNTRY, MICROSECONDS
 from sessions_project import cassandra
-from sessions_project.cassandra import Statement, StoreUnavailable, WriteUnderWay
+from sessions_project.cassandra import Row, Statement, StoreUnavailable, WriteUnderWay
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +108,11 @@ class Minutes:
         """Return whether a register that lies behind its own position lies before this one."""
         return is_passed(self.last_slot, self.position, by=position)
 
+    @property
+    def is_looked_behind(self) -> bool:
+        """Whether late writes have to be looked at."""
+        return self.position is not None and self.last_slot is not None and self.last_slot >= self.position.slot
+
     def adds_up_to(self, number: int) -> bool:
         """Return whether these are all minutes of the hour, and hold so many starts."""
         return self.position is not None and len(self.starts) == MINUTES_PER_HOUR and sum(self.starts) == number
@@ -119,6 +124,11 @@ class Store:
 
     now_ms: int
     deadline: float
+    # Statements that count, at a time.
+    counts_at_a_time: int = cassandra.READS_IN_FLIGHT
+    # Whether minutes into which something came late are stored with their new position also when they hold the same:
+    # whoever reads them then has fewer late writes to look at.
+    renews_positions: bool = False
     # What happened then or earlier is older than the retention.
     gone_ms: int = field(init=False)
     # What is over is judged by our clock and a node's, whichever is behind: a clock that is ahead would store counts
@@ -132,6 +142,12 @@ class Store:
     def __post_init__(self) -> None:
         self.gone_ms = gone_ms(self.now_ms)
         self.clock_ms = self.now_ms
+
+    def count(self, statements: Iterable[Statement]) -> list[list[Row]]:
+        """Return the answers of statements that count. Raises StoreUnavailable."""
+        return cassandra.execute_many(
+            statements, deadline=self.deadline, counting=True, at_a_time=self.counts_at_a_time
+        )
 
     def minutes_over(self, hour_ms: int) -> int:
         """Return how many minutes of the hour, from its beginning, no prompt write can be under way into."""
@@ -177,9 +193,16 @@ class Store:
         }
 
     def minutes(
-        self, hours: Iterable[int], *, countries: Mapping[int, Collection[str]] | None = None
+        self,
+        hours: Iterable[int],
+        *,
+        countries: Mapping[int, Collection[str]] | None = None,
+        wanted: Collection[tuple[str, int]] | None = None,
     ) -> dict[tuple[str, int], Minutes]:
-        """Read the minutes of these hours; with ``countries``, of those of each day only. Raises StoreUnavailable."""
+        """Read the minutes of these hours; with ``countries``, of those of each day only, and of those the ``wanted``.
+
+        Raises StoreUnavailable.
+        """
         of_days: dict[int, list[int]] = defaultdict(list)
         for hour in hours:
             of_days[domain.day_of(hour)].append(hour)
@@ -193,7 +216,7 @@ class Store:
         for rows in cassandra.execute_many(queries, deadline=self.deadline):
             for hour, country, last_slot, text in rows:
                 found[country, hour] = Minutes(last_slot)
-                if text:
+                if text and (wanted is None or (country, hour) in wanted):
                     slot, seen, touched, starts = _decode_minutes(text)
                     found[country, hour] = Minutes(last_slot, Position(slot, seen, touched), starts)
         for (_, hour), minutes in found.items():
