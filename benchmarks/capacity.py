@@ -47,7 +47,7 @@ ON_DISK = Constant("files of sessions / their rows", 0.82, "", "simulation: file
 ROW_COUNTED = Constant(
     "a row that is counted, by one statement", 1.0, "µs", "RESULTS.md, present hour: 201 ms / 200,000"
 )
-PARTITION_READ = Constant("a partition of an `IN`", 30, "µs", "DESIGN.md, exact counts: 400 ms / 7,200, and the rest")
+PARTITION_READ = Constant("a partition of an `IN`", 55, "µs", "DESIGN.md, exact counts: 0.4 s / 7,200")
 CELL_READ = Constant("a minute of a marker, CPU of who reads it", 2.8, "µs", "simulation")
 WEB_REQUEST = Constant("a batch of ten, CPU of its web process", 543, "µs", "RESULTS.md, ingest: median")
 NODE_REQUEST = Constant(
