@@ -37,7 +37,7 @@ START_ROW = Constant("a row of session_by_country", 74, "bytes", SIZES)
 SESSION_ROW = Constant("a row of session_by_player_id, started and ended", 72, "bytes", SIZES)
 COMPLETED_ROW = Constant("a row of completed_session_by_player_id", 34, "bytes", SIZES)
 INDEX_ROW = Constant("a row of country_hour", 32, "bytes", SIZES)
-COUNT_ROW = Constant("a row of start_count, beside its text", 40, "bytes", SIZES)
+COUNT_ROW = Constant("a row of start_count, beside its text", 54, "bytes", SIZES)
 MARKER_ROW = Constant("a row of late_write, beside its minutes", 55, "bytes", SIZES)
 MARKER_CELL = Constant("a minute in a marker", 18, "bytes", SIZES)
 PLAYER = Constant("a player's partition, beside its rows", 35, "bytes", SIZES)
@@ -48,7 +48,7 @@ ROW_COUNTED = Constant(
     "a row that is counted, by one statement", 1.0, "µs", "RESULTS.md, present hour: 201 ms / 200,000"
 )
 PARTITION_READ = Constant("a partition of an `IN`", 55, "µs", "DESIGN.md, exact counts: 0.4 s / 7,200")
-CELL_READ = Constant("a minute of a marker, CPU of who reads it", 2.8, "µs", "simulation")
+CELL_READ = Constant("a minute of a marker, CPU of who reads it", 3.0, "µs", "simulation")
 WEB_REQUEST = Constant("a batch of ten, CPU of its web process", 543, "µs", "RESULTS.md, ingest: median")
 NODE_REQUEST = Constant(
     "a batch of ten, CPU of all nodes at RF 3", 11_000, "µs", "simulation: far from full, and so an upper bound"

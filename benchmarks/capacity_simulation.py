@@ -102,7 +102,7 @@ class Check(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """Batches that were acknowledged, in so many seconds; those without late starts took so long, which is a commit."""
+    """Batches that were acknowledged, in so many seconds; half of those without late starts took longer than a commit."""
 
     batches: int
     seconds: float
@@ -335,7 +335,7 @@ def send(servers: Sequence[GameServer], clients: Sequence[Client], load: Load, *
     with ThreadPoolExecutor(len(servers)) as pool:
         list(pool.map(send_all, servers, clients))
     print(f"{number * len(servers)} batches in {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-    return Sent(number * len(servers), time.monotonic() - began, statistics.mean(took))
+    return Sent(number * len(servers), time.monotonic() - began, statistics.median(took))
 
 
 def write_checks(written: Mapping[str, int], load: Load, *, requests: int) -> Iterator[Check]:
@@ -506,6 +506,7 @@ def size_checks(node: CassandraNode, load: Load, *, seconds: float) -> tuple[lis
             capacity.completed_partition(load, days=1),
             mean_size(found["completed_session_by_player_id"]),
         ),
+        Check("bytes of the largest day of start_count", *count_sizes(found["start_count"], load)),
         Check("bytes of a slot of late_write", capacity.marker_partition(load), full_slot(found["late_write"])),
         Check(
             "bytes of session_by_country, all",
@@ -522,6 +523,13 @@ def size_checks(node: CassandraNode, load: Load, *, seconds: float) -> tuple[lis
     disk = sum(file.stat().st_size for name in rows for file in files_of(node).glob(f"{name}-*/*-Data.db"))
     ratio = disk / sum(total(found[name]) for name in rows)
     return checks, [(capacity.ON_DISK.what, f"{capacity.ON_DISK.value}", f"{ratio:.2f}"), *row_lines(found)]
+
+
+def count_sizes(days: Mapping[str, Partition], load: Load) -> tuple[float, float]:
+    """What the formula says of the largest day of start_count, whose hours have late starts only, and what it is."""
+    largest = max(days.values())
+    row = capacity.COUNT_ROW.value + capacity.minutes_text(load, of_minute=1)
+    return largest.rows * row + capacity.day_text(dataclasses.replace(load, events_per_second=1e-9)), largest.size
 
 
 def row_lines(found: Mapping[str, Mapping[str, Partition]]) -> Iterator[Sequence[str]]:
