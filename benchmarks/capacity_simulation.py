@@ -102,7 +102,7 @@ class Check(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """Batches that were acknowledged, in so many seconds; half of those without late starts took longer than a commit."""
+    """Acknowledged batches, in so many seconds, and what those without late starts took: the median."""
 
     batches: int
     seconds: float
