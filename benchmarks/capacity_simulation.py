@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 import uuid
 from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser, Namespace
@@ -292,9 +293,15 @@ def idle_cores(nodes: Ring) -> float:
 
 
 def report_line(url: str) -> Sequence[str]:
-    """How many bytes a session takes in a report of all countries."""
-    with urllib.request.urlopen(f"{url}/api/v1/reports/starts/?hours=1") as reply:
-        body = reply.read()
+    """How many bytes a session takes in a report of all countries, asked for until it is there."""
+    while True:
+        try:
+            with urllib.request.urlopen(f"{url}/api/v1/reports/starts/?hours=1") as reply:
+                body = reply.read()
+            break
+        except urllib.error.HTTPError as error:  # nodes that have no processors of their own may be late
+            print(f"A report: {error}", file=sys.stderr, flush=True)
+            time.sleep(1)
     sessions = sum(len(country["sessions"]) + 1 for country in json.loads(body)["countries"])
     constant = capacity.REPORT_ROW
     return constant.what, f"{constant.value:g} bytes", f"{len(body) / sessions:.0f} bytes"
