@@ -50,9 +50,7 @@ ROW_COUNTED = Constant(
 PARTITION_READ = Constant("a partition of an `IN`", 55, "µs", "DESIGN.md, exact counts: 0.4 s / 7,200")
 CELL_READ = Constant("a minute of a marker, CPU of who reads it", 3.0, "µs", "simulation")
 WEB_REQUEST = Constant("a batch of ten, CPU of its web process", 543, "µs", "RESULTS.md, ingest: median")
-NODE_REQUEST = Constant(
-    "a batch of ten, CPU of all nodes at RF 3", 11_000, "µs", "simulation: far from full, and so an upper bound"
-)
+NODE_REQUEST = Constant("a batch of ten, CPU of all nodes at RF 3", 12_000, "µs", "simulation, three runs: 11 to 14 ms")
 GROUP_COMMIT = Constant(
     "a group commit until it is durable", 5, "ms", "assumed: nodes that are not busy, one data centre"
 )
