@@ -41,7 +41,7 @@ COUNT_ROW = Constant("a row of start_count, beside its text", 54, "bytes", SIZES
 MARKER_ROW = Constant("a row of late_write, beside its minutes", 55, "bytes", SIZES)
 MARKER_CELL = Constant("a minute in a marker", 18, "bytes", SIZES)
 PLAYER = Constant("a player's partition, beside its rows", 35, "bytes", SIZES)
-SEEN_WRITER = Constant("a writer in the position of a count", 51, "bytes", "its JSON: a name and a version")
+SEEN_WRITER = Constant("a writer in the position of a count", 31, "bytes", "its JSON: a name and a version")
 POSITION = Constant("the rest of a position", 21, "bytes", "its JSON: a slot, brackets, commas")
 ON_DISK = Constant("files of sessions / their rows", 0.82, "", "simulation: files, which are compressed")
 ROW_COUNTED = Constant(
@@ -63,7 +63,7 @@ PROMPT_SECONDS, MARGIN_SECONDS = 120, 90  # events/domain.py, events/counting/va
 SLOT_SECONDS = 10  # events/late_writes.py
 AHEAD_SECONDS = 30  # LATE_MS + CLOCK_SET_BACK_MS there: how far ahead of a late start its register is
 MARKER_SECONDS = 86_400
-MOST_CELLS = 500  # events/counting/hours.py
+MOST_CELLS = 200  # events/counting/hours.py
 MOST_COUNTING_SECONDS, PAUSE_PER_ROUND = 60, 3  # there, and events/counting/background.py
 PARTITIONS_PER_STATEMENT, STARTS_PER_STATEMENT = 72, 400  # events/counting/minutes.py
 WRITES_AT_A_TIME, STATEMENTS_PER_WRITE = 3, 100  # events/services.py
@@ -72,6 +72,7 @@ READ_SECONDS = 2  # read_request_timeout of docs/operations.md: a node ends each
 REPORT_CACHE_SECONDS, FRESH_MB, MARKS_MB = 50, 24, 10  # settings.py, fresh_replies.py, services.py
 WINDOW_DAYS, MARKER_WINDOW_HOURS = 15, 4  # events/models.py
 GRACE_DAYS, GARBAGE_DAYS = 10, 30  # gc_grace_seconds of Cassandra; docs/operations.md: nodetool garbagecollect
+MARKER_GRACE_HOURS = 3  # events/models.py
 COMPACTION_MIB = 64  # compaction_throughput of Cassandra
 LEVELS_GROW = 4  # T4: as many files of one size become one
 # The promise, and what of a machine is spent on purpose.
@@ -300,8 +301,8 @@ def count_disk(load: Load) -> float:
 
 
 def marker_disk(load: Load) -> float:
-    """bytes a second x copies x (a day + a window of 4 hours + 10 days of gc_grace), before compression"""
-    seconds = MARKER_SECONDS + MARKER_WINDOW_HOURS * SECONDS_AN_HOUR + GRACE_DAYS * SECONDS_A_DAY
+    """bytes a second x copies x (a day + a window of 4 hours + 3 hours of gc_grace), before compression"""
+    seconds = MARKER_SECONDS + (MARKER_WINDOW_HOURS + MARKER_GRACE_HOURS) * SECONDS_AN_HOUR
     return load.replication * marker_bytes(load) * seconds
 
 
@@ -595,7 +596,7 @@ def seconds_of_edges(load: Load) -> float:
 
 
 def seconds_of_late(load: Load) -> float:
-    """minutes written late in a second, 500 at most, x their starts x a row that is counted / 16 at a time"""
+    """minutes written late in a second, 200 at most, x their starts x a row that is counted / 16 at a time"""
     cells = cells_written_late(load)
     rows = rows_counted_again(load) * min(1, MOST_CELLS / cells)
     return rows * ROW_COUNTED.value * US / READS_IN_FLIGHT

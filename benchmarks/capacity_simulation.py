@@ -58,7 +58,7 @@ from embedded.jars import class_path  # noqa: E402
 from embedded.java import java_executable  # noqa: E402
 from events.clock import wall_clock_ms  # noqa: E402
 from events.counting.hours import bring_up_to_date, count_starts  # noqa: E402
-from events.counting.validity import Marker, read_late_writes  # noqa: E402
+from events.counting.validity import NEVER, Marker, Position, read_late_writes  # noqa: E402
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, Event, Window, day_of, format_timestamp  # noqa: E402
 from events.late_writes import slot_of  # noqa: E402
 from events.services import record_events  # noqa: E402
@@ -431,7 +431,7 @@ def read_markers(ended_ms: int, seconds: float) -> tuple[Sequence[Marker], float
     """The markers of the traffic, and the CPU seconds that reading a minute of them took."""
     slots = range(slot_of(int(ended_ms - (seconds + 5) * 1000)), slot_of(ended_ms) + 2)
     began = time.process_time()
-    markers = read_late_writes(slots, deadline=deadline_from_now()).markers
+    markers = read_late_writes(slots, [Position(NEVER, {})], deadline=deadline_from_now()).markers
     return markers, (time.process_time() - began) / sum(len(marker.cells) for marker in markers)
 
 

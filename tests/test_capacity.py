@@ -127,6 +127,7 @@ def test_what_the_formulas_take_from_the_code_is_what_the_code_has():
     assert capacity.FRESH_MB * 1e6 == fresh_replies.MOST_BYTES
     assert capacity.MARKS_MB * 1e6 == 100 * services.MOST_REMEMBERED_MARKS
     assert int(models.COUNTRY_COMPACTION["compaction_window_size"]) == capacity.WINDOW_DAYS
+    assert capacity.MARKER_GRACE_HOURS * 3_600 == models.MARKER_GRACE_SECONDS
     assert int(models.MARKER_COMPACTION["compaction_window_size"]) == capacity.MARKER_WINDOW_HOURS
 
 
