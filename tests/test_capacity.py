@@ -80,7 +80,7 @@ def test_small_hours_are_counted_as_a_whole():
 def test_the_texts_of_counts_have_the_length_that_the_formulas_say(processes):
     """As events/counting/stored.py writes them."""
     load = Load(processes=processes)
-    seen = {uuid.uuid4().hex: 1_780_000_000_000 + number for number in range(processes)}
+    seen = {uuid.uuid4().hex[: late_writes.NAME_DIGITS]: 1_780_000_000_000 + number for number in range(processes)}
     position = [178_000_000, seen, ""]
     of_minute = round(capacity.starts(load) * 60 / load.countries)
     assert capacity.minutes_text(load) == pytest.approx(len(json.dumps([*position, [of_minute] * 60])), abs=5)
