@@ -51,6 +51,7 @@ class FreshReplies:
     def __init__(self, application: Application, *, lifetime_seconds: float) -> None:
         self._application = application
         self._lifetime = lifetime_seconds
+        self._ordinary = f"max-age={lifetime_seconds:.0f}"
         self._replies: dict[Name, _Reply] = {}
         self._bytes = 0
         self._lock = threading.Lock()
@@ -90,7 +91,8 @@ class FreshReplies:
         told = dict(headers)
         is_large = len(body) > LARGEST_BYTES or sum(map(len, name)) > MOST_NAME_CHARACTERS
         # One that may be cached for a shorter time is kept in Redis alone.
-        if is_large or "Expires" not in told or told.get("Cache-Control") != f"max-age={self._lifetime:.0f}":
+        is_short = told.get("Cache-Control", self._ordinary) != self._ordinary
+        if is_large or is_short or "Expires" not in told:
             return
         lasting = [header for header in headers if header[0] not in (REQUEST_ID, "Age")]
         reply = _Reply(status, lasting, body, parse_http_date(told["Expires"]))

@@ -116,7 +116,7 @@ REPORT_CACHE_SECONDS = CACHE_MIDDLEWARE_SECONDS = _whole_number("REPORT_CACHE_SE
 # Over how many partitions the starts of one country and hour are spread: "2" for all, "1,US=4,IN=2" with exceptions.
 COUNTRY_SHARDS = _text("COUNTRY_SHARDS", "1")
 # While processes of release 1.0 run on the same tables, or may again: see events/counting/mixed_releases.py.
-MIXED_RELEASES = env.bool("MIXED_RELEASES", default=True)
+MIXED_RELEASES = _text("MIXED_RELEASES", "True").lower() in env.BOOLEAN_TRUE_STRINGS
 # Ten events are 3 kB of JSON; the rest is room for fields that are ignored here.
 MAX_BODY_BYTES = _whole_number("MAX_BODY_BYTES", 262_144)
 
