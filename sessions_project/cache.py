@@ -1,6 +1,7 @@
 """The report cache: Redis through django-redis, and never the reason of a failed or slow request."""
 
 import logging
+import re
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.http.response import HttpResponseBase
 from django_redis.cache import RedisCache
+from redis import RedisError
 
 from sessions_project.breaker import Breaker
 
@@ -15,6 +17,7 @@ log = logging.getLogger(__name__)
 
 # Parts of cache_page's keys, and what it keeps there: anything else is not ours, and it would fail over it.
 KEPT_BY_CACHE_PAGE = {".cache_page.": HttpResponseBase, ".cache_header.": list}
+HOLDER = re.compile(rb"[0-9a-f]{32}")
 # One request in two seconds and process pays the socket timeout to find out whether Redis is back. Of the module:
 # Django makes a cache object for each thread, but Redis fails for all of them.
 _breaker = Breaker(pause_seconds=2.0)
@@ -52,6 +55,22 @@ class ReportCache(RedisCache):
         for write in writes:
             self.client.set(*write, client=pipeline)
         return all(pipeline.execute())
+
+    def hold(self, lease: str, holder: str, *, seconds: int) -> bool | None:
+        """Whether ``holder``, 32 hexadecimal digits, has the lease from now on for so long; None: Redis does not say.
+
+        Whatever else stands there is nobody's.
+        """
+        try:
+            client, key = self.client.get_client(), str(self.client.make_key(lease))
+            if client.set(key, holder, nx=True, ex=seconds):
+                return True
+            other = HOLDER.fullmatch(client.get(key) or b"")
+            if other and other[0] != holder.encode():
+                return False
+            return bool(client.set(key, holder, ex=seconds))
+        except RedisError:
+            return None
 
     def answers(self) -> bool:
         """Whether Redis answers now, whatever the breaker says."""

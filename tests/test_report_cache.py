@@ -61,7 +61,7 @@ def test_an_error_is_not_cached(web, own_redis):
     for _ in range(2):
         with pytest.raises(urllib.error.HTTPError):
             starts(web, "FI", "hours=0")
-    assert not [key for key in redis.Redis(port=own_redis.address[1]).keys() if LEASE.encode() not in key]
+    assert not [key for key in redis.Redis(port=own_redis.address[1]).scan_iter() if LEASE.encode() not in key]
 
 
 def test_redis_gone_costs_nothing_but_the_cache(web, own_redis, country, now_ms):

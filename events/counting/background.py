@@ -8,6 +8,7 @@ import random
 import threading
 import time
 import uuid
+from typing import cast
 
 from django.core.cache import caches
 
@@ -17,6 +18,7 @@ from events.clock import gone_ms, wall_clock_ms
 from events.counting.hours import bring_up_to_date
 from events.counting.validity import AHEAD_MS, MARGIN_MS, NEVER, Position, read_late_writes, recent_slots
 from events.domain import DAY_MS
+from sessions_project.cache import ReportCache
 from sessions_project.cassandra import StoreUnavailable, deadline_from_now
 
 log = logging.getLogger(__name__)
@@ -86,14 +88,8 @@ class Background:
             self._unread = [day for day in self._unread if day not in some]
 
     def _has_lease(self) -> bool:
-        """Return whether this process holds the lease, or nobody can."""
-        cache = caches["default"]
-        holder = cache.get(LEASE)
-        if holder == self._name:
-            cache.set(LEASE, self._name, LEASE_SECONDS)
-            return True
-        # Neither held nor to be had: Redis is away.
-        return bool(cache.add(LEASE, self._name, LEASE_SECONDS)) or (holder is None and cache.get(LEASE) is None)
+        """Return whether this process holds the lease, or nobody can because Redis is away."""
+        return cast(ReportCache, caches["default"]).hold(LEASE, self._name, seconds=LEASE_SECONDS) is not False
 
     def _look(self, now_ms: int) -> None:
         """Note the days of new markers, those that a last look is due to, and the day whose hour has ended."""

@@ -94,15 +94,22 @@ def test_one_process_at_a_time_does_it(country, caught_up, counting_statements) 
     assert counting_statements == []
 
 
+def test_garbage_in_place_of_the_lease_keeps_nobody_from_it(country, caught_up, counting_statements) -> None:
+    cache = caches["default"]
+    cache.client.get_client().set(str(cache.client.make_key(LEASE)), b"garbage")
+    one = caught_up()
+    record(country, day_of(now()) - 5 * DAY_MS + HOUR_MS)
+    counting_statements.clear()
+    one.round(now())
+    assert counting_statements != []
+
+
 def test_every_process_does_it_when_redis_is_away(settings, country, monkeypatch, counting_statements) -> None:
     class Away:
         """A cache as ReportCache is while Redis does not answer."""
 
-        def get(self, key: str) -> None:
+        def hold(self, *arguments: Any, **options: Any) -> None:
             return None
-
-        def add(self, *arguments: Any) -> bool:
-            return False
 
     monkeypatch.setattr(background, "caches", {"default": Away()})
     for one in (Background(), Background()):
