@@ -71,7 +71,7 @@ class SessionByPlayerId(Model):
     session_id = columns.UUID(primary_key=True)
     country = columns.Text()  # of the start; null until it has come
     started_at = columns.DateTime()  # of the latest start; null until it has come
-    ended_at = columns.DateTime()  # of the latest end; null while the session is open
+    ended_at = columns.DateTime()  # of the latest end; null until one has come
 
 
 class CompletedSessionByPlayerId(Model):
