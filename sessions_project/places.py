@@ -6,7 +6,7 @@ from queue import Empty, SimpleQueue
 class Places:
     """So many places, for each of which at most ``waiting`` callers wait up to ``seconds``. Safe between threads."""
 
-    def __init__(self, number: int, *, waiting: int = 0, seconds: float = 0.0) -> None:
+    def __init__(self, number: int, *, waiting: int, seconds: float) -> None:
         # Tokens, not semaphores: a queue is C throughout and hands over in a microsecond.
         self._places, self._seats = _tokens(number), _tokens(waiting)
         self._waiting, self._seconds = waiting, seconds

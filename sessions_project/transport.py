@@ -22,6 +22,8 @@ PIECE_BYTES = 65_536
 # Each may hold a thread of the server for as long as its client is silent, so they have these to themselves. A body of
 # ordinary size has mostly arrived, and holds it for microseconds.
 MOST_DRAINING = 8
+# Bodies of batches that are refused come by the hundred, and each is drained in a moment: the next one waits for it.
+WAITING_TO_DRAIN, WAIT_SECONDS = 64, 0.1
 # The real ones have no HTTP_ before them.
 FORGED = ("HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH")
 
@@ -55,7 +57,7 @@ class Transport:
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._drains = Places(MOST_DRAINING)
+        self._drains = Places(MOST_DRAINING, waiting=WAITING_TO_DRAIN, seconds=WAIT_SECONDS)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         for name in FORGED:
