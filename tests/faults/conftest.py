@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -70,6 +71,14 @@ def _started(nodes: list[CassandraNode]) -> Iterator[list[CassandraNode]]:
     finally:
         for one in nodes:
             one.stop()
+
+
+def in_own_keyspace(environment: dict[str, str]) -> dict[str, str]:
+    """These settings with a keyspace that nobody has counted by another clock."""
+    environment = {**environment, "CASSANDRA_KEYSPACE": f"apart_{uuid.uuid4().hex[:8]}"}
+    told = manage("sync_cassandra", env={**os.environ, **environment})
+    assert told.returncode == 0, told.stderr
+    return environment
 
 
 def environment_of(nodes: list[CassandraNode]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from conftest import WebServer, manage
 from embedded.cassandra import CassandraNode
 from embedded.redis import RedisServer
 from events.domain import HOUR_MS, SECOND_MS, Window, format_timestamp
-from tests.faults.conftest import Service, environment_of, redis_environment
+from tests.faults.conftest import Service, environment_of, in_own_keyspace, redis_environment
 from tests.faults.ledger import ask, wait_until_stored
 from tests.faults.test_clocks import CLOCK, seconds_until_hour
 from tests.faults.test_ring import WARM_UP_SECONDS, kill, paused, restart
@@ -257,6 +257,7 @@ def test_late_starts_with_clocks_apart(
         "WEB_WORKERS": "1",
         "PYTHONPATH": str(CLOCK),
     }
+    environment = in_own_keyspace(environment)
     webs = [web_server(**environment, CLOCK_SKEW_SECONDS=str(middle + apart)) for apart in (15, -15)]
     with new_game(webs, new_country, now_ms=lambda: wall_clock_ms() + int(middle * SECOND_MS)) as game:
         time.sleep(LONG_SECONDS if long_form else SHORT_SECONDS)

@@ -23,6 +23,8 @@ BAD_NETWORKS = {
     "pieces of 7 bytes": Network(slice_bytes=7, delay_seconds=0.001),
     "silent": Network(silent=True),
 }
+# With so many connections both workers are asked.
+PROBES = 12
 
 
 class Proxied(NamedTuple):
@@ -51,6 +53,8 @@ def test_a_bad_network(proxied: Proxied, ledger: Ledger, figure: Figure, long_fo
     each for 3 s, in the long form for 20 s.
     """
     proxy: Proxy = getattr(proxied, before)
+    for _ in range(PROBES):  # each worker finds out for itself that its writes come through again
+        wait_until_stored(proxied.web.url, seconds=10)
     with Load(proxied.web.url, ledger, country="NC" if before == "cassandra" else "NR") as load:
         time.sleep(1)
         for network in BAD_NETWORKS.values():
