@@ -230,6 +230,8 @@ def test_an_hour_that_is_over_is_counted_once_and_again_when_written_to(
         counts = counting.count_starts(window=window, now_ms=at_ms, country=asked, deadline=deadline)
         return sum(counts.starts.get(country, []))
 
+    # The day is counted before, so that what comes is counted by the minute, and its minutes are stored.
+    counting.bring_up_to_date([day], now_ms=now_ms)
     moments = [hour + minute * 60_000 + 500 for minute in (1, 1, 2, 2, 3)]
     record_starts(country, *moments, now_ms=now_ms)
     counting.bring_up_to_date([day], now_ms=now_ms)
