@@ -113,7 +113,7 @@ def deadline_from_now() -> float:
 def execute_many(
     statements: Iterable[Statement], *, deadline: float, counting: bool = False, at_a_time: int = READS_IN_FLIGHT
 ) -> list[list[Row]]:
-    """The rows of every statement, in order, ``at_a_time``, all of them before ``deadline``.
+    """The rows of every statement, in order, so many ``at_a_time``, all of them before ``deadline``.
 
     ``counting`` ones, which may read thousands of rows, may take all of that time (a node ends one after its
     read_request_timeout). Raises StoreUnavailable when one fails, any other takes longer than

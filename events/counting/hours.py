@@ -17,6 +17,7 @@ from events.counting.minutes import (
     CountryHour,
     Shards,
     count_parts,
+    grids,
     whole_minutes,
 )
 from events.counting.mixed_releases import agrees, touched_by_release_1
@@ -181,7 +182,7 @@ class _Counting:
         positions: list[Position] = []
         stored: list[Day | Minutes] = [*self._days.values(), *self._minutes.values()]
         for one in stored:
-            if one.position is None or one.last_slot is None or one.last_slot < one.position.slot:
+            if one.position is None or one.last_slot is None or not one.is_looked_behind:
                 continue
             if since := slots_since(one.position, one.last_slot, clock_ms=self._store.clock_ms):
                 slots.update(since)
@@ -323,7 +324,7 @@ class _Counting:
         position = self._late.position(self._store.clock_ms, before=day.position, touched=touched)
         if is_changed or day.hours < over or day.is_passed_by(position):
             day.extend(over)
-            for hour in self._void:
+            for hour in self._void.intersection(self._hours(day_ms)):
                 day.clear(hour)
             for (country, hour), number in counted.items():
                 day.put(country, hour, number, shards=shards[country, hour])
@@ -394,14 +395,8 @@ def _count_hours(wanted: Shards, *, window: Window, store: Store) -> dict[Countr
 
 
 def _groups(wanted: Shards) -> Iterator[Sequence[CountryHour]]:
-    """The hours in grids of one country or one hour each, whichever makes fewer."""
-    by_country: dict[str, list[CountryHour]] = defaultdict(list)
-    by_hour: dict[int, list[CountryHour]] = defaultdict(list)
-    for one in wanted:
-        by_country[one[0]].append(one)
-        by_hour[one[1]].append(one)
-    grids = by_country.values() if len(by_country) < len(by_hour) else by_hour.values()
-    for grid in grids:
+    """The hours in groups that one statement counts."""
+    for grid in grids(wanted, key=lambda one: one):
         yield from batched(grid, max(1, PARTITIONS_PER_STATEMENT // max(wanted[one] for one in grid)))
 
 

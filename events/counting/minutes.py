@@ -7,8 +7,8 @@ before now. So an edge costs the same however many starts an hour has.
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from events import domain
 from events.batched import batched
@@ -41,6 +41,8 @@ COUNT_MINUTES = """
     SELECT country, toUnixTimestamp(floor(ts, 1m)), COUNT(*) FROM {keyspace}.session_by_country
     WHERE country IN ? AND hour IN ? AND shard IN ? AND ts >= ? AND ts < ?
     GROUP BY country, hour, shard, floor(ts, 1m)"""
+
+T = TypeVar("T")
 
 # A country and the beginning of an hour.
 CountryHour = tuple[str, int]
@@ -160,18 +162,25 @@ def _runs(minutes: Collection[int], starts: Sequence[int]) -> Iterator[tuple[int
 def _queries(tasks: Iterable[_Task]) -> Iterator[_Query]:
     """Statements for these tasks: those of one hour and range share one, and whole hours of one country."""
     by_range: dict[tuple[int, int, int], list[_Task]] = defaultdict(list)
-    by_country: dict[str, list[_Task]] = defaultdict(list)
+    whole: list[_Task] = []
     for task in tasks:
         if (task.first, task.end) == (0, MINUTES_PER_HOUR):
-            by_country[task.country].append(task)
+            whole.append(task)
         else:
             by_range[task.hour_ms, task.first, task.end].append(task)
-    by_hour: dict[int, list[_Task]] = defaultdict(list)
-    for task in (one for some in by_country.values() for one in some):
-        by_hour[task.hour_ms].append(task)
-    grids = by_country.values() if len(by_country) < len(by_hour) else by_hour.values()
-    for some in (*by_range.values(), *grids):
+    for some in (*by_range.values(), *grids(whole, key=lambda task: (task.country, task.hour_ms))):
         yield from map(_query, _in_statements(some))
+
+
+def grids(some: Iterable[T], *, key: Callable[[T], CountryHour]) -> Iterable[list[T]]:
+    """Return them in grids of one country or one hour each, whichever makes fewer."""
+    by_country: dict[str, list[T]] = defaultdict(list)
+    by_hour: dict[int, list[T]] = defaultdict(list)
+    for one in some:
+        country, hour = key(one)
+        by_country[country].append(one)
+        by_hour[hour].append(one)
+    return by_country.values() if len(by_country) < len(by_hour) else by_hour.values()
 
 
 def _in_statements(tasks: Sequence[_Task]) -> Iterator[Sequence[_Task]]:

@@ -17,7 +17,7 @@ import msgspec
 from events import domain
 from events.batched import batched
 from events.clock import gone_ms, ttl_seconds
-from events.counting.validity import MARGIN_MS, Position, is_passed
+from events.counting.validity import MARGIN_MS, Position
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, PROMPT_MS
 from events.late_writes import EVERY_COUNTRY, MICROSECONDS
 from sessions_project import cassandra
@@ -50,8 +50,26 @@ _decode_day = msgspec.json.Decoder(tuple[int, dict[str, int], str, int, dict[str
 _decode_minutes = msgspec.json.Decoder(tuple[int, dict[str, int], str, list[int]]).decode
 
 
+class Counted:
+    """A stored count: its position, if there is one, and the register of late writes beside it."""
+
+    __slots__ = ()
+
+    last_slot: int | None
+    position: Position | None
+
+    @property
+    def is_looked_behind(self) -> bool:
+        """Whether late writes have to be looked at that may have come behind the position."""
+        return self.position is not None and self.last_slot is not None and self.last_slot >= self.position.slot
+
+    def is_passed_by(self, position: Position) -> bool:
+        """Return whether late writes have to be looked at, and no more behind this position."""
+        return self.is_looked_behind and self.last_slot is not None and self.last_slot < position.slot
+
+
 @dataclass(slots=True)
-class Day:
+class Day(Counted):
     """The counts of a day: of its first ``hours`` hours, all of which are over.
 
     ``starts`` has for each country over how many shards it lies, and a number for each of these hours. Without a
@@ -63,10 +81,6 @@ class Day:
     position: Position | None = None
     hours: int = 0
     starts: dict[str, list[int]] = field(default_factory=dict)
-
-    def is_passed_by(self, position: Position) -> bool:
-        """Return whether a register that lies behind its own position lies before this one."""
-        return is_passed(self.last_slot, self.position, by=position)
 
     def has(self, hour_ms: int) -> bool:
         """Return whether the hour is counted."""
@@ -97,21 +111,12 @@ class Day:
 
 
 @dataclass(slots=True)
-class Minutes:
+class Minutes(Counted):
     """The starts of the first minutes of a country's hour; without a position nothing is counted yet."""
 
     last_slot: int | None = None
     position: Position | None = None
     starts: list[int] = field(default_factory=list)
-
-    def is_passed_by(self, position: Position) -> bool:
-        """Return whether a register that lies behind its own position lies before this one."""
-        return is_passed(self.last_slot, self.position, by=position)
-
-    @property
-    def is_looked_behind(self) -> bool:
-        """Whether late writes have to be looked at."""
-        return self.position is not None and self.last_slot is not None and self.last_slot >= self.position.slot
 
     def adds_up_to(self, number: int) -> bool:
         """Return whether these are all minutes of the hour, and hold so many starts."""

@@ -129,22 +129,17 @@ class LateWrites:
         return Position(slot, {name: seen[name] for name in seen if slot_of(seen[name]) >= slot}, touched)
 
 
-def is_passed(last_slot: int | None, before: Position | None, *, by: Position) -> bool:
-    """Return whether late writes have to be looked at behind ``before`` and no more behind ``by``."""
-    return before is not None and last_slot is not None and before.slot <= last_slot < by.slot
-
-
 def recent_slots(clock_ms: int) -> range:
     """Return the slots in which markers may still come: a count that is taken now need not take them for news."""
     return range(slot_of(clock_ms - MARGIN_MS), slot_of(clock_ms + AHEAD_MS) + 1)
 
 
-def slots_since(position: Position, last_slot: int | None, *, clock_ms: int) -> range:
-    """Return the slots between a position and a register; none when they are too many to read, or gone by now.
+def slots_since(position: Position, last_slot: int, *, clock_ms: int) -> range:
+    """Return the slots from a position to a register; none when they are too many to read, or gone by now.
 
     One more where there are any: registers move on while a report reads.
     """
-    slots = range(position.slot, (NEVER if last_slot is None else last_slot) + 1)
+    slots = range(position.slot, last_slot + 1)
     is_there = position.slot >= slot_of(clock_ms - MARKERS_LAST_MS)
     return range(slots.start, slots.stop + 1) if is_there and 0 < len(slots) <= MOST_SLOTS else range(0)
 
