@@ -26,8 +26,9 @@ from embedded.cassandra import STORAGE_PORT_BELOW_CQL
 from embedded.process import port_is_taken
 from embedded.redis import READY_SECONDS, RedisServer
 from events.counting import hours
-from events.generating import COUNTRIES
-from sessions_project import cassandra
+from events.importing.generator import COUNTRIES
+from store import cassandra
+from store.errors import StoreUnavailable
 
 PROJECT = Path(__file__).parent
 _countries = (
@@ -43,7 +44,7 @@ def store() -> Iterator[None]:
     assert settings.CASSANDRA_KEYSPACE.endswith("_test")
     try:
         cassandra.connect()
-    except cassandra.StoreUnavailable:
+    except StoreUnavailable:
         pytest.exit(f"No Cassandra at {settings.CASSANDRA_HOSTS}. Run 'make test', or 'make up' before pytest.", 1)
     drop_keyspace(settings.CASSANDRA_KEYSPACE)
     cassandra.disconnect()

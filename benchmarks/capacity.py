@@ -67,9 +67,9 @@ MOST_CELLS = 200  # events/counting/hours.py
 MOST_COUNTING_SECONDS, PAUSE_PER_ROUND = 60, 3  # there, and events/counting/background.py
 PARTITIONS_PER_STATEMENT, STARTS_PER_STATEMENT = 72, 400  # events/counting/minutes.py
 WRITES_AT_A_TIME, STATEMENTS_PER_WRITE = 3, 100  # events/services.py
-READS_IN_FLIGHT = 16  # sessions_project/cassandra.py
+READS_IN_FLIGHT = 16  # store/cassandra.py
 READ_SECONDS = 2  # read_request_timeout of docs/operations.md: a node ends each statement after it; there are no pages
-REPORT_CACHE_SECONDS, FRESH_MB, MARKS_MB = 50, 24, 10  # settings.py, fresh_replies.py, services.py
+REPORT_CACHE_SECONDS, RESPONSE_CACHE_MB, INDEX_ENTRIES_MB = 50, 24, 10  # settings.py, memory.py, services.py
 WINDOW_DAYS, MARKER_WINDOW_HOURS = 15, 4  # events/models.py
 GRACE_DAYS, GARBAGE_DAYS = 10, 30  # gc_grace_seconds of Cassandra; docs/operations.md: nodetool garbagecollect
 MARKER_GRACE_HOURS = 3  # events/models.py
@@ -546,7 +546,7 @@ def report_bytes(load: Load) -> float:
 
 def machine_memory(load: Load) -> float:
     """processes of a machine x (a process + 24 MB of replies + 10 MB of index entries)"""
-    return load.processes / load.machines * (WEB_PROCESS.value + FRESH_MB + MARKS_MB) * MB
+    return load.processes / load.machines * (WEB_PROCESS.value + RESPONSE_CACHE_MB + INDEX_ENTRIES_MB) * MB
 
 
 def redis_memory(load: Load) -> float:

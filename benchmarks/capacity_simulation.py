@@ -63,7 +63,7 @@ from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, Event, Window, day_of, for
 from events.late_writes import slot_of  # noqa: E402
 from events.services import record_events  # noqa: E402
 from reports.selectors import completed_sessions  # noqa: E402
-from sessions_project.cassandra import deadline_from_now  # noqa: E402
+from store.cassandra import deadline_from_now  # noqa: E402
 
 TOLERANCE = 0.2
 SENDERS, WARM_UP_SECONDS = 8, 20

@@ -17,7 +17,7 @@ django.setup()
 from events import late_writes  # noqa: E402
 from events.clock import wall_clock_ms  # noqa: E402
 from events.domain import DAY_MS, PROMPT_MS, Event  # noqa: E402
-from events.generating import COUNTRIES, country_weights  # noqa: E402
+from events.importing.generator import COUNTRIES, country_weights  # noqa: E402
 from events.services import record_events  # noqa: E402
 
 DAYS = 30

@@ -36,7 +36,7 @@ from events.domain import DAY_MS, format_timestamp  # noqa: E402
 from reports.cursors import encode_cursor  # noqa: E402
 from reports.selectors import Position, State  # noqa: E402
 from reports.views import PLAYERS  # noqa: E402
-from sessions_project import cassandra  # noqa: E402
+from store import cassandra  # noqa: E402
 
 READERS = "0,4,16,40"
 PLAYER, SESSIONS = "dear", 39_990

@@ -3,8 +3,8 @@
 import uuid
 
 from events.domain import HOUR_MS, MINUTE_MS, Event
-from events.services import player_rows
-from sessions_project import cassandra
+from events.rows import player_rows
+from store import cassandra
 
 SESSIONS_PER_BATCH = 50
 

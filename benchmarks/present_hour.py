@@ -31,7 +31,7 @@ from events.batched import batched  # noqa: E402
 from events.domain import HOUR_MS, MINUTE_MS, SECOND_MS, Event, Window, hour_of  # noqa: E402
 from events.services import record_events  # noqa: E402
 from reports.selectors import starts_by_hour  # noqa: E402
-from sessions_project import cassandra  # noqa: E402
+from store import cassandra  # noqa: E402
 
 COUNTRY = "US"
 MINUTES = 50

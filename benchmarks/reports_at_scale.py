@@ -27,7 +27,7 @@ from benchmarks.programs import OURS_SHIPPED, PROJECT, environment_with, started
 from benchmarks.results import here_and_now, table, write_section
 from benchmarks.store import Store, opened_store
 from events.domain import DAY_MS, HOUR_MS, day_of, format_timestamp
-from events.generating import COUNTRIES
+from events.importing.generator import COUNTRIES
 
 STARTS = "/api/v1/reports/starts/"
 REPORTS = ("all countries", "one country", "timeline", "player")

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from events.batched import batched
 from events.domain import MINUTE_MS, PROMPT_MS, format_timestamp
-from events.generating import COUNTRIES, country_weights
+from events.importing.generator import COUNTRIES, country_weights
 
 EVENTS_PER_SECOND = 100
 BATCH = 10

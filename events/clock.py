@@ -18,16 +18,16 @@ def latest_moment_ms(now_ms: int) -> int:
     return now_ms + settings.FUTURE_TOLERANCE_SECONDS * domain.SECOND_MS
 
 
-def gone_ms(now_ms: int) -> int:
+def retention_cutoff_ms(now_ms: int) -> int:
     """Return the moment up to and including which everything is older than the retention: shown no more."""
     return now_ms - settings.RETENTION_SECONDS * domain.SECOND_MS
 
 
 def oldest_kept_ms(now_ms: int) -> int:
     """Return the earliest moment of an event that is still kept: it has a second to live."""
-    return gone_ms(now_ms) + domain.SECOND_MS
+    return retention_cutoff_ms(now_ms) + domain.SECOND_MS
 
 
 def ttl_seconds(until_ms: int, *, now_ms: int) -> int:
     """Return the whole seconds until a moment is older than the retention."""
-    return domain.remaining_seconds(until_ms, gone_ms=gone_ms(now_ms))
+    return domain.remaining_seconds(until_ms, retention_cutoff_ms=retention_cutoff_ms(now_ms))

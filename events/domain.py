@@ -25,7 +25,7 @@ PROMPT_MS = 2 * MINUTE_MS
 # Counts are exact as long as no two clocks differ by more than this,
 CLOCKS_APART_MS = 60 * SECOND_MS
 # and no write takes longer than this from its reading of the clock until it is durable.
-UNDER_WAY_MS = 30 * SECOND_MS
+IN_FLIGHT_MS = 30 * SECOND_MS
 
 PLAYER_ID = re.compile(r"\A[A-Za-z0-9_.:@-]{1,64}\Z")
 COUNTRY = re.compile(r"\A[A-Za-z]{2}\Z")
@@ -96,13 +96,14 @@ def day_of(ts_ms: int) -> int:
     return ts_ms - ts_ms % DAY_MS
 
 
-def remaining_seconds(ts_ms: int, *, gone_ms: int) -> int:
-    """Whole seconds until what happened at ``ts_ms`` is older than the retention, as what happened at ``gone_ms`` is
-    now; 0 or less: it is too old to keep.
+def remaining_seconds(ts_ms: int, *, retention_cutoff_ms: int) -> int:
+    """Return the whole seconds until what happened at ``ts_ms`` is older than the retention; 0 or less: it is too old.
+
+    What happened at ``retention_cutoff_ms`` or before is older now.
 
     Rounded down, so that nothing outlives the retention, and 0, which Cassandra reads as "for ever", is never a TTL.
     """
-    return (ts_ms - gone_ms) // SECOND_MS
+    return (ts_ms - retention_cutoff_ms) // SECOND_MS
 
 
 def parse_timestamp(text: str) -> int:

@@ -22,9 +22,9 @@ from events import domain
 from events.batched import batched
 from events.clock import ttl_seconds
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
-from sessions_project import cassandra
-from sessions_project.cassandra import Statement
-from sessions_project.group_commit import GroupCommit
+from store import cassandra
+from store.cassandra import Statement
+from store.group_commit import GroupCommit
 
 # A slot is a partition. With shorter ones a report reads more partitions, with longer ones more markers again.
 SLOT_MS = 10 * SECOND_MS
@@ -125,13 +125,13 @@ def register_rows(cells: Collection[Cell], *, now_ms: int) -> list[Statement]:
 def mark(cells: Collection[Cell], *, now_ms: int, seconds: float) -> None:
     """Leave a marker for late writes whose rows and registers are durable; return once it is durable, too.
 
-    ``now_ms`` is what the registers were made with, at most LATE_MS ago. Raises StoreUnavailable.
+    ``now_ms`` is what the registers were made with, at most LATE_MS ago. Raises StoreError.
     """
     _markers.write([(now_ms, cell) for cell in cells], seconds=max(seconds, LEAST_SECONDS))
 
 
-def mark_hours(hours: Iterable[int], *, now_ms: int, seconds: float) -> None:
-    """Leave registers and a marker for whole hours of every country whose rows are durable. Raises StoreUnavailable."""
+def announce_hours(hours: Iterable[int], *, now_ms: int, seconds: float) -> None:
+    """Leave registers and a marker for whole hours of every country whose rows are durable. Raises StoreError."""
     cells = [Cell(EVERY_COUNTRY, hour, WHOLE_HOUR, 1) for hour in hours]
     for some in batched(cells, REGISTERS_PER_BATCH):
         cassandra.send_batch(register_rows(some, now_ms=now_ms), seconds=seconds).wait()

@@ -12,7 +12,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from events import domain
 from events.clock import latest_moment_ms
-from sessions_project.schema import FieldErrorSerializer
+from web.openapi import FieldErrorSerializer
 
 # For drf-spectacular.
 PLAYER_ID_SCHEMA = {"type": "string", "pattern": "^[A-Za-z0-9_.:@-]{1,64}$"}
@@ -131,7 +131,7 @@ class EventSerializer(serializers.Serializer[Any]):
         help_text="Two letters in any case. Required on a start; checked and not kept on an end.",
     )
 
-    def judge(
+    def to_event(
         self,
         item: Any,
         *,

@@ -60,7 +60,7 @@ class GameServer(FastHttpUser):
 
 
 @events.quitting.add_listener  # type: ignore[untyped-decorator]  # locust types it so
-def judge(environment: Environment, **_: Any) -> None:
+def validate(environment: Environment, **_: Any) -> None:
     """Print the percentiles and exit with 1 when a request failed or an address broke the promise."""
     print(f"\n{'address':<28}{'requests':>10}{'failed':>8}{'p50 ms':>8}{'p90 ms':>8}{'p99 ms':>8}")
     kept = bool(environment.stats.entries)

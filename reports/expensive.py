@@ -10,8 +10,8 @@ from functools import wraps
 from typing import ParamSpec, TypeVar, cast
 
 from events.domain import DAY_MS, Window
-from sessions_project.places import Places
-from sessions_project.problems import TooManyExpensiveReports
+from web.problems import TooManyExpensiveReports
+from web.worker_slots import WorkerSlots
 
 # Each keeps a core busy for up to a second, half of it in Cassandra.
 AT_A_TIME = 2
@@ -25,7 +25,7 @@ LONG_WINDOW_MS = 31 * DAY_MS
 Asked = ParamSpec("Asked")
 Report = TypeVar("Report")
 
-_places = Places(AT_A_TIME, waiting=MOST_WAITING, seconds=WAIT_SECONDS)
+_places = WorkerSlots(AT_A_TIME, waiting=MOST_WAITING, seconds=WAIT_SECONDS)
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def expensive() -> Iterator[None]:
     try:
         yield
     finally:
-        _places.give_back()
+        _places.release()
 
 
 def expensive_when_long(select: Callable[Asked, Report]) -> Callable[Asked, Report]:

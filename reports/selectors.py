@@ -11,14 +11,14 @@ from typing import Literal, NamedTuple
 from django.core.cache import caches
 
 from events import domain
-from events.clock import gone_ms, latest_moment_ms
+from events.clock import latest_moment_ms, retention_cutoff_ms
 from events.counting.hours import StartCounts, Waiting, count_starts
 from events.counting.minutes import PARTITIONS_PER_STATEMENT
 from events.domain import Window
 from reports.expensive import expensive, expensive_when_long
 from reports.overlaps import Interval, overlapping
-from sessions_project import cassandra
-from sessions_project.cassandra import Row, Statement
+from store import cassandra
+from store.cassandra import Row, Statement
 
 # PER PARTITION LIMIT: of each hour and shard its newest rows. The upper end is exclusive and a pair, so that the same
 # statement begins a walk at the window's end and continues it behind a row.
@@ -149,7 +149,7 @@ class CountryStarts:
 
 def report_window(*, hours: int, as_of_ms: int, now_ms: int) -> Window:
     """The last ``hours`` before ``as_of_ms``, less what is older than the retention."""
-    gone = gone_ms(now_ms)
+    gone = retention_cutoff_ms(now_ms)
     return Window(max(as_of_ms - hours * domain.HOUR_MS, gone), max(as_of_ms, gone))
 
 
@@ -159,7 +159,7 @@ def starts_by_country(
 ) -> list[CountryStarts]:
     """Every country with starts in the window, most starts first, each with its ``newest`` newest.
 
-    Raises StoreUnavailable.
+    Raises StoreError.
     """
     deadline = cassandra.deadline_from_now()
     counts = _counted(window, now_ms=now_ms, country=None, deadline=deadline, on_waiting=on_waiting)
@@ -221,7 +221,7 @@ def starts_of_country(
 ) -> tuple[int, list[Start], Position | None]:
     """The number of starts in the window, one page of them, newest first, and where the next page begins, if any.
 
-    Raises StoreUnavailable.
+    Raises StoreError.
     """
     deadline = cassandra.deadline_from_now()
     counts = _counted(window, now_ms=now_ms, country=country, deadline=deadline, on_waiting=on_waiting)
@@ -233,7 +233,7 @@ def starts_of_country(
 
 
 def every_start_of_country(*, country: str, window: Window, now_ms: int) -> Iterator[Start]:
-    """Every start in the window, newest first, read as it is taken. Taking one may raise StoreUnavailable."""
+    """Every start in the window, newest first, read as it is taken. Taking one may raise StoreError."""
     deadline = cassandra.deadline_from_now()
     counts = count_starts(window=window, now_ms=now_ms, country=country, deadline=deadline, all_late=True)
     before = Position(window.to_ms + 1, NO_SESSION)
@@ -272,7 +272,7 @@ def _starts_before(
 def starts_by_hour(
     *, window: Window, now_ms: int, country: str | None, on_waiting: OnWaiting | None = None
 ) -> list[tuple[int, int]]:
-    """Every hour of the window, oldest first, with its number of starts, zeros included. Raises StoreUnavailable."""
+    """Every hour of the window, oldest first, with its number of starts, zeros included. Raises StoreError."""
     deadline = cassandra.deadline_from_now()
     counts = _counted(window, now_ms=now_ms, country=country, deadline=deadline, on_waiting=on_waiting)
     return list(zip(counts.hours, counts.of_hours(), strict=True))
@@ -293,7 +293,7 @@ def completed_sessions(
 ) -> tuple[list[Session], Position | None]:
     """One page of the player's completed sessions, newest end first, and where the next page begins, if any.
 
-    Raises StoreUnavailable.
+    Raises StoreError.
     """
     deadline = cassandra.deadline_from_now()
     few = _first_sessions(player_id, deadline=deadline)
@@ -309,7 +309,7 @@ def player_sessions(
 
     Completed ones as ``completed_sessions``, and without ``overlaps`` as cheap; open and all newest start first, where
     a missing start is replaced by the end: so an end that comes during a walk over the pages moves no session to
-    another place. Of a player with more than MOST_SESSIONS the overlaps are not known. Raises StoreUnavailable,
+    another place. Of a player with more than MOST_SESSIONS the overlaps are not known. Raises StoreError,
     TooManyExpensiveReports, and TooManySessions for open and all.
     """
     if state == COMPLETED and not overlaps:
@@ -337,7 +337,7 @@ def _newest_ends(
     page: list[Session] = []
     asked = limit + 1
     while len(page) <= limit:
-        query = (SELECT_COMPLETED, (player_id, gone_ms(now_ms), *behind, asked))
+        query = (SELECT_COMPLETED, (player_id, retention_cutoff_ms(now_ms), *behind, asked))
         ends = [Position(*row) for row in cassandra.execute_many([query], deadline=deadline)[0]]
         page += _sessions_ending_at(ends, player_id=player_id, deadline=deadline)
         if len(ends) < asked:
@@ -380,7 +380,7 @@ def _every_session(player_id: str, first: Sequence[Row], *, deadline: float) -> 
 
 def _young(rows: Iterable[Row], *, now_ms: int) -> list[Session]:
     """The sessions that are younger than the retention."""
-    gone = gone_ms(now_ms)
+    gone = retention_cutoff_ms(now_ms)
     sessions = (Session(*row) for row in rows)
     return [session for session in sessions if max(session.started_ms or 0, session.ended_ms or 0) > gone]
 
@@ -398,7 +398,7 @@ def _page_by_end(
     sessions: Sequence[Session], *, now_ms: int, limit: int, after: Position | None
 ) -> tuple[list[Session], Position | None]:
     """Of all sessions of a player, a page of the completed ones as ``completed_sessions`` gives it."""
-    gone, latest = gone_ms(now_ms), latest_moment_ms(now_ms)
+    gone, latest = retention_cutoff_ms(now_ms), latest_moment_ms(now_ms)
     completed = [session for session in sessions if session.ended_ms is not None and gone < session.ended_ms <= latest]
     return _page(completed, position=lambda session: session.end_position, limit=limit, after=after)
 

@@ -18,9 +18,9 @@ from drf_spectacular.utils import OpenApiResponse
 from rest_framework.renderers import BaseRenderer
 
 from reports.expensive import expensive
-from sessions_project.links import FORMAT
-from sessions_project.places import Places
-from sessions_project.problems import DownloadFailed, TooManyDownloads
+from web.links import FORMAT
+from web.problems import DownloadFailed, TooManyDownloads
+from web.worker_slots import WorkerSlots
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r")
 
 Table = Iterable[Sequence[str | int | UUID]]
 
-_downloads = Places(DOWNLOADS_AT_A_TIME, waiting=0, seconds=0)
+_downloads = WorkerSlots(DOWNLOADS_AT_A_TIME, waiting=0, seconds=0)
 
 
 class CsvRenderer(BaseRenderer):
@@ -64,7 +64,7 @@ class Download(FileResponse):
                 file = _file_of(table)
             super().__init__(file, as_attachment=True, filename=name, content_type=f"{MEDIA_TYPE}; charset=utf-8")
         except BaseException as error:
-            _downloads.give_back()
+            _downloads.release()
             if isinstance(error, OSError):
                 log.exception("A file could not be written")
                 raise DownloadFailed from error
@@ -72,7 +72,7 @@ class Download(FileResponse):
 
     def close(self) -> None:
         if not self.closed:
-            _downloads.give_back()
+            _downloads.release()
         super().close()
 
 

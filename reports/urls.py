@@ -10,6 +10,8 @@ from django.http.response import HttpResponseBase
 from django.urls import path
 from django.views.decorators.cache import cache_page
 
+from caching.memory import MAY_BE_CACHED
+from caching.single_flight import View, single_flight
 from reports.serializers import (
     CountryStartsQuerySerializer,
     PlayerQuerySerializer,
@@ -18,11 +20,9 @@ from reports.serializers import (
     parameters_of,
 )
 from reports.spreadsheets import asks_for_csv
-from reports.views import EarlierReportsViewSet, PlayerSessionsViewSet, StartsViewSet
-from sessions_project.building import View, built_once
-from sessions_project.fresh_replies import MAY_BE_KEPT
-from sessions_project.links import FORMAT
-from sessions_project.query import is_well_named
+from reports.views import LegacyReportsViewSet, PlayerSessionsViewSet, StartsViewSet
+from web.links import FORMAT
+from web.query import is_well_named
 
 
 def cached(view: View, *, parameters: Collection[str] = (), costs_more_than_a_lock: bool = True) -> View:
@@ -33,7 +33,7 @@ def cached(view: View, *, parameters: Collection[str] = (), costs_more_than_a_lo
     # For CACHE_MIDDLEWARE_SECONDS, or as long as the reply says itself.
     page = cache_page(None)
     alone = page(view)
-    shared = built_once(view, cache_page=page, costs_more_than_a_lock=costs_more_than_a_lock)
+    shared = single_flight(view, cache_page=page, costs_more_than_a_lock=costs_more_than_a_lock)
 
     @wraps(view)
     def choose(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -42,7 +42,7 @@ def cached(view: View, *, parameters: Collection[str] = (), costs_more_than_a_lo
         # A file cannot be shared; whoever waited for another's would hold a thread for nothing.
         if asks_for_csv(request):
             return alone(request, *args, **kwargs)
-        request.META[MAY_BE_KEPT] = True
+        request.META[MAY_BE_CACHED] = True
         return shared(request, *args, **kwargs)
 
     return choose
@@ -59,7 +59,7 @@ def without_parameters(view: View) -> View:
         request.META["QUERY_STRING"] = urlencode({FORMAT: form}) if form is not None else ""
         del request.GET  # made of it when asked for
         response = view(request, *args, **kwargs)
-        request.META.pop(MAY_BE_KEPT, None)  # by the address as it came
+        request.META.pop(MAY_BE_CACHED, None)  # by the address as it came
         return response
 
     return ask
@@ -92,12 +92,12 @@ urlpatterns = [
     ),
     path(
         "by-country/<str:country>/<str:hours>",
-        without_parameters(cached(EarlierReportsViewSet.as_view({"get": "by_country"}))),
+        without_parameters(cached(LegacyReportsViewSet.as_view({"get": "by_country"}))),
         name="by-country",
     ),
     path(
         "by-player/<str:player_id>",
-        without_parameters(cached(EarlierReportsViewSet.as_view({"get": "by_player"}), costs_more_than_a_lock=False)),
+        without_parameters(cached(LegacyReportsViewSet.as_view({"get": "by_player"}), costs_more_than_a_lock=False)),
         name="by-player",
     ),
 ]

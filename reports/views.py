@@ -39,10 +39,10 @@ from reports.serializers import (
     parameters_of,
 )
 from reports.spreadsheets import CsvRenderer, Download, attachment, csv_or
-from sessions_project.links import link
-from sessions_project.query import refuse_other_parameters
-from sessions_project.rendering import Report
-from sessions_project.schema import COMMON_HEADERS, problems
+from web.links import link
+from web.openapi import COMMON_HEADERS, problems
+from web.query import refuse_other_parameters
+from web.rendering import Report
 
 # For so long at most a report is cached that is without some late starts: a page that is asked for all day shows them.
 INCOMPLETE_SECONDS = 5
@@ -50,7 +50,7 @@ STARTS, PLAYERS = "starts", "players"
 # Stands for a country in an address; it is not in the query behind it.
 ANY_COUNTRY = "ZZ"
 # The earlier address answers with a bare array, which has no room for a link: the Link header has it.
-EARLIER_LIMIT = 1000
+LEGACY_LIMIT = 1000
 TOO_MANY_SESSIONS = f"This player has more than {selectors.MOST_SESSIONS} sessions. Ask for state=completed."
 
 COUNTRY = OpenApiParameter("country", COUNTRY_SCHEMA, OpenApiParameter.PATH, description="Two letters.")
@@ -241,7 +241,7 @@ class PlayerSessionsViewSet(ViewSet):
         return Report(body)
 
 
-class EarlierReportsViewSet(ViewSet):
+class LegacyReportsViewSet(ViewSet):
     """The two reports at their earlier addresses: bare arrays."""
 
     @extend_schema(
@@ -267,8 +267,8 @@ class EarlierReportsViewSet(ViewSet):
         now_ms = wall_clock_ms()
         asked = _validated(WindowQuerySerializer, {"hours": hours}, now_ms=now_ms)
         window = _kept_window(asked, now_ms=now_ms)
-        _, page, end = selectors.starts_of_country(country=country, window=window, now_ms=now_ms, limit=EARLIER_LIMIT)
-        rest = end and _country_url(request, country, asked, **_behind(end, limit=EARLIER_LIMIT, report=STARTS))
+        _, page, end = selectors.starts_of_country(country=country, window=window, now_ms=now_ms, limit=LEGACY_LIMIT)
+        rest = end and _country_url(request, country, asked, **_behind(end, limit=LEGACY_LIMIT, report=STARTS))
         starts = [{"event": "start", "country": country, **_start(start)} for start in page]
         return Report(starts, headers={"Link": f'<{rest}>; rel="next"'} if rest else None)
 

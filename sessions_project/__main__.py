@@ -19,8 +19,8 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sessions_project.settings")
     django.setup()
     # What these import reads the settings.
-    from sessions_project.admission import server_threads
-    from sessions_project.transport import MOST_DRAINING
+    from web.load_shedding import server_threads
+    from web.transport import MOST_DRAINING
 
     try:
         call_command("check", stdout=StringIO())

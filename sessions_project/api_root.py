@@ -6,9 +6,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from sessions_project.links import link
-from sessions_project.query import refuse_other_parameters
-from sessions_project.schema import COMMON_HEADERS, problems
+from web.links import link
+from web.openapi import COMMON_HEADERS, problems
+from web.query import refuse_other_parameters
 
 # Names of routes, and what is to be filled in.
 ROUTES: dict[str, tuple[str, ...]] = {

@@ -8,11 +8,11 @@ from django.core.cache import caches
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
+from caching.redis import ReportCache
 from events.models import TABLES
-from sessions_project import cassandra
-from sessions_project.cache import ReportCache
-from sessions_project.cassandra import StatementRefused, StoreUnavailable
-from sessions_project.problems import RETRY_AFTER_SECONDS
+from store import cassandra
+from store.errors import StatementRejected, StoreUnavailable
+from web.problems import RETRY_AFTER_SECONDS
 
 
 class HealthMiddleware:
@@ -61,7 +61,7 @@ def _store_trouble() -> str | None:
         missing = cassandra.missing_tables(model.__table_name__ for model in TABLES)
         if not missing:
             cassandra.execute(SELECT_A_DAY, (0,))
-    except StatementRefused as error:
+    except StatementRejected as error:
         reason = str(error).rstrip(".")
         return f"the tables cannot be read as this version does ({reason}); run 'manage.py sync_cassandra'"
     except StoreUnavailable:

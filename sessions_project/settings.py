@@ -21,7 +21,7 @@ from cassandra.policies import (
 )
 from cassandra.query import tuple_factory
 
-from sessions_project.routing import SECOND_COUNT_SECONDS, SECOND_TRY_SECONDS, AnsweringNodesFirst
+from store.load_balancing import SECOND_COUNT_SECONDS, SECOND_TRY_SECONDS, ResponsiveNodesFirst
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -82,10 +82,10 @@ INSTALLED_APPS = [
     "dashboard",
 ]
 MIDDLEWARE = [
-    "sessions_project.logs.RequestLogMiddleware",
+    "web.request_ids.RequestLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "sessions_project.static_files.StaticFilesMiddleware",
-    "sessions_project.problems.NotAllowedMiddleware",
+    "web.static_files.StaticFilesMiddleware",
+    "web.problems.NotAllowedMiddleware",
     "sessions_project.health.HealthMiddleware",
     "django.middleware.common.CommonMiddleware",
 ]
@@ -169,7 +169,7 @@ def _profile(*, counting: bool = False, **options: Any) -> ExecutionProfile:
     second_try_seconds = SECOND_COUNT_SECONDS if counting else SECOND_TRY_SECONDS
     in_this_centre = DCAwareRoundRobinPolicy(local_dc=CASSANDRA_LOCAL_DATACENTER)
     return ExecutionProfile(
-        load_balancing_policy=AnsweringNodesFirst(in_this_centre, seeks_silent=not counting),
+        load_balancing_policy=ResponsiveNodesFirst(in_this_centre, probes_unresponsive=not counting),
         consistency_level=ConsistencyLevel.LOCAL_QUORUM,
         # A node that pauses costs this delay, not the whole timeout: every statement here is idempotent. Only once: a
         # ring of three has then one node left to repeat at when a connection breaks.
@@ -194,7 +194,7 @@ DATABASES = {
                 **REPLICATION_FACTORS,
             },
             "connection": {
-                # Connected once per worker by sessions_project/cassandra.py: never at import time, never before a fork.
+                # Connected once per worker by store/cassandra.py: never at import time, never before a fork.
                 "lazy_connect": True,
                 "port": CASSANDRA_PORT,
                 "ssl_context": _tls("CASSANDRA_CA_FILE", CASSANDRA_CA_FILE) if CASSANDRA_CA_FILE else None,
@@ -231,7 +231,7 @@ DATABASES = {
 REDIS_URL = _text("REDIS_URL", "redis://127.0.0.1:6379/0")
 CACHES = {
     "default": {
-        "BACKEND": "sessions_project.cache.ReportCache",
+        "BACKEND": "caching.redis.ReportCache",
         "LOCATION": REDIS_URL,
         # Services on different keyspaces may share a Redis.
         "KEY_PREFIX": CASSANDRA_KEYSPACE,
@@ -253,12 +253,12 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": [
-        "sessions_project.rendering.FastJSONRenderer",
-        *([] if IN_PRODUCTION else ["sessions_project.browsable.BatchBrowsableAPIRenderer"]),
+        "web.rendering.FastJSONRenderer",
+        *([] if IN_PRODUCTION else ["web.browsable.BatchBrowsableAPIRenderer"]),
     ],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "sessions_project.rendering.QuickNegotiation",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "web.rendering.QuickNegotiation",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "sessions_project.problems.problem_response",
+    "EXCEPTION_HANDLER": "web.problems.problem_response",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Player sessions",
@@ -269,7 +269,7 @@ SPECTACULAR_SETTINGS = {
     ),
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.0",
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "events.schema.bound_batches"],
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "events.api.openapi.bound_batches"],
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
@@ -287,14 +287,14 @@ if LOG_LEVEL not in logging.getLevelNamesMapping():
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "sessions_project.logs.RequestIdFilter"}},
+    "filters": {"request_id": {"()": "web.request_ids.RequestIdFilter"}},
     "formatters": {
         "json": {
             "()": "pythonjsonlogger.json.JsonFormatter",
             "format": "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s",
         },
         "readable": {
-            "()": "sessions_project.logs.ReadableFormatter",
+            "()": "web.request_ids.ReadableFormatter",
             "format": "%(asctime)s %(levelname)-7s %(name)s [%(request_id)s] %(message)s",
         },
     },
@@ -310,7 +310,7 @@ LOGGING = {
         # Said better, once, by our own messages: each lost node would be told by every pool of every worker, and what
         # is refused with a traceback.
         "cassandra": {"level": "CRITICAL"},
-        # 4xx replies are the client's matter; sessions_project.logs reports 5xx with the request's id.
+        # 4xx replies are the client's matter; web.request_ids reports 5xx with the request's id.
         "django.request": {"level": "CRITICAL"},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
     },

@@ -7,7 +7,7 @@ from sessions_project.api_root import ApiRootView
 from sessions_project.health import livez, readyz
 
 urlpatterns = [
-    path("", include("events.urls")),
+    path("", include("events.api.urls")),
     path("", include("reports.urls")),
     path("", include("dashboard.urls")),
     path("api/v1/", ApiRootView.as_view(), name="api-root"),
@@ -19,6 +19,6 @@ urlpatterns = [
     path("readyz", readyz, name="readyz"),
 ]
 
-handler400 = "sessions_project.problems.bad_request"
-handler404 = "sessions_project.problems.not_found"
-handler500 = "sessions_project.problems.server_error"
+handler400 = "web.problems.bad_request"
+handler404 = "web.problems.not_found"
+handler500 = "web.problems.server_error"

@@ -14,27 +14,38 @@ django_application = get_wsgi_application()
 
 from django.conf import settings  # noqa: E402  # it must be set up first
 
+from caching.memory import ResponseCache  # noqa: E402
+from events.api.fast_path import FastPath  # noqa: E402
 from events.counting import background  # noqa: E402
-from events.shortcut import Shortcut  # noqa: E402
-from sessions_project import cassandra  # noqa: E402
-from sessions_project.admission import Admission  # noqa: E402
-from sessions_project.fresh_replies import FreshReplies  # noqa: E402
-from sessions_project.transport import Transport  # noqa: E402
+from sessions_project.health import PROBES  # noqa: E402
+from store import cassandra  # noqa: E402
+from store.errors import StoreError  # noqa: E402
+from web.load_shedding import LoadShedding  # noqa: E402
+from web.transport import Transport  # noqa: E402
 
 # What is there now stays: the collector need not look at it again, which takes milliseconds each time and 5 % in all.
 gc.freeze()
 gc.set_threshold(NEW_OBJECTS_PER_COLLECTION, *gc.get_threshold()[1:])
 
+# Must answer whatever the load: a replica that is taken out because it is busy leaves more for the others; and the page
+# is to say what is wrong, for which it needs all of its files. Neither costs much.
+EXEMPT_FROM_LOAD_SHEDDING = {*PROBES, "/"}
+
 application = Transport(
-    FreshReplies(
-        Admission(Shortcut(django_application), working=settings.WEB_THREADS),
+    ResponseCache(
+        LoadShedding(
+            FastPath(django_application),
+            working=settings.WEB_THREADS,
+            exempt=EXEMPT_FROM_LOAD_SHEDDING,
+            exempt_below=f"/{settings.STATIC_URL.lstrip('/')}",
+        ),
         lifetime_seconds=settings.REPORT_CACHE_SECONDS,
     )
 )
 
 try:
     cassandra.connect()
-except cassandra.StoreUnavailable:
+except StoreError:
     # Serve all the same: requests get 503 and try again, /readyz tells why.
     logging.getLogger(__name__).warning("Serving without Cassandra; every request tries to connect.")
 

@@ -11,11 +11,12 @@ import pytest
 
 from benchmarks import capacity
 from benchmarks.capacity import Load
+from caching import memory
 from conftest import PROJECT
 from embedded.cassandra import CassandraNode
 from events import domain, late_writes, models, services
 from events.counting import background, hours, minutes, validity
-from sessions_project import cassandra, fresh_replies
+from store import cassandra
 
 # Ten starts a second, of two countries with 6 and 4; one in ten is late, by 2 to 60 minutes.
 SMALL = Load(events_per_second=20, countries=2, largest_share=0.6, late_hours=1, processes=2)
@@ -124,8 +125,8 @@ def test_what_the_formulas_take_from_the_code_is_what_the_code_has():
     defaults = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", (PROJECT / ".env.example").read_text(), re.MULTILINE))
     assert CassandraNode(folder=PROJECT).configuration()["read_request_timeout"] == f"{capacity.READ_SECONDS * 1000}ms"
     assert str(capacity.REPORT_CACHE_SECONDS) == defaults["REPORT_CACHE_SECONDS"]
-    assert capacity.FRESH_MB * 1e6 == fresh_replies.MOST_BYTES
-    assert capacity.MARKS_MB * 1e6 == 100 * services.MOST_REMEMBERED_MARKS
+    assert capacity.RESPONSE_CACHE_MB * 1e6 == memory.MOST_BYTES
+    assert capacity.INDEX_ENTRIES_MB * 1e6 == 100 * services.MOST_REMEMBERED_ENTRIES
     assert int(models.COUNTRY_COMPACTION["compaction_window_size"]) == capacity.WINDOW_DAYS
     assert capacity.MARKER_GRACE_HOURS * 3_600 == models.MARKER_GRACE_SECONDS
     assert int(models.MARKER_COMPACTION["compaction_window_size"]) == capacity.MARKER_WINDOW_HOURS

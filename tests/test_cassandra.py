@@ -15,9 +15,10 @@ from benchmarks.players import fill_player
 from events.domain import HOUR_MS, MINUTE_MS, Event, Window
 from events.services import record_events
 from reports.selectors import starts_of_country
-from sessions_project import cassandra
-from sessions_project.breaker import Breaker
-from sessions_project.routing import SECOND_COUNT_SECONDS, SECOND_TRY_SECONDS
+from store import cassandra
+from store.circuit_breaker import Breaker
+from store.errors import StatementRejected, StoreUnavailable
+from store.load_balancing import SECOND_COUNT_SECONDS, SECOND_TRY_SECONDS
 
 # Of the tests' settings: one statement, not a report.
 MOST_SECONDS = settings.CASSANDRA_TIMEOUT_SECONDS
@@ -76,12 +77,12 @@ def test_reads_that_take_too_long_leave_writes_alone(player, now_ms, settings) -
     read = "SELECT session_id FROM {keyspace}.session_by_player_id WHERE player_id = ?"
     assert len(cassandra.execute(read, (player,))) == 3_000
     settings.CASSANDRA_TIMEOUT_SECONDS = 0.001
-    with pytest.raises(cassandra.StoreUnavailable, match="OperationTimedOut"):
+    with pytest.raises(StoreUnavailable, match="OperationTimedOut"):
         cassandra.execute(read, (player,))
     settings.CASSANDRA_TIMEOUT_SECONDS = MOST_SECONDS
     event = Event("end", player, uuid.uuid4(), now_ms, None)
     assert record_events([event], now_ms=now_ms) == [True]
-    with pytest.raises(cassandra.StoreUnavailable, match="not answered for a while"):
+    with pytest.raises(StoreUnavailable, match="not answered for a while"):
         cassandra.execute(read, (player,))
     time.sleep(1.1)
     assert len(cassandra.execute(read, (player,))) == 3_001
@@ -110,6 +111,6 @@ def test_what_is_refused_for_ever_is_told_from_what_may_pass(
     session = connections["cassandra"].connection.session
     cassandra.execute("SELECT release_version FROM system.local", ())
     monkeypatch.setattr(session, "execute_async", fail)
-    with pytest.raises(cassandra.StoreUnavailable) as told:
+    with pytest.raises(StoreUnavailable) as told:
         cassandra.execute("SELECT release_version FROM system.local", ())
-    assert isinstance(told.value, cassandra.StatementRefused) == for_ever
+    assert isinstance(told.value, StatementRejected) == for_ever

@@ -12,12 +12,12 @@ SCRIPT = f"""
 import json, threading
 import django, psutil
 django.setup()
-from sessions_project import cassandra
+from store import cassandra
 cassandra.CONNECT_PAUSE_SECONDS = 0
 for _ in range({ATTEMPTS}):
     try:
         cassandra.connect()
-    except cassandra.StoreUnavailable:
+    except StoreUnavailable:
         for one in set(threading.enumerate()) - {{threading.main_thread()}}:
             one.join(0.2)
         print(json.dumps([threading.active_count(), len(psutil.Process().net_connections())]))

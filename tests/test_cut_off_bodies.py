@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from conftest import WebServer
-from sessions_project import cassandra
+from store import cassandra
 from tests.http2 import Http2Client
 
 EVENTS = "/api/v1/events/"

@@ -19,7 +19,7 @@ from conftest import PROJECT, WebServer, manage
 from events.domain import HOUR_MS, MINUTE_MS, Event, Window, day_of, format_timestamp, hour_of
 from events.services import record_events
 from reports.selectors import starts_of_country
-from sessions_project import cassandra
+from store import cassandra
 
 README = (PROJECT / "README.md").read_text()
 EXAMPLES = re.findall(r"```console\n\$ (curl .*?)\n((?:[{\[Hs].*?)?)```", README, flags=re.DOTALL)

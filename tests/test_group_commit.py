@@ -9,11 +9,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from events import services
+from events import rows
 from events.domain import Event
-from sessions_project import cassandra
-from sessions_project.cassandra import Statement, StoreUnavailable
-from sessions_project.group_commit import GroupCommit
+from store import cassandra
+from store.cassandra import Statement
+from store.errors import StoreUnavailable
+from store.group_commit import GroupCommit
 from tests.clients import wait_for
 
 CALLERS = 12
@@ -70,7 +71,7 @@ def test_it_works(pool, now_ms, country):
     events = [Event("start", f"together-{uuid.uuid4()}", uuid.uuid4(), now_ms, country) for _ in range(20 * CALLERS)]
 
     def write(event: Event) -> None:
-        commits.write(services.event_rows([event], now_ms=now_ms), seconds=5)
+        commits.write(rows.event_rows([event], now_ms=now_ms), seconds=5)
 
     assert list(pool.map(write, events)) == [None] * len(events)
     assert sum(calls) == 2 * len(events)

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from conftest import WebServer
-from sessions_project import transport
-from sessions_project.transport import MOST_DRAINED_BYTES, Transport
 from tests.clients import wait_for
 from tests.http2 import Http2Client
+from web import transport
+from web.transport import MOST_DRAINED_BYTES, Transport
 
 EVENTS = "/api/v1/events/"
 JSON = {"Content-Type": "application/json"}

@@ -78,7 +78,7 @@ def test_the_report_of_countries_links_to_each_in_the_same_form(api, paged, form
 
 @pytest.mark.parametrize("form", [None, "json"])
 def test_the_earlier_address_links_to_the_rest_in_the_same_form(api, paged, form, monkeypatch):
-    monkeypatch.setattr("reports.views.EARLIER_LIMIT", 4)
+    monkeypatch.setattr("reports.views.LEGACY_LIMIT", 4)
     _, country = paged
     reply = api.get(asked(f"/by-country/{country}/2", format=form))
     [link] = re.findall(r'^<([^>]+)>; rel="next"$', reply["Link"])

@@ -1,4 +1,4 @@
-"""What ``make load`` sends, and its verdict."""
+"""What ``make load`` sends, and its validated."""
 
 import json
 import os
@@ -18,14 +18,14 @@ from locustfiles.sessions import Batch, GameSessions
 JUDGE = """
 import json, sys
 from locust.env import Environment
-from locustfiles.latency import judge
+from locustfiles.latency import validate
 
 environment = Environment()
 for name, milliseconds, fails in json.loads(sys.argv[1]):
     environment.stats.log_request("GET", name, milliseconds, 0)
     if fails:
         environment.stats.log_error("GET", name, "503")
-judge(environment)
+validate(environment)
 sys.exit(environment.process_exit_code)
 """
 KEPT, BROKEN = 0, 1
@@ -93,7 +93,7 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 
 
 @pytest.mark.parametrize(
-    ("requests", "verdict"),
+    ("requests", "validated"),
     [
         ([QUICK] * 19 + [SLOW], KEPT),
         ([QUICK] * 8 + [SLOW] * 2, BROKEN),
@@ -103,11 +103,11 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
     ],
 )
 def test_nine_of_ten_replies_of_every_address_are_quick_and_none_fails(
-    requests: list[tuple[str, int, bool]], verdict: int
+    requests: list[tuple[str, int, bool]], validated: int
 ) -> None:
     told = python("-c", JUDGE, json.dumps(requests))
-    assert told.returncode == verdict, told.stderr
-    assert ("Kept: " if verdict == KEPT else "BROKEN: ") in told.stdout
+    assert told.returncode == validated, told.stderr
+    assert ("Kept: " if validated == KEPT else "BROKEN: ") in told.stdout
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "1.5", "many"])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from events.domain import HOUR_MS, Event
 from events.services import record_events
 from reports.selectors import completed_sessions, report_window, starts_by_hour, starts_of_country
-from sessions_project import cassandra
+from store import cassandra
 
 
 def stream(chance: random.Random, player: str, country: str, now_ms: int) -> list[Event]:

@@ -18,7 +18,7 @@ import pytest
 
 from benchmarks.overload import Seen, milliseconds, overload
 from conftest import WebServer
-from sessions_project import cassandra
+from store import cassandra
 
 CLIENTS, SECONDS = 400, 8
 MOST_MEGABYTES = 400

@@ -11,11 +11,11 @@ import redis
 from django.test import RequestFactory
 from django.urls import resolve
 
+from caching.memory import MAY_BE_CACHED
 from conftest import WebServer
 from embedded.redis import RedisServer
 from events.counting.background import LEASE
-from sessions_project.fresh_replies import MAY_BE_KEPT
-from sessions_project.query import MOST_CHARACTERS
+from web.query import MOST_CHARACTERS
 
 STARTS = "/api/v1/reports/starts/"
 PLAYER = "/api/v1/reports/players/ada/sessions/"
@@ -135,4 +135,4 @@ def test_nor_does_it_fill_the_memory_of_a_process(address, kept):
     request = RequestFactory().get(address)
     view, _, places = resolve(request.path)
     view(request, **places)
-    assert (MAY_BE_KEPT in request.META) is kept
+    assert (MAY_BE_CACHED in request.META) is kept

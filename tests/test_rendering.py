@@ -4,7 +4,7 @@ import pytest
 from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 
 from reports.spreadsheets import CsvRenderer
-from sessions_project.rendering import FastJSONRenderer, preferred
+from web.rendering import FastJSONRenderer, preferred
 
 STARTS = "/api/v1/reports/starts/"
 JSON, HTML, CSV = FastJSONRenderer(), BrowsableAPIRenderer(), CsvRenderer()

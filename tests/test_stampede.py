@@ -17,7 +17,7 @@ import redis
 from conftest import WebServer
 from embedded.redis import RedisServer
 from reports.tests.test_starts import record_starts
-from sessions_project.admission import KEPT_FOR_BATCHES
+from web.load_shedding import RESERVED_FOR_BATCHES
 
 CLIENTS = 50
 # Long enough that every client asks while it is built.
@@ -61,7 +61,7 @@ def service(own_redis: RedisServer, web_server: Callable[..., WebServer], tmp_pa
         REDIS_URL=f"redis://127.0.0.1:{own_redis.address[1]}/0",
         REPORT_CACHE_SECONDS="50",
         WEB_WORKERS="2",
-        WEB_THREADS=str(CLIENTS + KEPT_FOR_BATCHES),  # all are let in at once
+        WEB_THREADS=str(CLIENTS + RESERVED_FOR_BATCHES),  # all are let in at once
         LOG_LEVEL="DEBUG",
     )
     return Service(web, own_redis, log)

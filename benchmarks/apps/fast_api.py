@@ -12,14 +12,14 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field, model_validator
 
 from benchmarks.apps.store import HOUR_MS, RETENTION_SECONDS, connect, prepare
-from events import services
+from events import rows
 
 app = FastAPI()
 session = connect()
-INSERT_START = prepare(session, services.INSERT_START)
-INSERT_STARTED = prepare(session, services.INSERT_STARTED)
-INSERT_ENDED = prepare(session, services.INSERT_ENDED)
-INSERT_COMPLETED = prepare(session, services.INSERT_COMPLETED)
+INSERT_START = prepare(session, rows.INSERT_START)
+INSERT_STARTED = prepare(session, rows.INSERT_STARTED)
+INSERT_ENDED = prepare(session, rows.INSERT_ENDED)
+INSERT_COMPLETED = prepare(session, rows.INSERT_COMPLETED)
 
 
 class SessionEvent(BaseModel):
@@ -79,7 +79,7 @@ async def answer(sent: ResponseFuture) -> Any:
             getattr(waiting, how)(settled)
 
     sent.add_callbacks(
-        lambda rows: loop.call_soon_threadsafe(settle, rows, "set_result"),
+        lambda found: loop.call_soon_threadsafe(settle, found, "set_result"),
         lambda error: loop.call_soon_threadsafe(settle, error, "set_exception"),
     )
     return await waiting

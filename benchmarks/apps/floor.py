@@ -10,13 +10,13 @@ from typing import Any
 from cassandra.query import BatchStatement
 
 from benchmarks.apps.store import HOUR_MS, RETENTION_SECONDS, connect, prepare
-from events import services
+from events import rows
 
 session = connect()
-INSERT_START = prepare(session, services.INSERT_START)
-INSERT_STARTED = prepare(session, services.INSERT_STARTED)
-INSERT_ENDED = prepare(session, services.INSERT_ENDED)
-INSERT_COMPLETED = prepare(session, services.INSERT_COMPLETED)
+INSERT_START = prepare(session, rows.INSERT_START)
+INSERT_STARTED = prepare(session, rows.INSERT_STARTED)
+INSERT_ENDED = prepare(session, rows.INSERT_ENDED)
+INSERT_COMPLETED = prepare(session, rows.INSERT_COMPLETED)
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

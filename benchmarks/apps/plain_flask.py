@@ -7,14 +7,14 @@ from datetime import datetime
 from flask import Flask, jsonify, request
 
 from benchmarks.apps.store import HOUR_MS, RETENTION_SECONDS, connect, prepare
-from events import services
+from events import rows
 
 app = Flask(__name__)
 session = connect()
-INSERT_START = prepare(session, services.INSERT_START)
-INSERT_STARTED = prepare(session, services.INSERT_STARTED)
-INSERT_ENDED = prepare(session, services.INSERT_ENDED)
-INSERT_COMPLETED = prepare(session, services.INSERT_COMPLETED)
+INSERT_START = prepare(session, rows.INSERT_START)
+INSERT_STARTED = prepare(session, rows.INSERT_STARTED)
+INSERT_ENDED = prepare(session, rows.INSERT_ENDED)
+INSERT_COMPLETED = prepare(session, rows.INSERT_COMPLETED)
 
 
 @app.post("/event-handler")

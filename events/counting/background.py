@@ -12,14 +12,15 @@ from typing import cast
 
 from django.core.cache import caches
 
+from caching.redis import ReportCache
 from events import domain
 from events.batched import batched
-from events.clock import gone_ms, wall_clock_ms
+from events.clock import retention_cutoff_ms, wall_clock_ms
 from events.counting.hours import bring_up_to_date
 from events.counting.validity import AHEAD_MS, MARGIN_MS, NEVER, Position, read_late_writes, recent_slots
 from events.domain import DAY_MS
-from sessions_project.cache import ReportCache
-from sessions_project.cassandra import StoreUnavailable, deadline_from_now
+from store.cassandra import deadline_from_now
+from store.errors import StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class Background:
             return
         if not 0 <= now_ms - self._looked_ms <= MARGIN_MS:
             # Markers may have come and gone unread.
-            self._unread = list(range(domain.day_of(gone_ms(now_ms)), now_ms + 1, DAY_MS))
+            self._unread = list(range(domain.day_of(retention_cutoff_ms(now_ms)), now_ms + 1, DAY_MS))
         self._look(now_ms)
         days = [*sorted(self._dirty, reverse=True), *reversed(self._unread[-UNREAD_DAYS_PER_ROUND:])]
         for some in batched(days, DAYS_AT_A_TIME):

@@ -20,7 +20,7 @@ from events.counting.minutes import (
     grids,
     whole_minutes,
 )
-from events.counting.mixed_releases import agrees, touched_by_release_1
+from events.counting.mixed_releases import agrees, release_1_digests
 from events.counting.stored import MINUTES_PER_HOUR, Day, Minutes, Store
 from events.counting.validity import (
     MARGIN_MS,
@@ -33,8 +33,8 @@ from events.counting.validity import (
 )
 from events.domain import DAY_MS, HOUR_MS, Window
 from events.late_writes import EVERY_COUNTRY, Cell
-from sessions_project import cassandra
-from sessions_project.cassandra import Statement
+from store import cassandra
+from store.cassandra import Statement
 
 # Minutes that a report counts again: a tenth of a second. The youngest beyond that are left to the background.
 MOST_CELLS = 200
@@ -112,7 +112,7 @@ def count_starts(
     """Count the starts of every hour of the window, of all countries or one.
 
     Of what was written late and is not counted yet MOST_CELLS minutes are, or all; ``waiting`` tells of the others.
-    Raises StoreUnavailable.
+    Raises StoreError.
     """
     store = Store(now_ms, deadline)
     hours = window.hours()
@@ -126,11 +126,11 @@ def count_starts(
 def bring_up_to_date(days: Iterable[int], *, now_ms: int) -> None:
     """Have the counts of these days stored, with all that was written late; nobody waits for it.
 
-    Raises StoreUnavailable, after MOST_SECONDS at the latest.
+    Raises StoreError, after MOST_SECONDS at the latest.
     """
     store = Store(now_ms, time.monotonic() + MOST_SECONDS, COUNTS_AT_A_TIME, renews_positions=True)
-    window = Window(store.gone_ms, now_ms)
-    known = [day for day in days if day + DAY_MS > store.gone_ms and day <= now_ms]
+    window = Window(store.retention_cutoff_ms, now_ms)
+    known = [day for day in days if day + DAY_MS > store.retention_cutoff_ms and day <= now_ms]
     _Counting(window, None, store, sorted(known)).count(None, most_cells=None)
     store.finish()
 
@@ -146,7 +146,7 @@ class _Counting:
         self._window, self._country, self._store = window, country, store
         self._edges = [hour for hour in _edges(window) if domain.day_of(hour) in days]
         self._days = store.days(days)
-        self._touched = touched_by_release_1(days, store)
+        self._touched = release_1_digests(days, store)
         countries = None if country is None else {day: [country] for day in days}
         self._minutes = store.minutes(self._edges, countries=countries)
         self._late = LateWrites()
@@ -218,17 +218,21 @@ class _Counting:
     def _is_asked(self, country: str, hour_ms: int) -> bool:
         in_window = domain.hour_of(self._window.from_ms) <= hour_ms <= self._window.to_ms
         is_one = self._country is None or country in (self._country, EVERY_COUNTRY)
-        return in_window and is_one and hour_ms > self._store.gone_ms
+        return in_window and is_one and hour_ms > self._store.retention_cutoff_ms
 
     def _is_whole(self, hour_ms: int) -> bool:
         """Whether the window covers all of an hour that is over and has not begun to expire."""
         store = self._store
         is_over = store.minutes_over(hour_ms) == MINUTES_PER_HOUR
-        return is_over and self._window.covers_hour(hour_ms) and hour_ms > store.gone_ms
+        return is_over and self._window.covers_hour(hour_ms) and hour_ms > store.retention_cutoff_ms
 
     def _has(self, hour_ms: int) -> bool:
         """Whether the hour is stored with its day, and nothing of it is void or has expired."""
-        return hour_ms > self._store.gone_ms and hour_ms not in self._void and self._day_of(hour_ms).has(hour_ms)
+        return (
+            hour_ms > self._store.retention_cutoff_ms
+            and hour_ms not in self._void
+            and self._day_of(hour_ms).has(hour_ms)
+        )
 
     def _hours(self, day_ms: int) -> range:
         """The hours of a day that the window touches."""
@@ -277,7 +281,7 @@ class _Counting:
 
     def _whole_minutes(self, wanted: Shards) -> dict[CountryHour, list[int]]:
         """The whole minutes of these hours."""
-        kept = {one: shards for one, shards in wanted.items() if one[1] > self._store.gone_ms}
+        kept = {one: shards for one, shards in wanted.items() if one[1] > self._store.retention_cutoff_ms}
         unread = {hour for _, hour in kept} - set(self._edges)
         countries: dict[int, set[str]] = defaultdict(set)
         for country, hour in kept:
@@ -329,7 +333,7 @@ class _Counting:
             for (country, hour), number in counted.items():
                 day.put(country, hour, number, shards=shards[country, hour])
             day.position = position
-            self._store.keep_day(day)
+            self._store.put_day(day)
 
     def _note(self, counts: StartCounts, numbers: Mapping[CountryHour, int], whole: Shards) -> None:
         """Note all whole hours."""

@@ -17,7 +17,7 @@ from events.counting.stored import MINUTES_PER_HOUR, Minutes, Store
 from events.counting.validity import LateWrites
 from events.domain import HOUR_MS, MINUTE_MS, Window
 from events.late_writes import WHOLE_HOUR
-from sessions_project.cassandra import Statement
+from store.cassandra import Statement
 
 # Partitions of one counting statement: measured ten times faster than one statement each, flat from 72 on.
 PARTITIONS_PER_STATEMENT = 72
@@ -97,7 +97,7 @@ def whole_minutes(
     """Return the starts of every minute that is over of these hours, and store what had to be counted.
 
     ``touched`` says for each day what its counts must have seen of release 1.0; None: they cannot be stored now.
-    Raises StoreUnavailable.
+    Raises StoreError.
     """
     hours = {one: stored.get(one) or Minutes() for one in wanted}
     tasks = [
@@ -220,14 +220,14 @@ def _store(
         renewed = minutes.is_looked_behind if store.renews_positions else minutes.is_passed_by(position)
         if seen is not None and ((country, hour) in counted or renewed):
             minutes.position = position
-            store.keep_minutes(country, hour, minutes)
+            store.put_minutes(country, hour, minutes)
     store.send()
 
 
 def count_parts(
     wanted: Shards, minutes: Mapping[CountryHour, Sequence[int]], *, window: Window, store: Store
 ) -> dict[CountryHour, int]:
-    """Return the starts of countries in what the window leaves of these hours. Raises StoreUnavailable.
+    """Return the starts of countries in what the window leaves of these hours. Raises StoreError.
 
     ``minutes`` are those that are known from the beginning of each hour.
     """

@@ -15,21 +15,21 @@ from django.conf import settings
 from events.batched import batched
 from events.counting.stored import DAYS_PER_STATEMENT, Store
 from events.counting.validity import MARGIN_MS, NEVER, NOT_ASKED, Position
-from events.services import TOUCHED_BY_US
-from sessions_project import cassandra
+from events.rows import OUR_NAME_IN_MAPS
+from store import cassandra
 
-SELECT_TOUCHED = """
+SELECT_VERSION_MAPS = """
     SELECT DISTINCT toUnixTimestamp(day), toJson(day_touched) FROM {keyspace}.country_hour WHERE day IN ?"""
 
 DIGEST_CHARACTERS = 16
 
 
-def touched_by_release_1(days: Sequence[int], store: Store) -> dict[int, str | None]:
+def release_1_digests(days: Sequence[int], store: Store) -> dict[int, str | None]:
     """Return for each day what its counts must have seen; None while a write may be under way that they have not."""
     if not settings.MIXED_RELEASES:
         return dict.fromkeys(days, NOT_ASKED)
     touched: dict[int, str | None] = dict.fromkeys(days, "")
-    queries = [(SELECT_TOUCHED, (some,)) for some in batched(days, DAYS_PER_STATEMENT)]
+    queries = [(SELECT_VERSION_MAPS, (some,)) for some in batched(days, DAYS_PER_STATEMENT)]
     for rows in cassandra.execute_many(queries, deadline=store.deadline):
         for day, text in rows:
             touched[day] = _digest(json.loads(text or "null") or {}, now_ms=store.now_ms)
@@ -42,7 +42,7 @@ def agrees(position: Position, touched: str | None) -> bool:
 
 
 def _digest(versions: dict[str, int], *, now_ms: int) -> str | None:
-    theirs = sorted((name, version) for name, version in versions.items() if name != TOUCHED_BY_US)
+    theirs = sorted((name, version) for name, version in versions.items() if name != OUR_NAME_IN_MAPS)
     newest = max((version for _, version in theirs), default=NEVER)
     if theirs and now_ms <= newest + MARGIN_MS:
         return None

@@ -16,12 +16,13 @@ import msgspec
 
 from events import domain
 from events.batched import batched
-from events.clock import gone_ms, ttl_seconds
+from events.clock import retention_cutoff_ms, ttl_seconds
 from events.counting.validity import MARGIN_MS, Position
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, PROMPT_MS
 from events.late_writes import EVERY_COUNTRY, MICROSECONDS
-from sessions_project import cassandra
-from sessions_project.cassandra import Row, Statement, StoreUnavailable, WriteUnderWay
+from store import cassandra
+from store.cassandra import Row, Statement, WriteInFlight
+from store.errors import StoreError
 
 log = logging.getLogger(__name__)
 
@@ -135,21 +136,21 @@ class Store:
     # whoever reads them then has fewer late writes to look at.
     renews_positions: bool = False
     # What happened then or earlier is older than the retention.
-    gone_ms: int = field(init=False)
+    retention_cutoff_ms: int = field(init=False)
     # What is over is judged by our clock and a node's, whichever is behind: a clock that is ahead would store counts
     # as complete that are not.
     clock_ms: int = field(init=False)
     # A report that is without some late starts stores nothing: it would lie over counts that have them.
     is_complete: bool = True
     _rows: defaultdict[int, list[Statement]] = field(default_factory=lambda: defaultdict(list))
-    _under_way: list[WriteUnderWay] = field(default_factory=list)
+    _in_flight: list[WriteInFlight] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.gone_ms = gone_ms(self.now_ms)
+        self.retention_cutoff_ms = retention_cutoff_ms(self.now_ms)
         self.clock_ms = self.now_ms
 
     def count(self, statements: Iterable[Statement]) -> list[list[Row]]:
-        """Return the answers of statements that count. Raises StoreUnavailable."""
+        """Return the answers of statements that count. Raises StoreError."""
         return cassandra.execute_many(
             statements, deadline=self.deadline, counting=True, at_a_time=self.counts_at_a_time
         )
@@ -167,7 +168,7 @@ class Store:
         return min(max(over_ms // HOUR_MS, 0), HOURS_PER_DAY)
 
     def days(self, days: Sequence[int]) -> dict[int, Day]:
-        """Read the counts of days, and the clock of a node. Raises StoreUnavailable."""
+        """Read the counts of days, and the clock of a node. Raises StoreError."""
         queries: list[Statement] = [(SELECT_NOW, ())]
         queries += [(SELECT_DAYS, (some,)) for some in batched(days, DAYS_PER_STATEMENT)]
         found = {day: Day(day) for day in days}
@@ -206,7 +207,7 @@ class Store:
     ) -> dict[tuple[str, int], Minutes]:
         """Read the minutes of these hours; with ``countries``, of those of each day only, and of those the ``wanted``.
 
-        Raises StoreUnavailable.
+        Raises StoreError.
         """
         of_days: dict[int, list[int]] = defaultdict(list)
         for hour in hours:
@@ -229,13 +230,13 @@ class Store:
                 minutes.last_slot = max(minutes.last_slot or 0, every.last_slot or 0)
         return found
 
-    def keep_day(self, day: Day) -> None:
+    def put_day(self, day: Day) -> None:
         """Note a day to be stored."""
         if day.position:
             text = json.dumps([*day.position, day.hours, day.starts])
             self._keep(UPDATE_DAY, text, key=(day.day_ms,), until_ms=day.day_ms + DAY_MS)
 
-    def keep_minutes(self, country: str, hour_ms: int, minutes: Minutes) -> None:
+    def put_minutes(self, country: str, hour_ms: int, minutes: Minutes) -> None:
         """Note an hour to be stored."""
         if minutes.position:
             text = json.dumps([*minutes.position, minutes.starts])
@@ -254,12 +255,12 @@ class Store:
             for some in batched(rows, ROWS_PER_BATCH):
                 seconds = self.deadline - time.monotonic()
                 with _logged_when_away():
-                    self._under_way.append(cassandra.send_batch(some, seconds=seconds))
+                    self._in_flight.append(cassandra.send_batch(some, seconds=seconds))
         self._rows.clear()
 
     def finish(self) -> None:
         """Return when what was sent is durable or has failed, at the deadline at the latest."""
-        for write in self._under_way:
+        for write in self._in_flight:
             with _logged_when_away():
                 write.wait()
 
@@ -269,5 +270,5 @@ def _logged_when_away() -> Iterator[None]:
     """A count that could not be stored is taken again."""
     try:
         yield
-    except StoreUnavailable as error:
+    except StoreError as error:
         log.info("Counts were not stored: %s", error)

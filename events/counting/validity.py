@@ -15,13 +15,13 @@ from typing import NamedTuple
 import msgspec
 
 from events.batched import batched
-from events.domain import CLOCKS_APART_MS, HOUR_MS, SECOND_MS, UNDER_WAY_MS
+from events.domain import CLOCKS_APART_MS, HOUR_MS, IN_FLIGHT_MS, SECOND_MS
 from events.late_writes import CLOCK_SET_BACK_MS, EVERY_COUNTRY, LATE_MS, MARKER_SECONDS, Cell, slot_of
-from sessions_project import cassandra
-from sessions_project.cassandra import Row
+from store import cassandra
+from store.cassandra import Row
 
 # A write that is not visible yet may name a moment that lies this far back: clocks apart, and a write under way.
-MARGIN_MS = CLOCKS_APART_MS + UNDER_WAY_MS
+MARGIN_MS = CLOCKS_APART_MS + IN_FLIGHT_MS
 # Before every version: they are milliseconds since 1970.
 NEVER = 0
 # In place of what a count must have seen of release 1.0: nobody asked.
@@ -145,7 +145,7 @@ def slots_since(position: Position, last_slot: int, *, clock_ms: int) -> range:
 
 
 def read_late_writes(slots: Iterable[int], positions: Collection[Position], *, deadline: float) -> LateWrites:
-    """Read what these slots say that one of the positions misses. Raises StoreUnavailable.
+    """Read what these slots say that one of the positions misses. Raises StoreError.
 
     The versions first: whoever has a version then sees, behind it, everything that its writer had said before.
     """

@@ -13,7 +13,7 @@ from events.counting.background import LEASE, Background
 from events.counting.minutes import COUNT_MINUTES, COUNT_STARTS
 from events.domain import DAY_MS, HOUR_MS, START, Event, Window, day_of
 from events.services import record_events
-from sessions_project import cassandra
+from store import cassandra
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import pytest
 from rest_framework.response import Response
 from rest_framework.test import APIClient
 
-from events.parsers import MOST_GZIP_MEMBERS
+from events.api.parsers import MOST_GZIP_MEMBERS
 
 EVENTS = "/api/v1/events/"
 BOM = b"\xef\xbb\xbf"

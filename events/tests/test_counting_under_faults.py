@@ -7,16 +7,18 @@ from typing import Any
 import pytest
 from django.core.cache import caches
 
-from events import late_writes, precounting
+from events import late_writes
 from events.counting import background, hours, stored, validity
 from events.counting.background import LEASE, Background
 from events.counting.hours import bring_up_to_date, count_starts
 from events.counting.validity import MARGIN_MS
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, START, Event, Window, day_of
-from events.loading import Loader
+from events.importing import precounting
+from events.importing.loader import Loader
 from events.services import record_events
-from sessions_project import cassandra
-from sessions_project.cassandra import Row, StoreUnavailable
+from store import cassandra
+from store.cassandra import Row
+from store.errors import StoreUnavailable
 
 
 def start(country: str, ts_ms: int) -> Event:
@@ -60,7 +62,7 @@ def test_a_node_that_is_behind_does_not_spoil_an_hour(country, now_ms, monkeypat
     record(country, *(day + 10 * HOUR_MS + minute * MINUTE_MS for minute in (1, 2, 58, 59)), now_ms=over_ms - 1_800_000)
     bring_up_to_date([day], now_ms=over_ms)
     if by_import:
-        late_writes.mark_hours([day + 10 * HOUR_MS], now_ms=over_ms - 900, seconds=5)
+        late_writes.announce_hours([day + 10 * HOUR_MS], now_ms=over_ms - 900, seconds=5)
     else:
         record(country, day + 10 * HOUR_MS + 3 * MINUTE_MS, now_ms=over_ms - 900)
     node_shows(over_ms - 800)

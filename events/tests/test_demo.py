@@ -11,7 +11,7 @@ from conftest import drop_keyspace, manage
 from events.counting.hours import StartCounts
 from events.domain import HOUR_MS, hour_of
 from events.management.commands.demo import empty_days
-from sessions_project import cassandra
+from store import cassandra
 
 # Two and a half hours into a day.
 NOW_MS = 1_790_000_000_000 // 86_400_000 * 86_400_000 + 9_000_000

@@ -56,9 +56,9 @@ def test_other_texts_are_no_timestamps(text):
 
 
 def test_the_remaining_time_is_rounded_down():
-    assert domain.remaining_seconds(0, gone_ms=-1_000) == 1
-    assert domain.remaining_seconds(0, gone_ms=-999) == 0
-    assert domain.remaining_seconds(0, gone_ms=1_000) == -1
+    assert domain.remaining_seconds(0, retention_cutoff_ms=-1_000) == 1
+    assert domain.remaining_seconds(0, retention_cutoff_ms=-999) == 0
+    assert domain.remaining_seconds(0, retention_cutoff_ms=1_000) == -1
 
 
 def test_a_window_across_midnight_has_the_hours_of_both_days():

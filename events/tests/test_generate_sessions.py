@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 
 from conftest import manage
 from events.domain import DAY_MS, HOUR_MS, parse_timestamp
-from events.generating import country_weights, generated_lines
+from events.importing.generator import country_weights, generated_lines
 
 NOW_MS = 1_790_000_000_000
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from conftest import PROJECT, free_port, manage
-from events.checkpoint import Checkpoint, CheckpointFile
-from events.import_files import ImportFailed, header, kind_of, locked
+from events.importing.checkpoint import Checkpoint, CheckpointFile
+from events.importing.files import ImportFailed, header, kind_of, locked
 from events.tests.dumps import lines_of, stored
 
 FORMER_REJECT = '{"line": 3, "reason": "not JSON", "input": "x"}\n'

@@ -14,10 +14,10 @@ import zipfile
 import pytest
 
 from conftest import PROJECT
-from events.checkpoint import Totals
-from events.dump import MOST_LINE_BYTES, Dump, DumpError
-from events.forms import text_form
-from events.losses import LINES_THAT_TELL, limit_passed, loss_warning
+from events.importing.checkpoint import Totals
+from events.importing.dump import MOST_LINE_BYTES, Dump, DumpError
+from events.importing.forms import text_form
+from events.importing.losses import LINES_THAT_TELL, limit_passed, loss_warning
 from events.tests.dumps import OLD, lines_of, stored
 
 LINE = b'{"event":"end","player_id":"p"}\n'

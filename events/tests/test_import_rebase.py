@@ -6,11 +6,11 @@ import re
 import pytest
 
 from conftest import manage
-from events.checkpoint import Checkpoint
 from events.domain import DAY_MS, format_timestamp, parse_timestamp
-from events.dump import Dump
-from events.judge import newest_timestamp
-from events.rebase import shift_in_words
+from events.importing.checkpoint import Checkpoint
+from events.importing.dump import Dump
+from events.importing.line_validator import newest_timestamp
+from events.importing.rebase import shift_in_words
 from events.tests.dumps import OLD, lines_of, stored
 from reports.selectors import completed_sessions
 

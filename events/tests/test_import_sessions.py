@@ -21,14 +21,14 @@ import pytest
 from django.db import connections
 
 from conftest import PROJECT, drop_keyspace, manage
-from events.checkpoint import Checkpoint, Totals
 from events.counting.validity import MARGIN_MS
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, format_timestamp
-from events.dump import Dump
-from events.import_files import header
+from events.importing.checkpoint import Checkpoint, Totals
+from events.importing.dump import Dump
+from events.importing.files import header
 from events.tests.dumps import OLD, lines_of, stored
 from reports.selectors import completed_sessions
-from sessions_project import cassandra
+from store import cassandra
 
 OF_BEFORE = json.dumps(header("rejects")) + "\n" + '{"line": 1, "reason": "of before", "input": ""}\n'
 

@@ -13,8 +13,8 @@ from events.counting.validity import LateWrites, Marker, Position, read_late_wri
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, START, Event, day_of, hour_of
 from events.late_writes import CLOCK_SET_BACK_MS, LATE_MS, SLOT_MS, Cell, register_rows, slot_of
 from events.services import record_events
-from sessions_project import cassandra
-from sessions_project.cassandra import StoreUnavailable
+from store import cassandra
+from store.errors import StoreUnavailable
 
 
 def markers(now_ms: int) -> list[Marker]:
@@ -46,17 +46,17 @@ def test_a_register_holds_the_largest_slot_whatever_came_last(country: str, now_
 
 def test_whoever_sees_a_marker_sees_all_before_it(country: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Markers of one process are sent one at a time, also when many threads leave them."""
-    send_batch, under_way, most = cassandra.send_batch, threading.Semaphore(1), []
+    send_batch, in_flight, most = cassandra.send_batch, threading.Semaphore(1), []
 
     def slowly(rows: Any, **options: Any) -> Any:
         is_marker = rows[0][0] == late_writes.INSERT_MARKER
         if is_marker:
-            most.append(under_way.acquire(blocking=False))
+            most.append(in_flight.acquire(blocking=False))
             time.sleep(0.02)
         sent = send_batch(rows, **options)
         if is_marker:
             sent.wait()
-            under_way.release()
+            in_flight.release()
         return sent
 
     monkeypatch.setattr(cassandra, "send_batch", slowly)

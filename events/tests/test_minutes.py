@@ -18,8 +18,8 @@ from events.counting.minutes import SELECT_ONES, part
 from events.counting.validity import MARGIN_MS
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, PROMPT_MS, Event, Window, hour_of
 from events.services import record_events
-from sessions_project import cassandra
-from sessions_project.cassandra import Row, Statement
+from store import cassandra
+from store.cassandra import Row, Statement
 
 HOUR = 490_000 * HOUR_MS
 moments = st.one_of(

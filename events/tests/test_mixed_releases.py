@@ -8,8 +8,9 @@ from events import late_writes
 from events.counting.hours import bring_up_to_date, count_starts
 from events.counting.validity import MARGIN_MS
 from events.domain import DAY_MS, HOUR_MS, START, Event, Window, day_of, hour_of
-from events.services import TOUCHED_BY_US, country_rows, mark_rows, marks_of, record_events
-from sessions_project import cassandra
+from events.rows import OUR_NAME_IN_MAPS, country_rows, index_entries, index_rows
+from events.services import record_events
+from store import cassandra
 
 TOUCH = """
     UPDATE {keyspace}.country_hour SET touched = touched + ?, day_touched = day_touched + ?
@@ -19,7 +20,7 @@ TOUCH = """
 def record_as_release_1(country: str, ts_ms: int, *, now_ms: int, writer: str = "an older process") -> None:
     """The rows and the touch of a late start."""
     event = Event(START, "older", uuid.uuid4(), ts_ms, country)
-    rows = country_rows([event], now_ms=now_ms) + mark_rows(marks_of([event]), now_ms=now_ms)
+    rows = country_rows([event], now_ms=now_ms) + index_rows(index_entries([event]), now_ms=now_ms)
     touch = {writer: now_ms}
     rows.append((TOUCH, (touch, touch, day_of(ts_ms), hour_of(ts_ms), country)))
     cassandra.execute_batch(rows, seconds=5)
@@ -58,7 +59,7 @@ def test_an_older_process_sees_that_its_counts_are_not_complete(country: str, no
     before = maps(country, ts)
     record_events([Event(START, "ours", uuid.uuid4(), ts, country)], now_ms=now_ms)
     assert all(then != now for then, now in zip(before, maps(country, ts), strict=True))
-    assert all(set(one) == {TOUCHED_BY_US} for one in maps(country, ts))
+    assert all(set(one) == {OUR_NAME_IN_MAPS} for one in maps(country, ts))
 
 
 def test_the_maps_of_this_release_do_not_grow_with_every_process(country: str, now_ms: int, monkeypatch) -> None:

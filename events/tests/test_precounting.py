@@ -8,9 +8,9 @@ import pytest
 from events.clock import wall_clock_ms
 from events.counting.hours import bring_up_to_date, count_starts
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, START, Event, Window, day_of, hour_of
-from events.loading import Loader
-from events.precounting import Precounting
-from sessions_project import cassandra
+from events.importing.loader import Loader
+from events.importing.precounting import Precounting
+from store import cassandra
 
 
 @pytest.fixture

@@ -11,15 +11,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from events import domain, services, views
+from events import domain, services
+from events.api import views
+from events.api.views import prefers_lenient
 from events.domain import Event, day_of, format_timestamp, hour_of
 from events.late_writes import CLOCK_SET_BACK_MS, Writer, slot_of
 from events.services import record_events
-from events.views import prefers_lenient
 from reports import selectors
 from reports.selectors import report_window, starts_of_country
-from sessions_project import cassandra
-from sessions_project.cassandra import StoreUnavailable
+from store import cassandra
+from store.errors import StoreUnavailable
 
 EVENTS = "/api/v1/events/"
 

@@ -12,7 +12,7 @@ from django.db import connections
 
 from conftest import drop_keyspace, manage
 from events.models import READ_OPTIONS
-from sessions_project import cassandra
+from store import cassandra
 
 SELECT_OPTIONS = """
     SELECT table_name, speculative_retry, additional_write_policy, read_repair

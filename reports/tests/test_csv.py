@@ -13,7 +13,7 @@ from events.services import record_events
 from reports import selectors, spreadsheets
 from reports.spreadsheets import DOWNLOADS_AT_A_TIME
 from reports.tests.test_starts import STARTS, record_starts
-from sessions_project.cassandra import StoreUnavailable
+from store.errors import StoreUnavailable
 
 
 def table_of(reply) -> list[list[str]]:
@@ -96,7 +96,7 @@ def test_a_store_that_goes_away_in_the_middle_gives_no_file(api, monkeypatch, co
     monkeypatch.setattr(selectors, "STARTS_AT_A_TIME", 5)
     record_starts(country, *range(now_ms - 30, now_ms), now_ms=now_ms)
     deadlines = iter([time.monotonic() + 60] * 3)
-    monkeypatch.setattr("sessions_project.cassandra.deadline_from_now", lambda: next(deadlines, time.monotonic() - 1))
+    monkeypatch.setattr("store.cassandra.deadline_from_now", lambda: next(deadlines, time.monotonic() - 1))
     window = selectors.report_window(hours=1, as_of_ms=now_ms, now_ms=now_ms)
     with pytest.raises(StoreUnavailable):
         list(selectors.every_start_of_country(country=country, window=window, now_ms=now_ms))
@@ -118,11 +118,11 @@ def test_a_disk_that_is_full_is_told(api, monkeypatch, country):
 
 
 def test_slow_downloads_leave_threads_for_others(api, country):
-    under_way = [get(api, f"{STARTS}{country}/") for _ in range(DOWNLOADS_AT_A_TIME)]
+    in_flight = [get(api, f"{STARTS}{country}/") for _ in range(DOWNLOADS_AT_A_TIME)]
     refused = get(api, f"{STARTS}{country}/")
     assert (refused.status_code, refused["Retry-After"]) == (503, "5")
     assert refused.json()["type"].endswith("too-many-downloads")
-    for reply in under_way:
+    for reply in in_flight:
         with closing(reply):
             assert reply.getvalue()
     assert table_of(get(api, f"{STARTS}{country}/"))

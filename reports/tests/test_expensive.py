@@ -11,7 +11,7 @@ from benchmarks.players import fill_player
 from reports import expensive, selectors
 from reports.expensive import AT_A_TIME
 from reports.tests.test_player_sessions import record
-from sessions_project import cassandra
+from store import cassandra
 
 STARTS = "/api/v1/reports/starts/"
 MONTH, LONGER = 31 * 24, 31 * 24 + 1
@@ -46,7 +46,7 @@ def all_taken() -> Iterator[None]:
     assert [expensive._places.take() for _ in range(AT_A_TIME)] == [True] * AT_A_TIME
     yield
     for _ in range(AT_A_TIME):
-        expensive._places.give_back()
+        expensive._places.release()
 
 
 def address(template: str, players: dict[str, str]) -> str:
@@ -86,7 +86,7 @@ def test_who_waits_has_the_place_that_becomes_free(api, players, monkeypatch):
     with ThreadPoolExecutor() as pool:
         with expensive.expensive(), expensive.expensive():
             waits = pool.submit(api.get, address(EXPENSIVE[-1], players))
-            while expensive._places._seats.qsize() == expensive.MOST_WAITING:
+            while expensive._places._queue.qsize() == expensive.MOST_WAITING:
                 time.sleep(0.001)
             assert not waits.done()
         assert waits.result(10).status_code == 200

@@ -7,7 +7,7 @@ import pytest
 from events.domain import Event, format_timestamp
 from events.services import record_events
 from reports import selectors
-from sessions_project import cassandra
+from store import cassandra
 
 
 @pytest.fixture(autouse=True, params=[0, 100], ids=["newest ends first", "all at once"])

@@ -12,8 +12,8 @@ from events.counting import minutes
 from events.domain import DAY_MS, HOUR_MS, Event, Window, day_of, format_timestamp, hour_of, parse_timestamp
 from events.services import record_events
 from reports.selectors import report_window, starts_by_country, starts_by_hour, starts_of_country
-from sessions_project import cassandra
-from sessions_project.cassandra import StoreUnavailable
+from store import cassandra
+from store.errors import StoreUnavailable
 
 STARTS = "/api/v1/reports/starts/"
 
@@ -205,7 +205,7 @@ def test_the_earlier_address_gives_a_bare_array(api, country, now_ms):
 
 
 def test_the_earlier_address_links_to_the_rest(api, monkeypatch, country, now_ms):
-    monkeypatch.setattr("reports.views.EARLIER_LIMIT", 3)
+    monkeypatch.setattr("reports.views.LEGACY_LIMIT", 3)
     record_starts(country, *range(now_ms - 5, now_ms), now_ms=now_ms)
     reply = api.get(f"/by-country/{country}/1")
     assert len(reply.json()) == 3
@@ -264,7 +264,7 @@ def test_a_report_of_the_present_hour_finds_a_store_that_is_back(country, now_ms
         try:
             starts, _, _ = starts_of_country(country=country, window=window, now_ms=now_ms, limit=1)
             break
-        except cassandra.StoreUnavailable:
+        except StoreUnavailable:
             assert time.time_ns() // 1_000_000 < now_ms + 5_000
             time.sleep(0.1)
     assert starts == 1

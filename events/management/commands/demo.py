@@ -14,8 +14,9 @@ from django.core.management.base import BaseCommand, CommandError
 from events.clock import wall_clock_ms
 from events.counting.hours import StartCounts, count_starts
 from events.domain import DAY_MS, HOUR_MS, Window
-from events.terminal import say
-from sessions_project.cassandra import StoreUnavailable, deadline_from_now
+from events.importing.terminal import say
+from store.cassandra import deadline_from_now
+from store.errors import StoreError
 
 EVENTS, DAYS = 200_000, 30
 # An hour with less than this share of the starts that a demo gives it is one that no demo has filled.
@@ -77,7 +78,7 @@ def _month_before(now_ms: int) -> StartCounts:
     month = Window(now_ms - DAYS * DAY_MS, now_ms)
     try:
         return count_starts(window=month, now_ms=now_ms, deadline=deadline_from_now())
-    except StoreUnavailable as error:
+    except StoreError as error:
         raise CommandError(f"Cassandra does not answer: {error}") from error
 
 

@@ -12,8 +12,8 @@ from typing import Any, TextIO
 from django.core.management.base import BaseCommand, CommandError
 
 from events.clock import wall_clock_ms
-from events.generating import generated_lines
-from events.terminal import let_go
+from events.importing.generator import generated_lines
+from events.importing.terminal import let_go
 
 # By the ending of the name, in any case.
 PACKERS: dict[str, Callable[..., Any]] = {".bz2": bz2.open, ".gz": gzip.open}

@@ -1,4 +1,4 @@
-"""``manage.py import_sessions FILE...``: a shell over events.importing."""
+"""``manage.py import_sessions FILE...``: a shell over events.importing.coordinator."""
 
 import json
 import math
@@ -16,16 +16,16 @@ from django.core.management.base import BaseCommand
 from rich.console import Console
 from rich.table import Table
 
-from events.checkpoint import Checkpoint, CheckpointFile, Totals
 from events.clock import latest_moment_ms, wall_clock_ms
-from events.dump import STDIN, Dump, DumpError
-from events.import_files import ImportFailed, refuse_to_harm
-from events.importing import Import, Interrupted
-from events.losses import LINES_THAT_TELL
-from events.progress import progress_display
-from events.rebase import newest_event, shift_in_words, shift_told
-from events.rejects import RejectsFile
-from events.terminal import note, say
+from events.importing.checkpoint import Checkpoint, CheckpointFile, Totals
+from events.importing.coordinator import Import, Interrupted
+from events.importing.dump import STDIN, Dump, DumpError
+from events.importing.files import ImportFailed, refuse_to_overwrite
+from events.importing.losses import LINES_THAT_TELL
+from events.importing.progress import progress_display
+from events.importing.rebase import newest_event, shift_in_words, shift_message
+from events.importing.rejects import RejectsFile
+from events.importing.terminal import note, say
 
 # One judges while the other waits for Cassandra; more only take its cores away.
 DEFAULT_WORKERS = 2
@@ -85,7 +85,7 @@ class Command(BaseCommand):
             "--rebase", action="store_true", help="move the newest event to now, and all others by as much"
         )
         parser.add_argument(
-            "--dry-run", action="store_true", help="judge every line, store nothing; rejects are written"
+            "--dry-run", action="store_true", help="validate every line, store nothing; rejects are written"
         )
         parser.add_argument("--resume", action="store_true", help="go on where an interrupted import of FILE ended")
         parser.add_argument(
@@ -107,7 +107,7 @@ class Command(BaseCommand):
             default=DEFAULT_WORKERS,
             choices=range(1, MOST_WORKERS + 1),
             metavar="N",
-            help=f"processes that judge and write (default: {DEFAULT_WORKERS})",
+            help=f"processes that validate and write (default: {DEFAULT_WORKERS})",
         )
         parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
 
@@ -160,7 +160,7 @@ class _Run:
     def _import(self) -> int:
         dry_run: bool = self._options["dry_run"]
         checkpoint_file, rejects = CheckpointFile(self._checkpoint_path), RejectsFile(self._rejects_path)
-        refuse_to_harm(
+        refuse_to_overwrite(
             [rejects.output(), *(checkpoint_file.outputs() if self._options["resume"] or not dry_run else [])],
             inputs=[file for file in self._files if file != STDIN],
         )
@@ -223,7 +223,7 @@ class _Run:
         if newest is None:
             note("No event has a time up to now: nothing is moved.")
             return 0
-        note(shift_told(newest, now_ms - newest))
+        note(shift_message(newest, now_ms - newest))
         return now_ms - newest
 
     def _stoppable(self, run: Import) -> int:

@@ -11,8 +11,8 @@ from django.db import connections
 from django_cassandra_engine.management.commands import sync_cassandra
 
 from events.models import READ_OPTIONS
-from sessions_project import cassandra
-from sessions_project.cassandra import StoreUnavailable
+from store import cassandra
+from store.errors import StoreError
 
 
 class Command(sync_cassandra.Command):
@@ -31,7 +31,7 @@ class Command(sync_cassandra.Command):
         try:
             cassandra.connect()
             super().handle(**options)
-        except StoreUnavailable as error:
+        except StoreError as error:
             raise CommandError(f"Cassandra does not answer: {error}") from error
         except AlreadyExists as error:
             raise CommandError("Another sync_cassandra is at work. When it has ended, run this again.") from error

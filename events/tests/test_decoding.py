@@ -1,0 +1,122 @@
+"""The fast lane accepts nothing that the serializer refuses, and gives the same events."""
+
+import json
+import uuid
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rest_framework.exceptions import ValidationError
+
+from events.decoding import FastDecoder
+from events.domain import NIL_SESSION_ID, Event
+from events.serializers import EventSerializer
+
+NOW_MS = 1_790_000_000_000
+SESSION = uuid.UUID("4a0c43c9-c43a-42ff-ba55-67563dfa35d4")
+READER = FastDecoder(now_ms=NOW_MS)
+GAME = (
+    b'{"event":"start","country":"fi","player_id":"0a2d12a1a7e145de8bae44c0c6e06629",'
+    b'"session_id":"4a0c43c9-c43a-42ff-ba55-67563dfa35d4","ts":"2016-12-02T12:48:05.520022"}'
+)
+
+odd = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=70), st.lists(st.integers()))
+kinds = st.sampled_from(["start", "end", "start ", "END", ""]) | odd
+players = st.from_regex(r"[A-Za-z0-9_.:@-]{1,66}", fullmatch=True) | odd
+uuids = st.uuids() | st.just(NIL_SESSION_ID)
+sessions = uuids.map(str) | uuids.map(lambda value: value.hex) | st.from_regex(r"[0-9a-f-]{30,38}") | odd
+stamps = (
+    st.datetimes().map(lambda value: value.isoformat())
+    | st.from_regex(r"20[12]\d-[01]\d-[0-3]\dT[0-2]\d:[0-6]\d(:[0-6]\d([.,]\d{1,10})?)?(Z|[+-][0-2]\d:?[0-6]\d)?")
+    | odd
+)
+countries = st.from_regex(r"[A-Za-z]{1,3}", fullmatch=True) | odd
+events = st.fixed_dictionaries(
+    {},
+    optional={
+        "event": kinds,
+        "player_id": players,
+        "session_id": sessions,
+        "ts": stamps,
+        "country": countries,
+        "level": st.recursive(odd, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5),
+    },
+)
+good = st.fixed_dictionaries(
+    {"event": st.sampled_from(["start", "end"]), "player_id": st.from_regex(r"[A-Za-z0-9_.:@-]{1,64}", fullmatch=True)},
+    optional={"session_id": st.none() | sessions, "ts": st.none() | stamps, "country": st.none() | countries},
+)
+
+
+def judged(text: bytes) -> Event | ValidationError:
+    """What the thorough way says: the standard library's JSON, then the serializer."""
+    try:
+        item = json.loads(text.decode())
+    except ValueError as error:
+        return ValidationError(str(error))
+    return EventSerializer().to_event(item, now_ms=NOW_MS, new_session_id=lambda: SESSION)
+
+
+def check(text: bytes) -> Event | None:
+    plain = READER.event(text, new_session_id=lambda: SESSION)
+    thorough = judged(text)
+    assert isinstance(thorough, Event | ValidationError)
+    if plain is not None:
+        assert plain == thorough
+    return plain
+
+
+@settings(max_examples=12_000, deadline=None)
+@given(events | good | odd, st.booleans())
+def test_it_agrees_with_the_serializer(item: object, ascii_only: bool) -> None:
+    check(json.dumps(item, ensure_ascii=ascii_only).encode(errors="replace"))
+
+
+@settings(max_examples=4_000, deadline=None)
+@given(st.data())
+def test_it_agrees_on_damaged_lines(data: st.DataObject) -> None:
+    text = bytearray(GAME)
+    for _ in range(data.draw(st.integers(1, 3))):
+        first, last = sorted(data.draw(st.tuples(*[st.integers(0, len(text))] * 2)))
+        text[first : min(last, first + 3)] = data.draw(
+            st.binary(max_size=3) | st.sampled_from([b'"', b"\\", b"{", b","])
+        )
+    check(bytes(text))
+
+
+@pytest.mark.parametrize("ending", ["", "Z", "z", "+00", "+0530", "-23:59"])
+@pytest.mark.parametrize("fraction", ["", ".5", ",520", ".520022", ".9999999", ".123456789"])
+def test_it_accepts_what_games_send(ending: str, fraction: str) -> None:
+    text = GAME.replace(b".520022", fraction.encode() + ending.encode())
+    assert isinstance(check(text), Event)
+
+
+@pytest.mark.parametrize("field", ["session_id", "ts", "country"])
+def test_null_is_absent(field: str) -> None:
+    """As serializers of C# and Java and exports of tables write a field that has no value."""
+    end = {**json.loads(GAME), "event": "end"}
+    left_out = {name: value for name, value in end.items() if name != field}
+    plain = check(json.dumps({**end, field: None}).encode())
+    assert plain == check(json.dumps(left_out).encode()) == judged(json.dumps(left_out).encode())
+    assert isinstance(plain, Event)
+
+
+def test_a_start_whose_country_is_null_is_left_to_the_serializer() -> None:
+    assert check(GAME.replace(b'"fi"', b"null")) is None
+
+
+def test_the_nil_uuid_is_left_to_the_serializer() -> None:
+    text = GAME.replace(str(SESSION).encode(), str(NIL_SESSION_ID).encode())
+    assert check(text) is None
+    assert isinstance(judged(text), ValidationError)
+
+
+def test_what_games_send_is_this_event() -> None:
+    assert check(GAME) == Event("start", "0a2d12a1a7e145de8bae44c0c6e06629", SESSION, 1_480_682_885_520, "FI")
+
+
+def test_a_batch_is_accepted_whole_or_left_to_the_serializer() -> None:
+    assert READER.events(b"[" + GAME + b"," + GAME + b"]") == [check(GAME)] * 2
+    assert READER.events(GAME) == [check(GAME)]
+    for other in (b"[]", b"[" + b",".join([GAME] * 11) + b"]", b"[" + GAME + b",{}]", b"null", b"[", b"\xff", b"{}"):
+        assert READER.events(other) is None

@@ -1,0 +1,18 @@
+"""What can go wrong with the store: the only exceptions that leave it.
+
+StoreError
+├── StoreUnavailable    ask again: nothing is wrong with the statement
+└── StatementRejected   asking again is in vain: something is wrong with us, the tables or the permissions
+"""
+
+
+class StoreError(Exception):
+    """Cassandra did not do what it was asked to."""
+
+
+class StoreUnavailable(StoreError):
+    """Cassandra did not answer, or not in time. A write may or may not have happened; sending it again is safe."""
+
+
+class StatementRejected(StoreError):
+    """Cassandra answered that it will never execute the statement as it stands."""

@@ -1,0 +1,281 @@
+"""Cassandra stopped or paused under load: 503 with Retry-After within 2.5 s, and recovery without a restart."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from conftest import PROJECT, WebServer, free_cassandra_port
+from embedded.cassandra import READY_SECONDS, CassandraNode
+from tests.clients import Clients
+
+pytestmark = pytest.mark.own_node
+
+# Twice the requests that the two workers work on: some wait for their turn.
+CLIENTS = 16
+
+
+class Reply(NamedTuple):
+    at: float
+    seconds: float
+    status: int
+    retry_after: str | None
+
+
+class Node(NamedTuple):
+    node: CassandraNode
+    web: WebServer
+    environment: dict[str, str]  # of a process that uses it
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory) -> Iterator[CassandraNode]:
+    own = CassandraNode(folder=tmp_path_factory.mktemp("node"), port=free_cassandra_port())
+    own.start()
+    own.wait_until_ready(seconds=READY_SECONDS)
+    command = [sys.executable, "manage.py", "sync_cassandra"]
+    subprocess.run(command, cwd=PROJECT, env={**os.environ, **ours(own)}, check=True, capture_output=True)
+    yield own
+    own.stop()
+
+
+@pytest.fixture
+def served(node: CassandraNode, web_server: Callable[..., WebServer]) -> Node:
+    return Node(node, web_server(**ours(node), WEB_WORKERS="2", WEB_THREADS="4"), {**os.environ, **ours(node)})
+
+
+def ours(node: CassandraNode) -> dict[str, str]:
+    """The settings of a process that uses the node."""
+    return {
+        "CASSANDRA_PORT": str(node.port),
+        "CASSANDRA_KEYSPACE": "player_sessions",
+        "DJANGO_SETTINGS_MODULE": "sessions_project.settings",
+    }
+
+
+def post_event(url: str) -> Reply:
+    body = json.dumps([{"event": "end", "player_id": "away", "session_id": str(uuid.uuid4())}]).encode()
+    request = urllib.request.Request(f"{url}/api/v1/events/", body, {"Content-Type": "application/json"})
+    return _asked(request)
+
+
+def get_report(url: str) -> Reply:
+    return _asked(urllib.request.Request(f"{url}/api/v1/reports/players/{uuid.uuid4().hex}/sessions/"))
+
+
+def _asked(request: urllib.request.Request) -> Reply:
+    began = time.monotonic()
+    try:
+        with urllib.request.urlopen(request, timeout=10) as reply:
+            status, retry_after = reply.status, None
+            reply.read()
+    except urllib.error.HTTPError as error:
+        status, retry_after = error.code, error.headers["Retry-After"]
+    return Reply(began, time.monotonic() - began, status, retry_after)
+
+
+class Load(Clients):
+    """Some clients that post and read without pause."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(CLIENTS)
+        self.url = url
+        self.replies: list[Reply] = []
+
+    def work(self, number: int) -> None:
+        while not self.stop.is_set():
+            self.replies += [post_event(self.url), get_report(self.url)]
+            time.sleep(0.01)
+
+    def check(self) -> None:
+        assert {reply.status for reply in self.replies} == {200, 201, 503}
+        assert all(reply.retry_after == "1" for reply in self.replies if reply.status == 503)
+        assert max(reply.seconds for reply in self.replies) < 2.5
+
+
+def wait_until_stored(url: str, *, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while post_event(url).status != 201:
+        assert time.monotonic() < deadline, "no recovery"
+        time.sleep(0.1)
+
+
+def test_a_stopped_node_is_a_503_and_its_return_is_noticed(served: Node) -> None:
+    with Load(served.web.url) as load:
+        time.sleep(1)
+        served.node.process().kill()
+        time.sleep(4)
+        served.node.start()
+        served.node.wait_until_ready(seconds=READY_SECONDS)
+        wait_until_stored(served.web.url, seconds=10)
+    load.check()
+
+
+def test_a_paused_node_is_a_503_and_its_return_is_noticed(served: Node) -> None:
+    with Load(served.web.url) as load:
+        time.sleep(1)
+        served.node.process().send_signal(signal.SIGSTOP)
+        time.sleep(8)
+        served.node.process().send_signal(signal.SIGCONT)
+        wait_until_stored(served.web.url, seconds=10)
+    load.check()
+
+
+@pytest.mark.parametrize(("fails", "works", "status"), [(get_report, post_event, 201), (post_event, get_report, 200)])
+def test_reads_and_writes_fail_each_for_themselves(
+    node: CassandraNode,
+    web_server: Callable[..., WebServer],
+    fails: Callable[[str], Reply],
+    works: Callable[[str], Reply],
+    status: int,
+) -> None:
+    """While one kind is left alone, for a second after it was not answered, the other is asked as ever."""
+    web = web_server(**ours(node), WEB_WORKERS="1")
+    wait_until_stored(web.url, seconds=10)
+    node.process().send_signal(signal.SIGSTOP)
+    try:
+        assert [fails(web.url).status for _ in range(2)] == [503, 503]
+    finally:
+        node.process().send_signal(signal.SIGCONT)
+    assert fails(web.url).status == 503
+    assert works(web.url).status == status
+
+
+def test_the_service_starts_without_cassandra_and_finds_it_later(
+    node: CassandraNode, web_server: Callable[..., WebServer]
+) -> None:
+    node.stop()
+    web = web_server(CASSANDRA_PORT=str(node.port), CASSANDRA_KEYSPACE="player_sessions")
+    assert post_event(web.url).status == 503
+    with pytest.raises(urllib.error.HTTPError) as told:
+        urllib.request.urlopen(f"{web.url}/by-player/away", timeout=5)
+    assert json.load(told.value) == {
+        "type": "urn:player-sessions:problem:store-unavailable",
+        "title": "Service Unavailable",
+        "status": 503,
+        "detail": "The store does not answer. Nothing was acknowledged; send the same request again.",
+    }
+    assert told.value.headers["Content-Type"] == "application/problem+json"
+    ready = _asked(urllib.request.Request(f"{web.url}/readyz"))
+    assert (ready.status, ready.retry_after) == (503, "1")
+    assert _asked(urllib.request.Request(f"{web.url}/livez")).status == 200
+    node.start()
+    node.wait_until_ready(seconds=READY_SECONDS)
+    wait_until_stored(web.url, seconds=10)
+    assert _asked(urllib.request.Request(f"{web.url}/readyz")).status == 200
+
+
+def test_both_ways_of_a_batch_refuse_alike(served: Node) -> None:
+    """The fast_path, which was taken before, and the whole way, which ``Prefer`` asks for."""
+    assert [post_event(served.web.url).status for _ in range(20)] == [201] * 20
+    served.node.stop()
+    try:
+        refusals = [_refusal(served.web.url, **headers) for headers in ({}, {"Prefer": "handling=strict"})]
+    finally:
+        served.node.start()
+        served.node.wait_until_ready(seconds=READY_SECONDS)
+    assert refusals[0] == refusals[1]
+    assert refusals[0][0]["type"] == "urn:player-sessions:problem:store-unavailable"
+    assert refusals[0][1]["retry-after"] == "1"
+
+
+def _refusal(url: str, **headers: str) -> tuple[dict[str, object], dict[str, str]]:
+    """The problem, and the headers beside its date."""
+    body = json.dumps([{"event": "end", "player_id": "away"}]).encode()
+    headers = {"Content-Type": "application/json", "X-Request-ID": "mine", **headers}
+    with pytest.raises(urllib.error.HTTPError) as told:
+        urllib.request.urlopen(urllib.request.Request(f"{url}/api/v1/events/", body, headers), timeout=5)
+    assert told.value.code == 503
+    told_headers = {name.lower(): value for name, value in told.value.headers.items()}
+    del told_headers["date"]
+    return json.load(told.value), told_headers
+
+
+def test_missing_tables_are_named(served: Node, web_server: Callable[..., WebServer]) -> None:
+    web = web_server(CASSANDRA_PORT=str(served.node.port), CASSANDRA_KEYSPACE="nowhere")
+    with pytest.raises(urllib.error.HTTPError) as told:
+        urllib.request.urlopen(f"{web.url}/readyz", timeout=5)
+    assert told.value.code == 503
+    assert "run 'manage.py sync_cassandra'" in json.load(told.value)["checks"]["cassandra"]
+    assert post_event(web.url).status == 503
+
+
+class Importing:
+    """An import of a made-up dump of EVENTS in a folder of its own."""
+
+    EVENTS = 100_000
+
+    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+        self._environment = environment
+        self._folder = folder
+        self._manage("generate_sessions", "--events", str(self.EVENTS), "--output", "dump.jsonl").communicate(
+            timeout=60
+        )
+
+    def start(self) -> subprocess.Popen[str]:
+        """Returns when both workers write."""
+        running = self._manage("import_sessions", "dump.jsonl", "--json")
+        begun = self._line()
+        while self._line() <= begun + 6_000:
+            assert running.poll() is None
+            time.sleep(0.02)
+        return running
+
+    def resume(self) -> subprocess.Popen[str]:
+        return self._manage("import_sessions", "dump.jsonl", "--json", "--resume")
+
+    def _line(self) -> int:
+        checkpoint = self._folder / "dump.jsonl.checkpoint"
+        text = checkpoint.read_text() if checkpoint.exists() else ""  # it is empty until the workers can write
+        return int(json.loads(text)["line"]) if text else 0
+
+    def _manage(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, str(PROJECT / "manage.py"), *arguments],
+            cwd=self._folder,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+def test_an_import_waits_for_cassandra_and_goes_on(served: Node, tmp_path: Path) -> None:
+    importing = Importing(served.environment, tmp_path)
+    running = importing.start()
+    served.node.process().kill()
+    time.sleep(3)
+    served.node.start()
+    served.node.wait_until_ready(seconds=READY_SECONDS)
+    told, log = running.communicate(timeout=120)
+    summary = json.loads(told)
+    assert (running.returncode, summary["stored"], summary["rejected"]) == (0, importing.EVENTS, 0)
+    assert "Waiting for Cassandra" in log
+    assert "Cassandra is back." in log
+
+
+def test_an_import_that_waits_for_cassandra_can_be_stopped_and_resumed(served: Node, tmp_path: Path) -> None:
+    importing = Importing(served.environment, tmp_path)
+    running = importing.start()
+    served.node.process().kill()
+    try:
+        assert any("Waiting for Cassandra" in line for line in running.stderr)
+        running.send_signal(signal.SIGTERM)
+        _, log = running.communicate(timeout=30)
+        assert running.returncode == 143
+        assert "--resume" in log
+    finally:
+        served.node.start()
+        served.node.wait_until_ready(seconds=READY_SECONDS)
+    told, _ = importing.resume().communicate(timeout=120)
+    assert json.loads(told)["stored"] == importing.EVENTS

@@ -1,0 +1,213 @@
+"""Every error but that of /readyz is a problem detail (RFC 9457): type, title, status, detail, errors with pointers."""
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import DisallowedHost
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
+from django.urls import Resolver404, resolve
+from rest_framework import exceptions
+from rest_framework.renderers import JSONRenderer
+from rest_framework.response import Response
+from rest_framework.settings import api_settings
+
+from store.errors import StoreUnavailable
+from web.request_ids import HEADER as REQUEST_ID
+from web.request_ids import chosen_request_id
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+# Tried again sooner, a store that comes back would meet every client at once.
+RETRY_AFTER_SECONDS = 1
+# Code and detail of a problem.
+STORE_UNAVAILABLE = (
+    "store_unavailable",
+    "The store does not answer. Nothing was acknowledged; send the same request again.",
+)
+
+
+class PayloadTooLarge(exceptions.APIException):
+    """The body is larger than MAX_BODY_BYTES, as sent or inflated."""
+
+    status_code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    default_detail = "The body is too large. Send at most 10 events in one request."
+    default_code = "payload_too_large"
+
+
+class UnsupportedContentEncoding(exceptions.APIException):
+    """A Content-Encoding other than gzip."""
+
+    status_code = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    default_detail = "This Content-Encoding is not understood. Send gzip or none."
+    default_code = "unsupported_content_encoding"
+
+
+class DownloadFailed(exceptions.APIException):
+    """The disk has no room for the file, or cannot be written to."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_detail = "There is no room for the file at the moment. Ask for fewer hours, or try again later."
+    default_code = "download_failed"
+    wait = 60
+
+
+class TooManyDownloads(exceptions.APIException):
+    """As many files are being sent as this process has threads to spare for."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_detail = "Other downloads are under way. Try again in a few seconds."
+    default_code = "too_many_downloads"
+    wait = 5
+
+
+class TooManyExpensiveReports(exceptions.APIException):
+    """As many reports that read much are being made as leave room for the rest."""
+
+    status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    default_detail = "Other reports that read as much are being made. Ask again in a few seconds, or ask for less."
+    default_code = "too_many_expensive_reports"
+    wait = 2
+
+
+class InvalidFields(exceptions.ValidationError):
+    """Invalid input; ``errors`` are ready-made entries of the reply's ``errors``."""
+
+    def __init__(self, errors: list[dict[str, str]]) -> None:
+        super().__init__("Invalid.")
+        self.errors = errors
+
+
+def problem(*, status: int, code: str, detail: str, errors: list[dict[str, str]] | None = None) -> dict[str, Any]:
+    """The body of an error reply. ``code`` names the kind of problem, once for all statuses."""
+    body: dict[str, Any] = {
+        "type": f"urn:player-sessions:problem:{code.replace('_', '-')}",
+        "title": HTTPStatus(status).phrase,
+        "status": int(status),
+        "detail": detail,
+    }
+    if errors:
+        body["errors"] = errors
+    return body
+
+
+def field_errors(detail: Any, pointer: str = "") -> list[dict[str, str]]:
+    """DRF's nested error details, flat: ``{"pointer": "/3/ts", "code": ..., "detail": ...}`` each."""
+    return list(_field_errors(detail, pointer))
+
+
+def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's EXCEPTION_HANDLER: the reply for an exception that a view raised."""
+    headers: dict[str, str] = {}
+    errors = None
+    if isinstance(error, StoreUnavailable):
+        status, (code, detail) = HTTPStatus.SERVICE_UNAVAILABLE, STORE_UNAVAILABLE
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    elif isinstance(error, exceptions.ValidationError):
+        status, code = HTTPStatus.BAD_REQUEST, "invalid_input"
+        errors = error.errors if isinstance(error, InvalidFields) else field_errors(error.detail)
+        detail = "The request has invalid values; 'errors' names each."
+        if context["request"].method == "POST":
+            detail += " Nothing was stored."
+    elif isinstance(error, exceptions.APIException):
+        status, code = HTTPStatus(error.status_code), error.default_code
+        detail = str(error.detail)
+        if isinstance(error, exceptions.UnsupportedMediaType):
+            detail += " Send Content-Type: application/json."
+    elif isinstance(error, Http404):
+        status, code, detail = HTTPStatus.NOT_FOUND, "not_found", "There is nothing at this address."
+    else:
+        log.error("An error that nobody foresaw", exc_info=error)
+        return None
+    if isinstance(error, exceptions.APIException) and (wait := getattr(error, "wait", None)):
+        headers["Retry-After"] = str(wait)
+    response = Response(problem(status=status, code=code, detail=detail, errors=errors), status=status, headers=headers)
+    request = context["request"]
+    if getattr(getattr(request, "accepted_renderer", None), "format", None) != "api":
+        # Whoever asks for a table, a schema or a page of documentation gets its errors as everybody does.
+        request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
+        response.content_type = MEDIA_TYPE
+    return response
+
+
+def refuse(
+    environ: Mapping[str, Any],
+    start_response: Callable[..., Any],
+    *,
+    code: str,
+    detail: str,
+    headers: Iterable[tuple[str, str]] = (),
+) -> Iterable[bytes]:
+    """503 with Retry-After from a WSGI application, without any of the framework."""
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    body = json.dumps(problem(status=status, code=code, detail=detail), separators=(",", ":")).encode()
+    told = [
+        ("Content-Type", MEDIA_TYPE),
+        ("Content-Length", str(len(body))),
+        ("Retry-After", str(RETRY_AFTER_SECONDS)),
+        (REQUEST_ID, chosen_request_id(environ)),
+    ]
+    start_response(f"{status.value} {status.phrase}", [*headers, *told])
+    return [body]
+
+
+class NotAllowedMiddleware:
+    """Gives a body to the 405 of Django's own decorators."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if not isinstance(response, HttpResponseNotAllowed):
+            return response
+        detail = f"{request.method} is not allowed here. Use {response['Allow']}."
+        told = _plain(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+        told["Allow"] = response["Allow"]
+        return told
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """handler404: also tells of a forgotten slash."""
+    detail = "There is nothing at this address. See /api/v1/ for what there is."
+    if not request.path.endswith("/"):
+        try:
+            resolve(request.path + "/")
+            detail = f"There is nothing at this address. Did you mean {request.path}/ ?"
+        except Resolver404:
+            pass
+    return _plain(HTTPStatus.NOT_FOUND, "not_found", detail)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """handler400: what Django refuses before a view runs, such as a Host that is not in ALLOWED_HOSTS."""
+    detail = "The request could not be understood."
+    if isinstance(exception, DisallowedHost):
+        detail = "This service does not answer for the Host of the request. Its operator names hosts in ALLOWED_HOSTS."
+    return _plain(HTTPStatus.BAD_REQUEST, "bad_request", detail)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """handler500: our own mistake; the log holds the traceback under the request's id."""
+    return _plain(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "This is our mistake; the log knows more.")
+
+
+def _plain(status: HTTPStatus, code: str, detail: str) -> HttpResponse:
+    return JsonResponse(problem(status=status, code=code, detail=detail), status=status, content_type=MEDIA_TYPE)
+
+
+def _field_errors(detail: Any, pointer: str) -> Iterator[dict[str, str]]:
+    if isinstance(detail, dict):
+        for field, nested in detail.items():
+            name = field.replace("~", "~0").replace("/", "~1")  # as RFC 6901 writes them
+            step = "" if field == api_settings.NON_FIELD_ERRORS_KEY else f"/{name}"
+            yield from _field_errors(nested, pointer + step)
+    elif isinstance(detail, list):
+        for index, nested in enumerate(detail):
+            # A list of messages belongs to its field; a list of dicts has one per element.
+            yield from _field_errors(nested, f"{pointer}/{index}" if isinstance(nested, dict) else pointer)
+    else:
+        yield {"pointer": pointer, "code": detail.code, "detail": str(detail)}

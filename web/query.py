@@ -1,0 +1,36 @@
+"""The names in a query: a mistyped one would be answered with another report than the one that was meant."""
+
+from collections.abc import Collection
+from difflib import get_close_matches
+
+from django.http import QueryDict
+from rest_framework.exceptions import ErrorDetail, ValidationError
+
+from web.links import FORMAT
+
+# Names of parameters are shorter: what is longer is near to none, and takes long to compare.
+MOST_CHARACTERS = 40
+
+
+def is_well_named(query: QueryDict, *, known: Collection[str] = ()) -> bool:
+    """Whether the query has nothing but ``known`` parameters and ``format``, each once."""
+    return all((name in known or name == FORMAT) and len(values) == 1 for name, values in query.lists())
+
+
+def refuse_other_parameters(query: QueryDict, *, known: Collection[str] = ()) -> None:
+    """Raise ValidationError, which names each parameter that is wrong, unless the query is well named."""
+    if is_well_named(query, known=known):
+        return
+    errors = {}
+    for name, values in query.lists():
+        if name not in known and name != FORMAT:
+            errors[name] = [ErrorDetail(_unknown(name, [*known, FORMAT]), code="unknown_parameter")]
+        elif len(values) > 1:
+            errors[name] = [ErrorDetail(f"Send {name} once; it is here {len(values)} times.", code="repeated")]
+    raise ValidationError(errors)
+
+
+def _unknown(name: str, known: Collection[str]) -> str:
+    near = get_close_matches(name.lower(), known, n=1) if len(name) <= MOST_CHARACTERS else []
+    hint = f"Did you mean {near[0]}? " if near else ""
+    return f"This address does not know this parameter. {hint}It knows {', '.join(sorted(known))}."

@@ -1,0 +1,102 @@
+"""The outermost stage of a request: what the server, Granian, leaves to its application.
+
+- A reply that leaves a body unread closes the connection, unannounced and while the client still sends: it meets a
+  broken pipe instead of the reply, and loses its next request. So the body is read to its end first, within bounds;
+  beyond them the reply says ``Connection: close``. First, because not all clients of HTTP/2 bear a reply in between.
+- ``Content_Type`` and ``Content_Length`` arrive as headers of their own, which Django and DRF take for the real ones.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from web.worker_slots import WorkerSlots
+from web.wsgi_types import Application
+
+# Game engines queue 5 MB on disk; whoever sends more than this by mistake will see it from the broken pipe as well.
+MOST_DRAINED_BYTES = 32 * 1024 * 1024
+# 20 MB at 16 Mbit/s. Looked at after each piece, whose reading has no timeout of its own.
+MOST_DRAINING_SECONDS = 10.0
+PIECE_BYTES = 65_536
+# Each may hold a thread of the server for as long as its client is silent, so they have these to themselves. A body of
+# ordinary size has mostly arrived, and holds it for microseconds.
+MOST_DRAINING = 8
+# Bodies of batches that are refused come by the hundred, and each is drained in a moment: the next one waits for it.
+WAITING_TO_DRAIN, WAIT_SECONDS = 64, 0.1
+# The real ones have no HTTP_ before them.
+FORGED = ("HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH")
+
+
+class Body:
+    """The input of a request, and how many bytes of it are ``left``: infinitely many if nobody knows."""
+
+    __slots__ = ("_stream", "begun", "left")
+
+    def __init__(self, stream: Any, length: float) -> None:
+        self._stream = stream
+        self.left = length
+        self.begun = False
+
+    def read(self, size: int) -> bytes:
+        """The next ``size`` bytes; fewer at the end only, be it too early or not."""
+        self.begun = True
+        data: bytes = self._stream.read(size)
+        self.left = self.left - size if len(data) == size else 0
+        return data
+
+    @property
+    def readline(self) -> Callable[..., bytes]:
+        """Django asks for it; nobody reads lines."""
+        lines: Callable[..., bytes] = self._stream.readline
+        return lines
+
+
+class Transport:
+    """A WSGI application: ``application``, whose replies are heard whatever it leaves unread."""
+
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._drains = WorkerSlots(MOST_DRAINING, waiting=WAITING_TO_DRAIN, seconds=WAIT_SECONDS)
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        for name in FORGED:
+            environ.pop(name, None)
+        length = _body_length(environ)
+        if not length:
+            return self._application(environ, start_response)
+        body = environ["wsgi.input"] = Body(environ["wsgi.input"], length)
+        heads: list[Any] = []
+        # Not while the reply begins: then the request still has its place among those that work.
+        reply = self._application(environ, lambda *head: heads.append(head))
+        status, headers, *error = heads[-1]
+        if body.left and not self._drain(body, waits="HTTP_EXPECT" in environ):
+            headers = [*headers, ("Connection", "close")]
+        start_response(status, headers, *error)
+        return reply
+
+    def _drain(self, body: Body, *, waits: bool) -> bool:
+        """Whether the body has been read to its end. ``waits``: the client sends it when it is asked to."""
+        if MOST_DRAINED_BYTES < body.left < math.inf or (waits and not body.begun):
+            return False
+        if not self._drains.take():
+            return False
+        try:
+            return _read_to_the_end(body)
+        finally:
+            self._drains.release()
+
+
+def _body_length(environ: Mapping[str, Any]) -> float:
+    """How many bytes the client announces; infinitely many when it sends some and does not say how many."""
+    length = environ.get("CONTENT_LENGTH")
+    if length is None:
+        return math.inf if "HTTP_TRANSFER_ENCODING" in environ or environ["SERVER_PROTOCOL"] == "HTTP/2" else 0
+    return int(length) if length.isdecimal() else math.inf
+
+
+def _read_to_the_end(body: Body) -> bool:
+    until, most = time.monotonic() + MOST_DRAINING_SECONDS, MOST_DRAINED_BYTES
+    while body.left and most > 0 and time.monotonic() < until:
+        most -= len(body.read(PIECE_BYTES))
+    return not body.left
