@@ -122,7 +122,7 @@ def register_rows(cells: Collection[Cell], *, now_ms: int) -> list[Statement]:
     ]
 
 
-def mark(cells: Collection[Cell], *, now_ms: int, seconds: float) -> None:
+def announce(cells: Collection[Cell], *, now_ms: int, seconds: float) -> None:
     """Leave a marker for late writes whose rows and registers are durable; return once it is durable, too.
 
     ``now_ms`` is what the registers were made with, at most LATE_MS ago. Raises StoreError.
@@ -136,13 +136,13 @@ def announce_hours(hours: Iterable[int], *, now_ms: int, seconds: float) -> None
     for some in batched(cells, REGISTERS_PER_BATCH):
         cassandra.send_batch(register_rows(some, now_ms=now_ms), seconds=seconds).wait()
     for some in batched(cells, CELLS_PER_MARKER):
-        mark(some, now_ms=now_ms, seconds=seconds)
+        announce(some, now_ms=now_ms, seconds=seconds)
 
 
-def _write_marker(marked: Sequence[tuple[int, Cell]], *, seconds: float) -> None:
+def _write_marker(announced: Sequence[tuple[int, Cell]], *, seconds: float) -> None:
     """Write one marker for many: the latest clock of them is in the slots of all their registers."""
-    name, version = writer.next_version(max(now_ms for now_ms, _ in marked))
-    cells = {(cell.country, cell.hour_ms // HOUR_MS, cell.minute, cell.shards) for _, cell in marked}
+    name, version = writer.next_version(max(now_ms for now_ms, _ in announced))
+    cells = {(cell.country, cell.hour_ms // HOUR_MS, cell.minute, cell.shards) for _, cell in announced}
     row = (INSERT_MARKER, (slot_of(version), name, version, msgspec.json.encode(cells).decode(), MARKER_SECONDS))
     cassandra.send_batch([row], seconds=seconds).wait()
 

@@ -26,13 +26,13 @@ INSERT_COMPLETED = """
 INSERT_INDEX_ENTRY = """
     INSERT INTO {keyspace}.country_hour (day, hour, country, shards)
     VALUES (?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?"""
-# What processes of release 1.0 believe counts by: they know nothing of registers and markers.
+# The version maps by which release 1.0 knows whether its counts are valid: it knows no registers and no markers.
 UPDATE_VERSION_MAPS = """
     UPDATE {keyspace}.country_hour USING TIMESTAMP ? AND TTL ?
     SET touched = touched + ?, day_touched = day_touched + ? WHERE day = ? AND hour = ? AND country = ?"""
 
-# The name of all processes of this release in those maps: they do not grow with every process that ever ran. A touch
-# that hides behind that of a faster clock comes before those processes keep a count again: they wait for 90 s.
+# The name of all processes of this release in those maps: they do not grow with every process that ever ran. An entry
+# that hides behind that of a faster clock comes before those processes store a count again: they wait for 90 s.
 OUR_NAME_IN_MAPS = "2"
 
 # That a country has starts in an hour: the country, the beginning of the hour, and over how many shards it is spread.
@@ -49,9 +49,9 @@ def event_rows(events: Sequence[Event], *, now_ms: int) -> list[Statement]:
 def player_rows(events: Iterable[Event], *, now_ms: int) -> list[Statement]:
     """The rows that lie in the partitions of the players: one for a start, two for an end."""
     rows: list[Statement] = []
-    gone = retention_cutoff_ms(now_ms)
+    cutoff = retention_cutoff_ms(now_ms)
     for kind, player, session, ts, country in events:
-        written_at, ttl = ts * MICROSECONDS, domain.remaining_seconds(ts, retention_cutoff_ms=gone)
+        written_at, ttl = ts * MICROSECONDS, domain.remaining_seconds(ts, retention_cutoff_ms=cutoff)
         if kind == domain.START:
             rows.append((INSERT_STARTED, (player, session, ts, country, written_at, ttl)))
         else:
@@ -63,12 +63,12 @@ def player_rows(events: Iterable[Event], *, now_ms: int) -> list[Statement]:
 def country_rows(events: Iterable[Event], *, now_ms: int) -> list[Statement]:
     """The rows that lie in the partitions of countries and hours: one for a start, none for an end."""
     rows: list[Statement] = []
-    gone = retention_cutoff_ms(now_ms)
+    cutoff = retention_cutoff_ms(now_ms)
     for kind, player, session, ts, country in events:
         if kind == domain.START:
             hour = domain.hour_of(ts)
             shard = domain.shard_of(session, shards_of(country, hour))
-            written_at, ttl = ts * MICROSECONDS, domain.remaining_seconds(ts, retention_cutoff_ms=gone)
+            written_at, ttl = ts * MICROSECONDS, domain.remaining_seconds(ts, retention_cutoff_ms=cutoff)
             rows.append((INSERT_START, (country, hour, shard, ts, session, player, written_at, ttl)))
     return rows
 
@@ -114,16 +114,16 @@ def late_rows(cells: Collection[Cell], *, now_ms: int) -> list[Statement]:
 
 
 def version_map_rows(cells: Collection[Cell], *, now_ms: int) -> list[Statement]:
-    """The rows that make every count invalid that a process of release 1.0 has kept of these hours."""
+    """Return the rows that make every count invalid that release 1.0 has stored of these hours."""
     if not (cells and settings.MIXED_RELEASES):
         return []
     _, version = late_writes.writer.next_version(now_ms)
-    touch, when = {OUR_NAME_IN_MAPS: version}, version * MICROSECONDS
+    entry, when = {OUR_NAME_IN_MAPS: version}, version * MICROSECONDS
     hours = {(cell.country, cell.hour_ms) for cell in cells}
     return [
         (
             UPDATE_VERSION_MAPS,
-            (when, ttl_seconds(hour + domain.HOUR_MS, now_ms=now_ms), touch, touch, domain.day_of(hour), hour, country),
+            (when, ttl_seconds(hour + domain.HOUR_MS, now_ms=now_ms), entry, entry, domain.day_of(hour), hour, country),
         )
         for country, hour in hours
     ]

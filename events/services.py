@@ -50,7 +50,7 @@ def record_events(events: Sequence[Event], *, now_ms: int, began_ms: int | None 
         _commits.write(statements, seconds=settings.CASSANDRA_TIMEOUT_SECONDS)
         remember_entries(new_entries_of_batch)
         if late:
-            late_writes.mark(late, now_ms=now_ms, seconds=until - time.monotonic())
+            late_writes.announce(late, now_ms=now_ms, seconds=until - time.monotonic())
         took_ms = wall_clock_ms() - began_ms
         if took_ms > LATE_MS:
             return record_events(events, now_ms=now_ms + took_ms)

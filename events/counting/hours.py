@@ -146,7 +146,7 @@ class _Counting:
         self._window, self._country, self._store = window, country, store
         self._edges = [hour for hour in _edges(window) if domain.day_of(hour) in days]
         self._days = store.days(days)
-        self._touched = release_1_digests(days, store)
+        self._release_1 = release_1_digests(days, store)
         countries = None if country is None else {day: [country] for day in days}
         self._minutes = store.minutes(self._edges, countries=countries)
         self._late = LateWrites()
@@ -173,7 +173,7 @@ class _Counting:
     def _read_late_writes(self, most_cells: int | None) -> None:
         """Find what was written behind the positions of what is stored."""
         for day in self._days.values():
-            if day.position and not agrees(day.position, self._touched[day.day_ms]):
+            if day.position and not agrees(day.position, self._release_1[day.day_ms]):
                 self._days[day.day_ms] = Day(day.day_ms, day.last_slot)
         self._take_positions_of_days(self._minutes)
         by_register: dict[int, int] = {}
@@ -291,7 +291,7 @@ class _Counting:
             **self._store.minutes(unread, countries=countries, wanted=kept),
         }
         self._take_positions_of_days(stored)
-        return whole_minutes(kept, stored, self._late, touched=self._touched, store=self._store)
+        return whole_minutes(kept, stored, self._late, release_1=self._release_1, store=self._store)
 
     def _take_positions_of_days(self, stored: Mapping[CountryHour, Minutes]) -> None:
         """Minutes that add up to the number of their day, which was counted later, are as complete as the day."""
@@ -320,12 +320,12 @@ class _Counting:
 
     def _store_day(self, day_ms: int, counted: Shards, shards: Shards, *, is_changed: bool) -> None:
         """Store a day of which all hours that are over are counted now, if there is anything new."""
-        day, over, touched = self._days[day_ms], self._store.hours_over(day_ms), self._touched[day_ms]
+        day, over, release_1 = self._days[day_ms], self._store.hours_over(day_ms), self._release_1[day_ms]
         covered = all(map(self._window.covers_hour, (day_ms, day_ms + over * HOUR_MS - HOUR_MS)))
         is_whole = self._store.is_complete and self._country is None and over and covered
-        if not is_whole or touched is None:
+        if not is_whole or release_1 is None:
             return
-        position = self._late.position(self._store.clock_ms, before=day.position, touched=touched)
+        position = self._late.position(self._store.clock_ms, before=day.position, release_1=release_1)
         if is_changed or day.hours < over or day.is_passed_by(position):
             day.extend(over)
             for hour in self._void.intersection(self._hours(day_ms)):

@@ -91,19 +91,19 @@ def whole_minutes(
     stored: Mapping[CountryHour, Minutes],
     late: LateWrites,
     *,
-    touched: Mapping[int, str | None],
+    release_1: Mapping[int, str | None],
     store: Store,
 ) -> dict[CountryHour, list[int]]:
     """Return the starts of every minute that is over of these hours, and store what had to be counted.
 
-    ``touched`` says for each day what its counts must have seen of release 1.0; None: they cannot be stored now.
+    ``release_1`` says for each day what its counts must have seen of release 1.0; None: they cannot be stored now.
     Raises StoreError.
     """
     hours = {one: stored.get(one) or Minutes() for one in wanted}
     tasks = [
         task
         for one, minutes in hours.items()
-        for task in _to_count(*one, minutes, late, wanted[one], touched=touched[domain.day_of(one[1])], store=store)
+        for task in _to_count(*one, minutes, late, wanted[one], release_1=release_1[domain.day_of(one[1])], store=store)
     ]
     for task in tasks:
         hours[task.country, task.hour_ms].starts[task.first : task.end] = [0] * (task.end - task.first)
@@ -115,7 +115,7 @@ def whole_minutes(
             minute = (moment - one[1]) // MINUTE_MS
             if minute in query.minutes.get(one, ()):
                 hours[one].starts[minute] += number
-    _store(hours, {(task.country, task.hour_ms) for task in tasks}, late, touched=touched, store=store)
+    _store(hours, {(task.country, task.hour_ms) for task in tasks}, late, release_1=release_1, store=store)
     return {one: minutes.starts for one, minutes in hours.items()}
 
 
@@ -126,13 +126,13 @@ def _to_count(
     late: LateWrites,
     shards: int,
     *,
-    touched: str | None,
+    release_1: str | None,
     store: Store,
 ) -> Iterator[_Task]:
     """What is to be counted of the hour: what is over and not stored, and what was written late since."""
     over = store.minutes_over(hour_ms)
     position = minutes.position
-    if position is None or not agrees(position, touched) or not late.cover(position, minutes.last_slot):
+    if position is None or not agrees(position, release_1) or not late.cover(position, minutes.last_slot):
         minutes.position, minutes.starts, missed = None, [], []
     else:
         missed = late.missed_by(position, country, hour_ms)
@@ -210,13 +210,13 @@ def _store(
     counted: Collection[CountryHour],
     late: LateWrites,
     *,
-    touched: Mapping[int, str | None],
+    release_1: Mapping[int, str | None],
     store: Store,
 ) -> None:
     """Store what was counted, and what no register would make anybody look at late writes for any more."""
     for (country, hour), minutes in hours.items():
-        seen = touched[domain.day_of(hour)]
-        position = late.position(store.clock_ms, before=minutes.position, touched=seen or "")
+        seen = release_1[domain.day_of(hour)]
+        position = late.position(store.clock_ms, before=minutes.position, release_1=seen or "")
         renewed = minutes.is_looked_behind if store.renews_positions else minutes.is_passed_by(position)
         if seen is not None and ((country, hour) in counted or renewed):
             minutes.position = position

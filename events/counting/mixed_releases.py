@@ -28,17 +28,17 @@ def release_1_digests(days: Sequence[int], store: Store) -> dict[int, str | None
     """Return for each day what its counts must have seen; None while a write may be under way that they have not."""
     if not settings.MIXED_RELEASES:
         return dict.fromkeys(days, NOT_ASKED)
-    touched: dict[int, str | None] = dict.fromkeys(days, "")
+    release_1: dict[int, str | None] = dict.fromkeys(days, "")
     queries = [(SELECT_VERSION_MAPS, (some,)) for some in batched(days, DAYS_PER_STATEMENT)]
     for rows in cassandra.execute_many(queries, deadline=store.deadline):
         for day, text in rows:
-            touched[day] = _digest(json.loads(text or "null") or {}, now_ms=store.now_ms)
-    return touched
+            release_1[day] = _digest(json.loads(text or "null") or {}, now_ms=store.now_ms)
+    return release_1
 
 
-def agrees(position: Position, touched: str | None) -> bool:
+def agrees(position: Position, release_1: str | None) -> bool:
     """Return whether a count at this position has seen what it must have seen."""
-    return touched == NOT_ASKED or position.touched == touched
+    return release_1 == NOT_ASKED or position.release_1 == release_1
 
 
 def _digest(versions: dict[str, int], *, now_ms: int) -> str | None:

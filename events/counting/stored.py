@@ -178,10 +178,10 @@ class Store:
             for day, last_slot, text in rows:
                 found[day].last_slot = last_slot
                 if text:
-                    slot, seen, touched, hours, starts = _decode_day(text)
+                    slot, seen, release_1, hours, starts = _decode_day(text)
                     # A clock that is ahead of ours may have counted more than is over for us.
                     found[day].position, found[day].hours = (
-                        Position(slot, seen, touched),
+                        Position(slot, seen, release_1),
                         min(hours, self.hours_over(day)),
                     )
                     found[day].starts = {country: row[: 1 + found[day].hours] for country, row in starts.items()}
@@ -223,8 +223,8 @@ class Store:
             for hour, country, last_slot, text in rows:
                 found[country, hour] = Minutes(last_slot)
                 if text and (wanted is None or (country, hour) in wanted):
-                    slot, seen, touched, starts = _decode_minutes(text)
-                    found[country, hour] = Minutes(last_slot, Position(slot, seen, touched), starts)
+                    slot, seen, release_1, starts = _decode_minutes(text)
+                    found[country, hour] = Minutes(last_slot, Position(slot, seen, release_1), starts)
         for (_, hour), minutes in found.items():
             if every := found.get((EVERY_COUNTRY, hour)):
                 minutes.last_slot = max(minutes.last_slot or 0, every.last_slot or 0)

@@ -42,11 +42,11 @@ _decode_cells = msgspec.json.Decoder(list[tuple[str, int, int, int]]).decode
 
 
 class Position(NamedTuple):
-    """Up to where late writes are included in a count. ``touched`` is what release 1.0 left instead of markers."""
+    """Up to where late writes are included in a count. ``release_1`` is what release 1.0 left instead of markers."""
 
     slot: int
     seen: Mapping[str, int]
-    touched: str = ""
+    release_1: str = ""
 
     def misses(self, marker: "Marker") -> bool:
         """Return whether the count was taken without seeing the marker."""
@@ -113,7 +113,7 @@ class LateWrites:
         )
         return reads_on and all(slot in self.slots for slot in range(position.slot, last_slot + 1))
 
-    def position(self, clock_ms: int, *, before: Position | None, touched: str) -> Position:
+    def position(self, clock_ms: int, *, before: Position | None, release_1: str) -> Position:
         """Return the position of what is counted with all of these included, and stood at ``before``.
 
         Of a report that leaves some waiting nothing is stored.
@@ -121,12 +121,12 @@ class LateWrites:
         slot = slot_of(clock_ms - MARGIN_MS)
         if before is not None:
             slot = max(slot, before.slot)
-            touched = before.touched if touched == NOT_ASKED else touched
+            release_1 = before.release_1 if release_1 == NOT_ASKED else release_1
         seen = dict(before.seen) if before is not None else {}
         for writer, version in self.versions.items():
             seen[writer] = max(version, seen.get(writer, NEVER))
         # A version is not before its slot: what a writer had said before it needs no mention.
-        return Position(slot, {name: seen[name] for name in seen if slot_of(seen[name]) >= slot}, touched)
+        return Position(slot, {name: seen[name] for name in seen if slot_of(seen[name]) >= slot}, release_1)
 
 
 def recent_slots(clock_ms: int) -> range:

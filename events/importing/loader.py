@@ -21,7 +21,7 @@ from store.cassandra import Statement, WriteInFlight
 from store.errors import StoreError, StoreUnavailable
 
 # Larger batches write no faster. Cassandra refuses those of more than 50 KiB (batch_size_fail_threshold): a start has a
-# row of 170 bytes and, in an hour and a day of its own, marks and touches of 240; an end has two rows.
+# row of 170 bytes and, in an hour and a day of its own, index entries and version maps of 240; an end has two rows.
 EVENTS_PER_BATCH = 120
 # Enough to keep a node busy while rows are being bound here; with 8 an import is no faster, and what a service sends to
 # the same node meanwhile waits longer: 9 of 10 batches of events took up to 98 ms instead of 71.

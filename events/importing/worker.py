@@ -1,97 +1,42 @@
-"""One worker process of an import: judges blocks of lines, writes their events, and says when they are durable."""
+"""One worker process of an import: validates lines, writes their events, and says when they are durable."""
 
 import contextlib
 import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 import django
 
 from events.domain import START, hour_of
+from events.importing.jobs import Job
+from events.importing.messages import (
+    Done,
+    Failed,
+    Logged,
+    Message,
+    Precompute,
+    Precomputed,
+    Ready,
+    Say,
+    Task,
+    Waiting,
+)
 from events.importing.read_ahead import ReadAhead
 
 if TYPE_CHECKING:
-    from events.importing.line_validator import Reject, ValidatedLines
+    from events.importing.line_validator import ValidatedLines
 
 
 # A service on the same machine goes first; where there is none it makes no difference.
 NICENESS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """The worker can write."""
-
-
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """What the worker has to say in the log, which the parent writes: several writers would tear its progress bar."""
-
-    level: int
-    logger: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Lines of the dump with this identity, to validate and write; ``number`` orders the jobs of one import."""
-
-    number: int
-    dump: str
-    first_line: int
-    lines: list[bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """Everything of the job that is to be kept is durable."""
-
-    number: int
-    read: int
-    stored: int
-    discarded: int
-    rejects: "list[Reject]"
-    hours: frozenset[tuple[str, int]]  # in which sessions started, each with its country
-
-
-@dataclass(frozen=True, slots=True)
-class Precompute:
-    """Have the counts of these days stored, so that no report has to take them."""
-
-    days: list[int]
-
-
-@dataclass(frozen=True, slots=True)
-class Precomputed:
-    """The days are counted, or left to the reports when Cassandra went away."""
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """Cassandra is away; the worker goes on by itself when it is back."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The worker cannot begin, or not go on."""
-
-    reason: str
-
-
 class ParentGone(Exception):
-    """Nobody waits for what this worker does."""
-
-
-Task = Job | Precompute
-Message = Ready | Logged | Done | Precomputed | Waiting | Failed
-Say = Callable[[Message], None]
+    """The coordinator has ended."""
 
 
 def work(parent: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> None:
@@ -102,8 +47,8 @@ def work(parent: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> No
     say = _Speaker(parent).say
     _log_to(say)
     with contextlib.suppress(ParentGone):
-        if not dry_run and (trouble := _trouble()):
-            say(Failed(trouble))
+        if not dry_run and (obstacle := _obstacle()):
+            say(Failed(obstacle))
             return
         say(Ready())
         _answer(parent, say, now_ms=now_ms, shift_ms=shift_ms, dry_run=dry_run)
@@ -139,7 +84,12 @@ def _answer(parent: Connection, say: Say, *, now_ms: int, shift_ms: int, dry_run
     except (StopIteration, ConnectionResetError):
         return
     except StatementRejected as error:
-        say(Failed(f"Cassandra refuses to write: {error} When it is mended, run the command with --resume."))
+        say(Failed(rejected_message(error)))
+
+
+def rejected_message(error: Exception) -> str:
+    """What to say when Cassandra will never execute a statement of the import."""
+    return f"Cassandra refuses to write: {error} When that is fixed, run the command with --resume."
 
 
 class _Speaker:
@@ -158,7 +108,7 @@ class _Speaker:
             raise ParentGone from None
 
 
-class _ParentsLog(logging.Handler):
+class _LogHandler(logging.Handler):
     def __init__(self, say: Say) -> None:
         super().__init__()
         self._say = say
@@ -170,18 +120,18 @@ class _ParentsLog(logging.Handler):
 
 def _log_to(say: Say) -> None:
     """Have the parent write the log."""
-    logging.root.handlers = [_ParentsLog(say)]
-    log_errors_of_the_store_only()
+    logging.root.handlers = [_LogHandler(say)]
+    only_errors_of_store()
 
 
-def log_errors_of_the_store_only() -> None:
-    """What our code says of the store below an error the import says itself, once and not for each attempt."""
+def only_errors_of_store() -> None:
+    """Of what the store logs below an error the import itself says enough, once and not for each attempt."""
     if logging.root.level > logging.DEBUG:
-        log_of_the_store().setLevel(logging.ERROR)
+        log_of_store().setLevel(logging.ERROR)
 
 
-def log_of_the_store() -> logging.Logger:
-    """The log of our own code that asks Cassandra."""
+def log_of_store() -> logging.Logger:
+    """The parent of the loggers of ``store``."""
     return logging.getLogger("store")
 
 
@@ -189,6 +139,7 @@ def _done(job: Job, validated: "ValidatedLines") -> Done:
     """What the parent is to know of the job once its events are durable."""
     return Done(
         job.number,
+        job.end,
         read=validated.read,
         stored=len(validated.events),
         discarded=validated.discarded,
@@ -221,7 +172,7 @@ def _precompute(days: list[int]) -> None:
             bring_up_to_date([day], now_ms=wall_clock_ms())
 
 
-def _trouble() -> str | None:
+def _obstacle() -> str | None:
     """What keeps this worker from writing."""
     from django.conf import settings
 

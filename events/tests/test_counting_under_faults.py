@@ -13,7 +13,7 @@ from events.counting.background import LEASE, Background
 from events.counting.hours import bring_up_to_date, count_starts
 from events.counting.validity import MARGIN_MS
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, START, Event, Window, day_of
-from events.importing import precounting
+from events.importing import written_hours
 from events.importing.loader import Loader
 from events.services import record_events
 from store import cassandra
@@ -134,20 +134,20 @@ def test_an_import_that_is_paused_before_its_marker_leaves_another(country, now_
     day = day_of(now_ms) - 66 * DAY_MS
     record(country, day + HOUR_MS, now_ms=now_ms - 600_000)
     bring_up_to_date([day], now_ms=now_ms - 500_000)
-    loader, imported = Loader(on_wait=print), precounting.Precounting()
+    loader, imported = Loader(on_wait=print), written_hours.WrittenHours()
     loader.write([start(country, day + HOUR_MS)])
     loader.finish()
-    imported.wrote([(country, day + HOUR_MS)])
+    imported.add([(country, day + HOUR_MS)])
     clock = iter([now_ms - 200_000])
-    monkeypatch.setattr(precounting, "wall_clock_ms", lambda: next(clock, now_ms))
-    mark = late_writes.mark
+    monkeypatch.setattr(written_hours, "wall_clock_ms", lambda: next(clock, now_ms))
+    announce = late_writes.announce
 
     def paused(cells: Any, **options: Any) -> None:
         bring_up_to_date([day], now_ms=now_ms)
-        mark(cells, **options)
+        announce(cells, **options)
 
-    monkeypatch.setattr(late_writes, "mark", paused)
-    imported.mark()
+    monkeypatch.setattr(late_writes, "announce", paused)
+    imported.announce()
     assert counted(country, Window(day - 1, day + DAY_MS - 1), now_ms=now_ms) == 2
 
 

@@ -101,7 +101,7 @@ def test_a_position_with_all_of_some_markers_misses_none_of_them() -> None:
     some = [marker(writer, at * SLOT_MS, minute=at % 60) for at in range(90, 110) for writer in "abc"]
     versions = dict.fromkeys("abc", 109 * SLOT_MS)
     late = LateWrites(frozenset(range(90, 110)), versions, {}, some)
-    position = late.position(108 * SLOT_MS + 5, before=Position(90, {}), touched="")
+    position = late.position(108 * SLOT_MS + 5, before=Position(90, {}), release_1="")
     assert not any(position.misses(one) for one in some)
     assert all(position.misses(marker(writer, 109 * SLOT_MS + 1)) for writer in "abcd")
 
@@ -128,5 +128,5 @@ def test_markers_that_were_left_out_because_another_count_has_seen_them_are_not_
 
 def test_a_writer_that_was_seen_long_ago_is_not_remembered() -> None:
     late = LateWrites(frozenset({90, 200}), {"old": 90 * SLOT_MS, "new": 200 * SLOT_MS}, {}, [])
-    position = late.position(201 * SLOT_MS, before=Position(80, {"older": 85 * SLOT_MS}), touched="")
+    position = late.position(201 * SLOT_MS, before=Position(80, {"older": 85 * SLOT_MS}), release_1="")
     assert set(position.seen) == {"new"}

@@ -9,7 +9,7 @@ from events import rows
 from events.domain import DAY_MS, START, Event, hour_of
 from events.importing import loader as loader_module
 from events.importing.loader import EVENTS_PER_BATCH, Loader
-from events.importing.precounting import Precounting
+from events.importing.written_hours import WrittenHours
 from reports.selectors import report_window, starts_of_country
 from store import cassandra
 from store.errors import StatementRejected, StoreUnavailable
@@ -33,9 +33,9 @@ def largest_events(country: str, now_ms: int) -> list[Event]:
 
 def counted(country: str, now_ms: int, events: list[Event]) -> int:
     """As a report has it once the import has marked what it has written."""
-    precounting = Precounting()
-    precounting.wrote((country, hour_of(event.ts_ms)) for event in events)
-    precounting.mark()
+    written = WrittenHours()
+    written.add((country, hour_of(event.ts_ms)) for event in events)
+    written.announce()
     window = report_window(hours=8760, as_of_ms=now_ms, now_ms=now_ms)
     return starts_of_country(country=country, window=window, now_ms=now_ms, limit=1)[0]
 

@@ -9,20 +9,20 @@ from events.clock import wall_clock_ms
 from events.counting.hours import bring_up_to_date, count_starts
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, START, Event, Window, day_of, hour_of
 from events.importing.loader import Loader
-from events.importing.precounting import Precounting
+from events.importing.written_hours import WrittenHours
 from store import cassandra
 
 
 @pytest.fixture
 def written() -> Callable[..., None]:
     """Stores starts as an import does, and marks them."""
-    loader, precounting = Loader(on_wait=lambda _: None), Precounting()
+    loader, written = Loader(on_wait=lambda _: None), WrittenHours()
 
     def write(country: str, *moments: int) -> None:
         loader.write([Event(START, "imported", uuid.uuid4(), ts, country) for ts in moments])
         loader.finish()
-        precounting.wrote((country, hour_of(ts)) for ts in moments)
-        precounting.mark()
+        written.add((country, hour_of(ts)) for ts in moments)
+        written.announce()
 
     return write
 
@@ -61,8 +61,8 @@ def test_a_country_that_is_new_in_a_counted_day_is_counted(country: str, now_ms:
 
 
 def test_the_days_of_an_import_are_shared_newest_first(country: str, now_ms: int) -> None:
-    precounting = Precounting()
+    written = WrittenHours()
     days = [day_of(now_ms) - number * DAY_MS for number in range(1, 6)]
-    precounting.wrote((country, day + number * HOUR_MS) for number, day in enumerate(days))
-    precounting.mark()
-    assert precounting.shares(2) == [days[0::2], days[1::2]]
+    written.add((country, day + number * HOUR_MS) for number, day in enumerate(days))
+    written.announce()
+    assert written.shares(2) == [days[0::2], days[1::2]]
