@@ -24,9 +24,9 @@ from benchmarks.wrk import require_wrk
 OVERLOAD = "overload"
 QUESTIONS = ("ingest", *reads.QUESTIONS, OVERLOAD, LOAD, LOAD_IMPORTING, LOAD_DAY)
 OVERLOAD_CLIENTS, OVERLOAD_SECONDS = 200, 60
-# What `make load` does when it is not told otherwise.
+# What `make load` does unless options say otherwise.
 LOAD_USERS, LOAD_SECONDS = 20, 60
-# Reads keep nothing and settle at once.
+# Reads store nothing and are steady at once.
 INGEST_SECONDS, READ_SECONDS = Durations(warm_up=2, saturated=8, half=4), Durations(warm_up=1, saturated=5, half=3)
 
 

@@ -148,7 +148,7 @@ def starts_of_largest(load: Load) -> float:
 
 
 def group_commits(load: Load) -> float:
-    """requests a second, but of each process at most 3 (under way at a time) / a group commit"""
+    """requests a second, but of each process at most 3 (in flight at a time) / a group commit"""
     return min(requests(load), load.processes * WRITES_AT_A_TIME / (load.commit_ms * MS))
 
 
@@ -803,7 +803,7 @@ def tables(load: Load) -> str:
     )
     parts = [f"For: {options}.", "### Constants", table(("what", "value", "where it comes from"), constants())]
     for title, figures in FIGURES.items():
-        rows = [(what, told(formula(load), unit), formula_of(formula)) for what, formula, unit in figures]
+        rows = [(what, formatted(formula(load), unit), formula_of(formula)) for what, formula, unit in figures]
         parts += [f"### {title}", table(("what", "figure", "formula"), rows)]
     parts += ["### What breaks first", table(("what", "asked", "bound", "met at events/s", "then"), limits(load))]
     parts += ["### Reads of a report, once, at one replica", table(READS_TITLES, reads(load))]
@@ -832,16 +832,16 @@ def constants() -> Iterator[Sequence[str]]:
 def limits(load: Load) -> Iterator[Sequence[str]]:
     """The rows of what has a bound: what is met first comes first."""
     for limit in sorted(LIMITS, key=lambda one: breaks_at(one, load)):
-        asked, bound = (told(value, limit.unit) for value in (limit.demand(load), limit.bound))
+        asked, bound = (formatted(value, limit.unit) for value in (limit.demand(load), limit.bound))
         met = breaks_at(limit, load)
-        yield limit.what, asked, bound, told(met, "") if met < MOST_EVENTS else "out of sight", limit.then
+        yield limit.what, asked, bound, formatted(met, "") if met < MOST_EVENTS else "out of sight", limit.then
 
 
 def reads(load: Load) -> Iterator[Sequence[str]]:
     """The rows of what reports read."""
     for report, ask in REPORTS:
         *numbers, size = ask(load)
-        yield report, *(told(number, "") for number in numbers), told(size, "bytes")
+        yield report, *(formatted(number, "") for number in numbers), formatted(size, "bytes")
 
 
 def formula_of(formula: Formula) -> str:
@@ -849,7 +849,7 @@ def formula_of(formula: Formula) -> str:
     return (formula.__doc__ or "one row for each event").replace(" x ", " \N{MULTIPLICATION SIGN} ")
 
 
-def told(value: float, unit: str) -> str:
+def formatted(value: float, unit: str) -> str:
     """Return a figure of three digits with its unit; bytes in kB to TB."""
     if unit.startswith("bytes"):
         size, prefix = next((size, prefix) for size, prefix in PREFIXES if value >= size or size == 1)

@@ -95,8 +95,8 @@ class Check(NamedTuple):
 
     def cells(self) -> Sequence[str]:
         """Return a row of a table, titled as TITLES."""
-        told = (f"{self.formula:,.3g}", f"{self.measured:,.3g}") if self.formula < 1000 else self._whole()
-        return self.what, *told, f"{self.ratio:.2f}", "yes" if self.holds else "no"
+        figures = (f"{self.formula:,.3g}", f"{self.measured:,.3g}") if self.formula < 1000 else self._whole()
+        return self.what, *figures, f"{self.ratio:.2f}", "yes" if self.holds else "no"
 
     def _whole(self) -> tuple[str, str]:
         return f"{self.formula:,.0f}", f"{self.measured:,.0f}"
@@ -216,11 +216,11 @@ def main() -> None:
     with ring_of_three(arguments.data) as nodes, opened_store() as store:
         checks, constants = measured(nodes, store, load, seconds=arguments.seconds)
     lines = table(TITLES, [check.cells() for check in checks])
-    told = table(("constant", "used", "measured"), constants)
-    print(f"\n{lines}\n\n{told}")
+    constants_table = table(("constant", "used", "measured"), constants)
+    print(f"\n{lines}\n\n{constants_table}")
     if arguments.record:
         command = f"`python -m benchmarks.capacity_simulation --rate {arguments.rate} --seconds {arguments.seconds}`"
-        write_section("capacity simulation", f"{command} {here_and_now()}", lines, "Constants:", told)
+        write_section("capacity simulation", f"{command} {here_and_now()}", lines, "Constants:", constants_table)
     sys.exit(not all(check.holds for check in checks))
 
 
@@ -361,7 +361,7 @@ def write_checks(written: Mapping[str, int], load: Load, *, requests: int) -> It
 
 
 def read_checks(nodes: Ring, server: GameServer, load: Load, *, seconds: float, player: str) -> Iterator[Check]:
-    """Partitions that a round of the background and each report read; the web processes are away by now."""
+    """Partitions that a round of the background and each report read; the web processes have ended by now."""
     wait_for_a_new_minute()
     days = [day_of(wall_clock_ms() - DAY_MS), day_of(wall_clock_ms())]
     bring_up_to_date(days, now_ms=wall_clock_ms())
@@ -475,8 +475,8 @@ def partitions(node: CassandraNode) -> dict[str, dict[str, Partition]]:
     """Return by table and key what ``sstablepartitions`` says of the files of one node, which has a copy of all."""
     java = [str(part) for part in node.command(java_executable(), class_path_of(node))[:-1] if "-Xms" not in str(part)]
     command = [*java, "org.apache.cassandra.tools.SSTablePartitions", "-m", "-r", "-t", "1", str(files_of(node))]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    titles, *lines = told[told.index("key,keyBinary") :].splitlines()
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    titles, *lines = output[output.index("key,keyBinary") :].splitlines()
     found: dict[str, dict[str, Partition]] = defaultdict(dict)
     of_ours = [line for line in lines if f",{KEYSPACE}," in line]  # between lines of a log
     for row in csv.DictReader([titles, *of_ours]):

@@ -75,11 +75,11 @@ def main() -> None:
             runs += [dsbulk(store, dump, folder, mode=mode) for mode in ("PARTITION_KEY", "REPLICA_SET")]
             for run in runs[-3:]:
                 print(*run.line(), sep=" | ", file=sys.stderr, flush=True)
-    told = [table(TITLES, [run.line() for run in runs]), conclusion(runs)]
-    print(*told, sep="\n\n")
+    sections = [table(TITLES, [run.line() for run in runs]), conclusion(runs)]
+    print(*sections, sep="\n\n")
     if arguments.record:
         command = f"python -m benchmarks.import_vs_dsbulk {shlex.join(sys.argv[1:])}".strip()
-        write_section("import beside dsbulk", f"`{command}` {here_and_now()}", *told)
+        write_section("import beside dsbulk", f"`{command}` {here_and_now()}", *sections)
 
 
 def parser() -> argparse.ArgumentParser:

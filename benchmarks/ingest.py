@@ -51,9 +51,9 @@ def send_events(program: Program, store: Store, stack: ExitStack) -> Measurement
 
 
 def counted(measurement: Measurement, store: Store) -> int:
-    """How many sessions are stored: those acknowledged, and perhaps those under way when wrk ended."""
+    """How many sessions are stored: those acknowledged, and perhaps those in flight when wrk ended."""
     found = store.sessions_in(measurement.running.keyspace)
     if not measurement.acknowledged <= found <= measurement.sent:
-        name, told, sent = measurement.running.program.name, measurement.acknowledged, measurement.sent
-        raise RuntimeError(f"{name} acknowledged {told:,} of {sent:,} events and stores {found:,}.")
+        name, acknowledged, sent = measurement.running.program.name, measurement.acknowledged, measurement.sent
+        raise RuntimeError(f"{name} acknowledged {acknowledged:,} of {sent:,} events and stores {found:,}.")
     return found

@@ -73,10 +73,10 @@ STORES = {
 }
 STORE_OF_WRITERS = Kept(200_000, 30, (24, 168, 720))
 
-JUDGED = ("goal", "reached")
-TURN_TITLES = ("report", "hours", "late starts", "how late", *FIGURES, "p90 / none", *JUDGED)
-BURST_TITLES = ("late starts", "sent in s", "slowest in 5 s", "slowest from then on", "503", *JUDGED)
-WRITERS_TITLES = ("report", "hours", "writers", *FIGURES, "p90 / few writers", *JUDGED)
+GOAL_TITLES = ("goal", "reached")
+TURN_TITLES = ("report", "hours", "late starts", "how late", *FIGURES, "p90 / none", *GOAL_TITLES)
+BURST_TITLES = ("late starts", "sent in s", "slowest in 5 s", "slowest from then on", "503", *GOAL_TITLES)
+WRITERS_TITLES = ("report", "hours", "writers", *FIGURES, "p90 / few writers", *GOAL_TITLES)
 
 
 def main() -> None:
@@ -225,7 +225,16 @@ def turn_line(
     if report != POST and lateness is not NONE:
         goal += f", ratio <= {MOST_RATIO}"
         reached = reached and ratio <= MOST_RATIO
-    return (report, str(hours or ""), starts, lateness.how, *replies.figures(), f"{ratio:.2f}", goal, told(reached))
+    return (
+        report,
+        str(hours or ""),
+        starts,
+        lateness.how,
+        *replies.figures(),
+        f"{ratio:.2f}",
+        goal,
+        yes_or_no(reached),
+    )
 
 
 def most_p90_ms(hours: int) -> int:
@@ -243,7 +252,7 @@ def measure_burst(traffic: Traffic, onlooker: Onlooker, arguments: Namespace) ->
     reached = slowest(later) < MOST_MS_AFTER_BURST and not number
     goal = f"after {SECONDS_AFTER_BURST} s < {MOST_MS_AFTER_BURST} ms, no 503"
     slow = (f"{slowest(at_first):.0f}", f"{slowest(later):.0f}")
-    return (f"{arguments.burst:,}", f"{took:.1f}", *slow, str(number), goal, told(reached))
+    return (f"{arguments.burst:,}", f"{took:.1f}", *slow, str(number), goal, yes_or_no(reached))
 
 
 def measured_writers(store: Store, arguments: Namespace) -> Iterator[str]:
@@ -289,12 +298,12 @@ def writers_lines(taken: Mapping[int, Mapping[Question, Replies]]) -> Iterator[S
         for writers, of_writers in taken.items():
             replies = of_writers.get(question, Replies())
             ratio = replies.percentile(90) / few
-            judged = (goal, told(ratio <= MOST_RATIO_OF_WRITERS and not replies.refused))
+            goal_and_reached = (goal, yes_or_no(ratio <= MOST_RATIO_OF_WRITERS and not replies.refused))
             report, hours = question
-            yield (report, str(hours), f"{writers:,}", *replies.figures(), f"{ratio:.2f}", *judged)
+            yield (report, str(hours), f"{writers:,}", *replies.figures(), f"{ratio:.2f}", *goal_and_reached)
 
 
-def told(reached: bool) -> str:
+def yes_or_no(reached: bool) -> str:
     return "reached" if reached else "missed"
 
 

@@ -1,4 +1,4 @@
-"""Clients that send batches at a steady rate, whatever becomes of those before, beside others that ask for reports."""
+"""Clients that send batches at a steady rate, whether or not earlier ones have ended, beside readers of reports."""
 
 import asyncio
 import time

@@ -69,9 +69,9 @@ def main() -> None:
         numbers = [int(number) for number in arguments.readers.split(",")]
         lines = list(measured(running.url, numbers, seconds=arguments.seconds, patient=not arguments.impatient))
     manner = "ask again at once when refused" if arguments.impatient else "honour Retry-After"
-    told = f"`python -m benchmarks.mixed_load`: {BATCHES_PER_SECOND} batches/s beside readers who {manner}, "
-    told += f"{arguments.seconds} s a line, {here_and_now()}"
-    write_section("mixed load, impatient" if arguments.impatient else "mixed load", told, table(TITLES, lines))
+    description = f"`python -m benchmarks.mixed_load`: {BATCHES_PER_SECOND} batches/s beside readers who {manner}, "
+    description += f"{arguments.seconds} s a line, {here_and_now()}"
+    write_section("mixed load, impatient" if arguments.impatient else "mixed load", description, table(TITLES, lines))
 
 
 def fill_store() -> None:

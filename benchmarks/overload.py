@@ -51,7 +51,7 @@ class Seen:
         refused = [f"{len(self.refused) / seconds:.0f}", *(str(milliseconds(self.refused, n)) for n in (50, 99))]
         return [*accepted, *refused, str(len(self.others)), str(len(self.sessions))]
 
-    def told(self, seconds: float) -> str:
+    def summary(self, seconds: float) -> str:
         """One line."""
         return (
             f"{len(self.accepted) / seconds:.0f} accepted/s, p50 {milliseconds(self.accepted, 50)} "

@@ -22,7 +22,7 @@ from reports.selectors import State, player_sessions  # noqa: E402
 from store import cassandra  # noqa: E402
 
 SHOWN = 20
-# Of the report: its state, and whether overlaps are told.
+# Of the report: its state, and whether it names overlaps.
 REPORTS: dict[str, tuple[State, bool]] = {
     "completed": ("completed", False),
     "completed, with overlaps": ("completed", True),

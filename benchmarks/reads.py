@@ -76,9 +76,9 @@ def imported_players(folder: Path) -> list[str]:
     dump.write_text("".join(json.dumps(event) + "\n" for player in players for event in events_of(player)))
     command = [sys.executable, str(PROJECT / "manage.py"), "import_sessions", dump.name, "--json"]
     environment = environment_with(CASSANDRA_KEYSPACE=KEYSPACE)
-    told = subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.PIPE).stdout
-    if json.loads(told)["stored"] != PLAYERS * SESSIONS_OF_EACH * 2:
-        raise RuntimeError(f"The import did not store everything: {told.decode()}")
+    summary = subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.PIPE).stdout
+    if json.loads(summary)["stored"] != PLAYERS * SESSIONS_OF_EACH * 2:
+        raise RuntimeError(f"The import did not store everything: {summary.decode()}")
     return players
 
 

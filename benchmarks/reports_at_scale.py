@@ -136,10 +136,10 @@ def main() -> None:
         for report, hours, measured in measure(asked, requests=arguments.requests):
             lines.append(line(report, hours, measured))
             print(*lines[-1], sep=" | ", file=sys.stderr, flush=True)
-    told = table(titles(arguments.sizes), lines)
-    print(told)
+    rows_table = table(titles(arguments.sizes), lines)
+    print(rows_table)
     command = f"python -m benchmarks.reports_at_scale {shlex.join(sys.argv[1:])}".strip()
-    write_section("reports as the store grows", f"`{command}` {here_and_now()}", told)
+    write_section("reports as the store grows", f"`{command}` {here_and_now()}", rows_table)
 
 
 def parsed_arguments() -> Namespace:

@@ -55,7 +55,7 @@ class Run:
     """The rows of one question, and where they come from."""
 
     question: str
-    told: str
+    description: str
     rows: Sequence[Row]
 
     @classmethod
@@ -86,7 +86,7 @@ def here_and_now() -> str:
 def record(run: Run) -> None:
     """Add the run to RESULTS.md in place of the last one of the same question and programs."""
     title = f"{run.question}: {', '.join(run.programs())}"
-    write_section(title, run.told, raw_rows(run.rows), "Medians:", medians(run), goals(run))
+    write_section(title, run.description, raw_rows(run.rows), "Medians:", medians(run), goals(run))
 
 
 def record_load(question: str, lines: Iterable[Sequence[str]], *, users: int, seconds: int) -> None:
@@ -97,8 +97,10 @@ def record_load(question: str, lines: Iterable[Sequence[str]], *, users: int, se
 
 def record_overload(lines: Iterable[Sequence[str]], *, seconds: int) -> None:
     """Keep what more clients than can be served see in RESULTS.md."""
-    told = f"`python -m benchmarks overload`: clients that honour Retry-After, {seconds} s a line, {here_and_now()}"
-    write_section("overload", told, table(OVERLOAD_TITLES, lines))
+    description = (
+        f"`python -m benchmarks overload`: clients that honour Retry-After, {seconds} s a line, {here_and_now()}"
+    )
+    write_section("overload", description, table(OVERLOAD_TITLES, lines))
 
 
 def loaded() -> tuple[str, list[list[str]]]:

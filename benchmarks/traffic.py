@@ -24,7 +24,7 @@ EVENTS_PER_SECOND = 100
 BATCH = 10
 PLAYERS = 2_000
 CLIENT_SECONDS = 30
-# Those who send a burst; as many batches are under way at a time.
+# Those who send a burst; as many batches are in flight at a time.
 BURST_CLIENTS = 8
 # A connection stays with one web process: with so many each process is asked.
 CONNECTIONS = 4
@@ -105,10 +105,10 @@ class Client:
 
     def _ask(self, question: Question, method: str, path: str, body: str | None = None) -> int:
         began = time.perf_counter()
-        status, told = self._reply(method, path, body)
+        status, reply = self._reply(method, path, body)
         milliseconds = (time.perf_counter() - began) * 1000
         if status not in (200, 201, 503):
-            raise RuntimeError(f"{method} {path}: {status} {told[:300]!r}")
+            raise RuntimeError(f"{method} {path}: {status} {reply[:300]!r}")
         with self._lock:
             self.replies[question].add(Replies([milliseconds], refused=status == 503))
         return status

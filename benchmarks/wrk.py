@@ -20,7 +20,7 @@ TIMEOUT_SECONDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one run of wrk saw. ``sent`` may exceed ``answered``: the end cuts off the requests under way."""
+    """What one run of wrk saw. ``sent`` may exceed ``answered``: the end cuts off the requests in flight."""
 
     sent: int
     answered: int
@@ -56,5 +56,5 @@ def run_wrk(
     command = ["wrk", f"-t{THREADS}", f"-c{connections}", f"-d{seconds:.0f}s", f"--timeout={TIMEOUT_SECONDS}s"]
     command += ["-s", str(SCRIPT), url, "--", f"{think_ms:.2f}", *script_arguments]
     before = cpu_of_children()
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return Load(**json.loads(told.strip().splitlines()[-1]), cpu_seconds=cpu_of_children() - before)
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return Load(**json.loads(output.strip().splitlines()[-1]), cpu_seconds=cpu_of_children() - before)

@@ -103,7 +103,8 @@ class ResponseCache:
 
     def _make_room(self) -> None:
         """Let go what has expired or is too much, from the first that came. One that Redis gave, with less time left,
-        may stay until those before it have expired."""
+        may stay until those before it have expired.
+        """
         now = time.time()
         while self._replies:
             oldest, reply = next(iter(self._replies.items()))

@@ -38,7 +38,7 @@ SECURITY_HEADERS = {
 
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
-    """The dashboard, for whatever the request accepts."""
+    """Return the dashboard, for whatever the request accepts."""
     frame = {
         "windows": WINDOWS,
         "default_hours": DEFAULT_HOURS,

@@ -22,7 +22,7 @@ MOST_NODES = 9
 
 
 def main() -> int:
-    """Run one command; the exit status is 0, 1 for an error told in one message, 128 + signal, or the command's."""
+    """Run one command; the exit status is 0, 1 for an error with its message, 128 + signal, or the command's."""
     environ.Env.read_env(PROJECT / ".env")
     try:
         arguments = parser().parse_args()

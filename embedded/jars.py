@@ -59,7 +59,7 @@ def _whole_jar(artifact: "Artifact") -> Path:
 
 
 def _with_progress(artifacts: "list[Artifact]") -> Iterator["Artifact"]:
-    """Each artifact, after it was told: one rewritten line on a terminal, every 20th in plain lines."""
+    """Yield each artifact, after it was announced: one rewritten line on a terminal, every 20th in plain lines."""
     terminal = sys.stdout.isatty()
     total = len(artifacts)
     for number, artifact in enumerate(artifacts, start=1):

@@ -41,8 +41,8 @@ def _candidates() -> Iterator[Path]:
 def java_version(executable: Path) -> int | None:
     """The major version, such as 17; None when the program does not tell."""
     try:
-        told = subprocess.run([executable, "-version"], capture_output=True, text=True, timeout=30, check=True).stderr
+        output = subprocess.run([executable, "-version"], capture_output=True, text=True, timeout=30, check=True).stderr
     except (OSError, subprocess.SubprocessError):
         return None
-    found = re.search(r'version "(?:1\.)?(\d+)', told)
+    found = re.search(r'version "(?:1\.)?(\d+)', output)
     return int(found[1]) if found else None

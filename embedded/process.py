@@ -14,7 +14,7 @@ STOP_SECONDS = 60
 
 
 class EmbeddedError(Exception):
-    """Something that the reader of the message can mend."""
+    """Something that the reader of the message can fix."""
 
 
 class Daemon:
@@ -98,7 +98,7 @@ class Daemon:
             time.sleep(0.2)
 
     def stop(self) -> bool:
-        """End the process and wait until it is gone; False when none was running."""
+        """End the process and wait until it has ended; False when none was running."""
         process = self.process()
         if process is None:
             return False

@@ -4,4 +4,6 @@ from django.apps import AppConfig
 
 
 class EventsConfig(AppConfig):
+    """The write side."""
+
     name = "events"

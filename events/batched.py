@@ -7,6 +7,6 @@ T = TypeVar("T")
 
 
 def batched(sequence: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """The sequence in pieces of ``size``, the last of which may be shorter."""
+    """Yield the sequence in pieces of ``size``, the last of which may be shorter."""
     for first in range(0, len(sequence), size):
         yield sequence[first : first + size]

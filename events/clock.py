@@ -1,5 +1,7 @@
-"""What time it is, and which moments are kept then: the retention and the tolerance of the settings, for both entry
-points and the reports."""
+"""What time it is, and which moments are kept then.
+
+The retention and the tolerance of the settings, for both entry points and the reports.
+"""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The fast lane of both doors: events that are plainly good, straight from their JSON.
+"""The fast decoder of both entry points: well-formed events, straight from their JSON.
 
 It may accept, never refuse: what it does not accept goes to the serializer, which has the last word and the error
 texts. Whatever it accepts the serializer accepts with an equal event: events/tests/test_decoding.py proves it.
@@ -45,7 +45,7 @@ class FastDecoder:
         self._latest_ms = latest_moment_ms(now_ms) if latest_ms is None else latest_ms
 
     def event(self, text: bytes, *, new_session_id: Callable[[], uuid.UUID] = uuid.uuid4) -> Event | None:
-        """The event that ``text`` plainly is."""
+        """Return the event that ``text`` is; None: it is not well-formed, or only the serializer can tell."""
         # The decoder does not look into fields that it skips: bad UTF-8 would pass.
         if not text.isascii():
             return None
@@ -55,7 +55,7 @@ class FastDecoder:
             return None
 
     def events(self, text: bytes) -> list[Event] | None:
-        """The 1 to 10 events that ``text``, an array or one object, plainly is."""
+        """Return the 1 to 10 events of ``text``, an array or one object; None likewise."""
         if not text.isascii():
             return None
         try:
@@ -69,7 +69,7 @@ class FastDecoder:
         ts, session_id, country = plain.ts, plain.session_id, plain.country
         ts_ms = self._now_ms if ts is None else domain.parse_timestamp(ts)
         if ts_ms > self._latest_ms or (country is None and plain.event == domain.START):
-            raise ValueError("not plainly good")
+            raise ValueError("not well-formed")
         if session_id is None:
             session_id = new_session_id()
         elif not session_id.int:  # the nil UUID; to compare UUIDs takes three times as long
@@ -84,7 +84,7 @@ class FastDecoder:
 
 
 def load_json(text: str) -> Any:
-    """What the text says; ValueError when it is not JSON, as NaN is not."""
+    """Return what the text says; ValueError when it is not JSON, as NaN is not."""
     return json.loads(text, parse_int=_number)
 
 

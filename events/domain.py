@@ -77,22 +77,22 @@ class Window:
         return range(hour_of(self.from_ms), self.to_ms + 1, HOUR_MS)
 
     def covers_hour(self, hour_ms: int) -> bool:
-        """Whether every moment of the hour is inside."""
+        """Return whether every moment of the hour is inside."""
         return self.from_ms < hour_ms and hour_ms + HOUR_MS - 1 <= self.to_ms
 
 
 def is_late(ts_ms: int, *, now_ms: int) -> bool:
-    """Whether a start that happened at ``ts_ms`` and is written now may have been counted without."""
+    """Return whether a start that happened at ``ts_ms`` and is written now may have been counted without."""
     return ts_ms + PROMPT_MS <= now_ms or hour_of(ts_ms) + HOUR_MS <= now_ms
 
 
 def hour_of(ts_ms: int) -> int:
-    """The beginning of the hour that ``ts_ms`` falls in."""
+    """Return the beginning of the hour that ``ts_ms`` falls in."""
     return ts_ms - ts_ms % HOUR_MS
 
 
 def day_of(ts_ms: int) -> int:
-    """The beginning of the UTC day that ``ts_ms`` falls in."""
+    """Return the beginning of the UTC day that ``ts_ms`` falls in."""
     return ts_ms - ts_ms % DAY_MS
 
 
@@ -107,7 +107,7 @@ def remaining_seconds(ts_ms: int, *, retention_cutoff_ms: int) -> int:
 
 
 def parse_timestamp(text: str) -> int:
-    """Milliseconds of an ISO 8601 date and time; without an offset it is UTC, finer fractions are cut off.
+    """Return milliseconds of an ISO 8601 date and time; without an offset it is UTC, finer fractions are cut off.
 
     Raises ValueError when it is none. In UTC it may be some hours before the year 1 or after 9999.
     """
@@ -118,7 +118,7 @@ def parse_timestamp(text: str) -> int:
 
 
 def parse_session_id(text: str) -> uuid.UUID:
-    """The UUID of 32 hexadecimal digits with or without the four dashes; raises ValueError."""
+    """Return the UUID of 32 hexadecimal digits with or without the four dashes; raises ValueError."""
     if not SESSION_ID.match(text):
         raise ValueError("not a UUID")
     return uuid.UUID(text)
@@ -155,6 +155,6 @@ def parse_shards(text: str) -> ShardSetting:
 
 
 def shards_at(shards: ShardSetting, country: str, hour_ms: int) -> int:
-    """Over how many partitions the starts of a country are spread in an hour."""
+    """Return over how many partitions the starts of a country are spread in an hour."""
     every = (*shards.get(country, ()), *shards[""])
     return next(number for since_ms, number in every if since_ms <= hour_ms)

@@ -147,5 +147,5 @@ def _write_marker(announced: Sequence[tuple[int, Cell]], *, seconds: float) -> N
     cassandra.send_batch([row], seconds=seconds).wait()
 
 
-# One at a time: a version is sent when every one before it is durable, or has failed and told its senders so.
+# One at a time: a version is sent when every one before it is durable, or has failed, and its senders know.
 _markers = GroupCommit[tuple[int, Cell]](_write_marker, at_a_time=1, most_statements=CELLS_PER_MARKER)

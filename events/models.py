@@ -104,7 +104,7 @@ class CountryHour(Model):
     hour = columns.DateTime(primary_key=True)
     country = columns.Text(primary_key=True)
     shards = columns.Integer()  # the most that any writer used: written at timestamp hour + N, so the largest wins
-    touched = columns.Map(columns.Text, columns.BigInt)  # who wrote late into this hour: writer, version
+    touched = columns.Map(columns.Text, columns.BigInt)  # version map of late writes into this hour: {writer: version}
     starts = columns.BigInt()  # how many starts the whole hour held
     counted = columns.Text()  # ``touched`` as it was when they were counted, as JSON
     minutes = columns.Text()  # likewise, then how many starts each minute held: a JSON array
@@ -160,9 +160,9 @@ TABLES: tuple[type[Model], ...] = (
 
 
 def _patience(milliseconds: int) -> dict[str, str]:
-    """A replica that says nothing for this long is not waited for: another one is asked as well.
+    """Return the options that have another replica asked when one says nothing for this long.
 
-    A fixed time. The default is the 99th percentile of late, which grows past our timeout while a node is away; and any
+    A fixed time. The default is the 99th percentile, which grows past our timeout while a node is unavailable; and any
     percentile counts as half the read timeout (2.5 s) in a node through which the table has not been read yet.
     """
     return dict.fromkeys(("speculative_retry", "additional_write_policy"), f"{milliseconds}ms")

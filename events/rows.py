@@ -42,12 +42,12 @@ _parsed_shards = cache(domain.parse_shards)
 
 
 def event_rows(events: Sequence[Event], *, now_ms: int) -> list[Statement]:
-    """The two rows of each event. Every event must be young enough to keep."""
+    """Return the two rows of each event. Every event must be young enough to keep."""
     return player_rows(events, now_ms=now_ms) + country_rows(events, now_ms=now_ms)
 
 
 def player_rows(events: Iterable[Event], *, now_ms: int) -> list[Statement]:
-    """The rows that lie in the partitions of the players: one for a start, two for an end."""
+    """Return the rows that lie in the partitions of the players: one for a start, two for an end."""
     rows: list[Statement] = []
     cutoff = retention_cutoff_ms(now_ms)
     for kind, player, session, ts, country in events:
@@ -61,7 +61,7 @@ def player_rows(events: Iterable[Event], *, now_ms: int) -> list[Statement]:
 
 
 def country_rows(events: Iterable[Event], *, now_ms: int) -> list[Statement]:
-    """The rows that lie in the partitions of countries and hours: one for a start, none for an end."""
+    """Return the rows that lie in the partitions of countries and hours: one for a start, none for an end."""
     rows: list[Statement] = []
     cutoff = retention_cutoff_ms(now_ms)
     for kind, player, session, ts, country in events:
@@ -74,15 +74,15 @@ def country_rows(events: Iterable[Event], *, now_ms: int) -> list[Statement]:
 
 
 def index_entries(events: Iterable[Event]) -> set[HourIndexEntry]:
-    """A mark for every country and hour that the starts among the events fall in."""
+    """Return an index entry for every country and hour that the starts among the events fall in."""
     cells = {
         (event.country, domain.hour_of(event.ts_ms)) for event in events if event.kind == domain.START and event.country
     }
     return {(country, hour, shards_of(country, hour)) for country, hour in cells}
 
 
-def index_rows(marks: Iterable[HourIndexEntry], *, now_ms: int) -> list[Statement]:
-    """The rows that make them known to the reports."""
+def index_rows(entries: Iterable[HourIndexEntry], *, now_ms: int) -> list[Statement]:
+    """Return the rows that make them known to the reports."""
     return [
         (
             INSERT_INDEX_ENTRY,
@@ -95,12 +95,12 @@ def index_rows(marks: Iterable[HourIndexEntry], *, now_ms: int) -> list[Statemen
                 ttl_seconds(hour + domain.HOUR_MS, now_ms=now_ms),
             ),
         )
-        for country, hour, shards in marks
+        for country, hour, shards in entries
     ]
 
 
 def late_cells(events: Iterable[Event], *, now_ms: int) -> set[Cell]:
-    """The minutes of the starts that may have been counted without."""
+    """Return the minutes of the starts that may have been counted without."""
     return {
         late_writes.cell_of(country, ts, shards=shards_of(country, domain.hour_of(ts)))
         for kind, _, _, ts, country in events
@@ -109,7 +109,7 @@ def late_cells(events: Iterable[Event], *, now_ms: int) -> set[Cell]:
 
 
 def late_rows(cells: Collection[Cell], *, now_ms: int) -> list[Statement]:
-    """The rows that go with late starts, before their marker."""
+    """Return the rows that go with late starts, before their marker."""
     return late_writes.register_rows(cells, now_ms=now_ms) + version_map_rows(cells, now_ms=now_ms)
 
 
@@ -130,7 +130,7 @@ def version_map_rows(cells: Collection[Cell], *, now_ms: int) -> list[Statement]
 
 
 def shards_of(country: str | None, hour_ms: int) -> int:
-    """Over how many partitions the starts of the country in this hour are spread.
+    """Return over how many partitions the starts of the country in this hour are spread.
 
     Of the hour alone, not of when it is written: an event that is sent again meets its own row.
     """

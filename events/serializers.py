@@ -26,7 +26,7 @@ TIMESTAMP_FORMS = (
 
 
 def timestamp_errors(wanted: str) -> dict[str, Any]:
-    """The messages of a TimestampField: whatever is wrong, ``wanted`` tells the forms that are accepted."""
+    """Return the messages of a TimestampField: whatever is wrong, ``wanted`` tells the forms that are accepted."""
     return dict.fromkeys(("invalid", "blank", "invalid_timestamp"), wanted)
 
 
@@ -139,7 +139,7 @@ class EventSerializer(serializers.Serializer[Any]):
         latest_ms: int | None = None,
         new_session_id: Callable[[], uuid.UUID] = uuid.uuid4,
     ) -> domain.Event | ValidationError:
-        """The event that ``item`` is when received at ``now_ms``, or what is wrong with it.
+        """Return the event that ``item`` is when received at ``now_ms``, or what is wrong with it.
 
         Its ``ts`` is at most ``latest_ms``; by default as far ahead of now as is tolerated.
         """
@@ -171,7 +171,7 @@ class EventSerializer(serializers.Serializer[Any]):
 
 
 class EventResultSerializer(serializers.Serializer[Any]):
-    """What became of one event of the batch."""
+    """The result of one event of the batch."""
 
     session_id = serializers.UUIDField(
         required=False,
@@ -184,7 +184,7 @@ class EventResultSerializer(serializers.Serializer[Any]):
 
 
 class ReceiptSerializer(serializers.Serializer[Any]):
-    """What became of a batch; ``results`` are in the order of the events."""
+    """The result of a batch; ``results`` are in the order of the events."""
 
     stored = serializers.IntegerField(help_text="Durable in Cassandra.")
     discarded = serializers.IntegerField(help_text="Too old to keep.")

@@ -15,8 +15,8 @@ from store import cassandra
 from store.cassandra import Statement
 from store.group_commit import GroupCommit
 
-# Requests that come while so many writes are under way go together. With 3, what the threads of a process bring at a
-# time is either under way or gathered, however slow the store is; with 1 or 2 a fast one is no faster.
+# Requests that come while so many writes are in flight go together. With 3, what the threads of a process bring at a
+# time is either in flight or gathered, however slow the store is; with 1 or 2 a fast one is no faster.
 WRITES_AT_A_TIME = 3
 # Five full requests: 20 KiB, which leave room below Cassandra's limit of 50 KiB (batch_size_fail_threshold).
 STATEMENTS_PER_WRITE = 100
@@ -24,7 +24,7 @@ _commits = GroupCommit[Statement](
     cassandra.execute_batch, at_a_time=WRITES_AT_A_TIME, most_statements=STATEMENTS_PER_WRITE
 )
 
-# The marks that this process has seen become durable. About 100 bytes each: 10 MB at most.
+# The entries that this process has seen become durable. About 100 bytes each: 10 MB at most.
 MOST_REMEMBERED_ENTRIES = 100_000
 _known_entries: set[HourIndexEntry] = set()
 
@@ -57,13 +57,13 @@ def record_events(events: Sequence[Event], *, now_ms: int, began_ms: int | None 
     return kept
 
 
-def new_entries(marks: set[HourIndexEntry]) -> set[HourIndexEntry]:
-    """Those that this process has not seen become durable."""
-    return marks - _known_entries
+def new_entries(entries: set[HourIndexEntry]) -> set[HourIndexEntry]:
+    """Return those that this process has not seen become durable."""
+    return entries - _known_entries
 
 
-def remember_entries(marks: Iterable[HourIndexEntry]) -> None:
-    """Leave these out from now on; only for marks that are durable."""
+def remember_entries(entries: Iterable[HourIndexEntry]) -> None:
+    """Leave these out from now on; only for entries that are durable."""
     if len(_known_entries) > MOST_REMEMBERED_ENTRIES:
         _known_entries.clear()
-    _known_entries.update(marks)
+    _known_entries.update(entries)

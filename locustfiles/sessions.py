@@ -20,7 +20,7 @@ Batch = list[Event]
 
 
 class GameSessions:
-    """The sessions of one game server, told batch by batch."""
+    """The sessions of one game server, as batches."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance

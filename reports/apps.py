@@ -4,4 +4,6 @@ from django.apps import AppConfig
 
 
 class ReportsConfig(AppConfig):
+    """The read side."""
+
     name = "reports"

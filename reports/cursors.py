@@ -1,4 +1,4 @@
-"""The opaque place in a list that ``next`` carries: signed, so that a forged one is told from a true one."""
+"""The opaque place in a list that ``next`` carries: signed, so that a forged one is recognized."""
 
 import uuid
 
@@ -10,12 +10,12 @@ from reports.selectors import Position
 
 
 def encode_cursor(position: Position, *, report: str) -> str:
-    """The cursor of ``position`` in one kind of report."""
+    """Return the cursor of ``position`` in one kind of report."""
     return signing.dumps([position.ts_ms, position.session_id.hex], salt=report)
 
 
 def decode_cursor(cursor: str, *, report: str) -> Position:
-    """The position; ValidationError for anything that encode_cursor did not make for this kind of report."""
+    """Return the position; ValidationError for anything that encode_cursor did not make for this kind of report."""
     try:
         match signing.loads(cursor, salt=report):
             case [int(ts_ms), str(session_id)] if domain.EARLIEST_MS <= ts_ms <= domain.LATEST_MS:

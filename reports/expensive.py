@@ -1,6 +1,6 @@
-"""Reports that read much have few places of their own, so that a few of them do not slow everything else down.
+"""Reports that read much have few slots of their own, so that a few of them do not slow everything else down.
 
-Which ones do is told by the question, before it is worked on: a window that is longer than a month, a file with every
+Which ones do follows from the question, before it is worked on: a window that is longer than a month, a file with every
 start of a country, and all sessions of a player who has more than a few.
 """
 
@@ -15,7 +15,7 @@ from web.worker_slots import WorkerSlots
 
 # Each keeps a core busy for up to a second, half of it in Cassandra.
 AT_A_TIME = 2
-# While they wait they hold places of readers: with those that work, half of what a process has for them.
+# While they wait they hold worker slots of readers: with those that work, half of what a process has for them.
 MOST_WAITING = 4
 # As long as 9 of 10 replies may take.
 WAIT_SECONDS = 0.5
@@ -25,22 +25,22 @@ LONG_WINDOW_MS = 31 * DAY_MS
 Asked = ParamSpec("Asked")
 Report = TypeVar("Report")
 
-_places = WorkerSlots(AT_A_TIME, waiting=MOST_WAITING, seconds=WAIT_SECONDS)
+_slots = WorkerSlots(AT_A_TIME, waiting=MOST_WAITING, seconds=WAIT_SECONDS)
 
 
 @contextmanager
 def expensive() -> Iterator[None]:
-    """Hold one of the places meanwhile. Raises TooManyExpensiveReports when there is none for WAIT_SECONDS."""
-    if not _places.take():
+    """Hold one of the slots meanwhile. Raises TooManyExpensiveReports when there is none for WAIT_SECONDS."""
+    if not _slots.acquire():
         raise TooManyExpensiveReports
     try:
         yield
     finally:
-        _places.release()
+        _slots.release()
 
 
 def expensive_when_long(select: Callable[Asked, Report]) -> Callable[Asked, Report]:
-    """A function with an argument ``window=``: it holds such a place meanwhile when that is long."""
+    """Return a function with an argument ``window=``: it holds such a place meanwhile when that is long."""
 
     @wraps(select)
     def limited(*arguments: Asked.args, **asked: Asked.kwargs) -> Report:

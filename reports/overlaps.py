@@ -15,7 +15,7 @@ class Interval(NamedTuple):
 
 
 def overlapping(intervals: Iterable[Interval]) -> set[UUID]:
-    """The sessions whose interval shares a moment with that of another; one without any moment shares none."""
+    """Return the sessions whose interval shares a moment with that of another; one without any moment shares none."""
     return {session_id for pair in _neighbours(intervals) for session_id in pair}
 
 

@@ -67,7 +67,7 @@ ALL: Literal["all"] = "all"
 State = Literal["completed", "open", "all"]
 
 
-# Is told what a report is without.
+# Called with what a report lacks.
 OnWaiting = Callable[[Waiting], None]
 
 
@@ -82,7 +82,10 @@ class Position(NamedTuple):
     session_id: uuid.UUID
 
     def order(self) -> tuple[int, int, int, int]:
-        """A key that sorts as Cassandra does: UUIDs by version, time-based ones by their time, then by their bytes."""
+        """Return a key that sorts as Cassandra does.
+
+        It compares UUIDs by version, time-based ones by their time, then by their bytes.
+        """
         session = self.session_id
         version = (session.int >> 76) & 0xF
         return self.ts_ms, version, session.time if version == 1 else 0, session.int
@@ -148,16 +151,16 @@ class CountryStarts:
 
 
 def report_window(*, hours: int, as_of_ms: int, now_ms: int) -> Window:
-    """The last ``hours`` before ``as_of_ms``, less what is older than the retention."""
-    gone = retention_cutoff_ms(now_ms)
-    return Window(max(as_of_ms - hours * domain.HOUR_MS, gone), max(as_of_ms, gone))
+    """Return the last ``hours`` before ``as_of_ms``, less what is older than the retention."""
+    cutoff = retention_cutoff_ms(now_ms)
+    return Window(max(as_of_ms - hours * domain.HOUR_MS, cutoff), max(as_of_ms, cutoff))
 
 
 @expensive_when_long
 def starts_by_country(
     *, window: Window, now_ms: int, newest: int, on_waiting: OnWaiting | None = None
 ) -> list[CountryStarts]:
-    """Every country with starts in the window, most starts first, each with its ``newest`` newest.
+    """Return every country with starts in the window, most starts first, each with its ``newest`` newest.
 
     Raises StoreError.
     """
@@ -172,7 +175,7 @@ def starts_by_country(
 def _newest_of_countries(
     countries: Iterable[str], counts: StartCounts, *, window: Window, newest: int, deadline: float
 ) -> dict[str, list[Start]]:
-    """The ``newest`` newest starts of each country, by few statements for many countries."""
+    """Return the ``newest`` newest starts of each country, by few statements for many countries."""
     hours_of = {
         country: list(counts.newest_hours(country, number=newest, until_ms=window.to_ms)) for country in countries
     }
@@ -219,7 +222,7 @@ def starts_of_country(
     after: Position | None = None,
     on_waiting: OnWaiting | None = None,
 ) -> tuple[int, list[Start], Position | None]:
-    """The number of starts in the window, one page of them, newest first, and where the next page begins, if any.
+    """Return the number of starts in the window, a page of them, newest first, and where the next one begins, if any.
 
     Raises StoreError.
     """
@@ -233,7 +236,7 @@ def starts_of_country(
 
 
 def every_start_of_country(*, country: str, window: Window, now_ms: int) -> Iterator[Start]:
-    """Every start in the window, newest first, read as it is taken. Taking one may raise StoreError."""
+    """Yield every start in the window, newest first, read as it is taken. Taking one may raise StoreError."""
     deadline = cassandra.deadline_from_now()
     counts = count_starts(window=window, now_ms=now_ms, country=country, deadline=deadline, all_late=True)
     before = Position(window.to_ms + 1, NO_SESSION)
@@ -252,7 +255,7 @@ def every_start_of_country(*, country: str, window: Window, now_ms: int) -> Iter
 def _starts_before(
     before: Position, *, country: str, counts: StartCounts, window: Window, limit: int, deadline: float
 ) -> list[Start]:
-    """The newest starts of the window before a position: more than ``limit`` if there are so many."""
+    """Return the newest starts of the window before a position: more than ``limit`` if there are so many."""
     page: list[Start] = []
     shards = counts.shards.get(country, 1)
     until_ms = before.ts_ms
@@ -272,7 +275,7 @@ def _starts_before(
 def starts_by_hour(
     *, window: Window, now_ms: int, country: str | None, on_waiting: OnWaiting | None = None
 ) -> list[tuple[int, int]]:
-    """Every hour of the window, oldest first, with its number of starts, zeros included. Raises StoreError."""
+    """Return every hour of the window, oldest first, with its number of starts, zeros included. Raises StoreError."""
     deadline = cassandra.deadline_from_now()
     counts = _counted(window, now_ms=now_ms, country=country, deadline=deadline, on_waiting=on_waiting)
     return list(zip(counts.hours, counts.of_hours(), strict=True))
@@ -281,7 +284,10 @@ def starts_by_hour(
 def _counted(
     window: Window, *, now_ms: int, country: str | None, deadline: float, on_waiting: OnWaiting | None
 ) -> StartCounts:
-    """The counts of a window; ``on_waiting`` is told when they are without some late starts: else they are with all."""
+    """Return the counts of a window.
+
+    ``on_waiting`` is called when they lack some late starts; without it they lack none.
+    """
     counts = count_starts(window=window, now_ms=now_ms, country=country, deadline=deadline, all_late=on_waiting is None)
     if counts.waiting and on_waiting:
         on_waiting(counts.waiting)
@@ -332,7 +338,7 @@ def player_sessions(
 def _newest_ends(
     player_id: str, *, now_ms: int, limit: int, after: Position | None, deadline: float
 ) -> tuple[list[Session], Position | None]:
-    """A page of the completed sessions of a player with many, as ``completed_sessions`` gives it."""
+    """Return a page of the completed sessions of a player with many, as ``completed_sessions`` gives it."""
     behind = after or Position(latest_moment_ms(now_ms) + 1, NO_SESSION)
     page: list[Session] = []
     asked = limit + 1
@@ -362,13 +368,13 @@ def _page_of_all(
 
 
 def _first_sessions(player_id: str, *, deadline: float) -> list[Row]:
-    """The sessions of the player, by session; of one with more than FEW_SESSIONS only one more than these."""
+    """Return the sessions of the player, by session; of one with more than FEW_SESSIONS only one more than these."""
     query = (SELECT_ALL_SESSIONS, (player_id, FEW_SESSIONS + 1))
     return cassandra.execute_many([query], deadline=deadline)[0]
 
 
 def _every_session(player_id: str, first: Sequence[Row], *, deadline: float) -> list[Row]:
-    """The ``first`` sessions of the player and all behind them, until there are more than MOST_SESSIONS."""
+    """Return the ``first`` sessions of the player and all behind them, until there are more than MOST_SESSIONS."""
     rows = [*first]
     more: Sequence[Row] = first
     while more and len(rows) <= MOST_SESSIONS:
@@ -379,14 +385,14 @@ def _every_session(player_id: str, first: Sequence[Row], *, deadline: float) -> 
 
 
 def _young(rows: Iterable[Row], *, now_ms: int) -> list[Session]:
-    """The sessions that are younger than the retention."""
-    gone = retention_cutoff_ms(now_ms)
+    """Return the sessions that are younger than the retention."""
+    cutoff = retention_cutoff_ms(now_ms)
     sessions = (Session(*row) for row in rows)
-    return [session for session in sessions if max(session.started_ms or 0, session.ended_ms or 0) > gone]
+    return [session for session in sessions if max(session.started_ms or 0, session.ended_ms or 0) > cutoff]
 
 
 def _is_known_for_too_many(player_id: str) -> bool:
-    """Whether the player had more than MOST_SESSIONS within TOO_MANY_REMEMBERED_SECONDS: to find out reads as many."""
+    """Return whether the player had more than MOST_SESSIONS a short while ago: finding out reads as many."""
     return caches["default"].get(f"too_many_sessions.{player_id}") is not None
 
 
@@ -398,15 +404,17 @@ def _page_by_end(
     sessions: Sequence[Session], *, now_ms: int, limit: int, after: Position | None
 ) -> tuple[list[Session], Position | None]:
     """Of all sessions of a player, a page of the completed ones as ``completed_sessions`` gives it."""
-    gone, latest = retention_cutoff_ms(now_ms), latest_moment_ms(now_ms)
-    completed = [session for session in sessions if session.ended_ms is not None and gone < session.ended_ms <= latest]
+    cutoff, latest = retention_cutoff_ms(now_ms), latest_moment_ms(now_ms)
+    completed = [
+        session for session in sessions if session.ended_ms is not None and cutoff < session.ended_ms <= latest
+    ]
     return _page(completed, position=lambda session: session.end_position, limit=limit, after=after)
 
 
 def _page(
     sessions: Sequence[Session], *, position: Callable[[Session], Position], limit: int, after: Position | None
 ) -> tuple[list[Session], Position | None]:
-    """The newest ``limit`` behind ``after``, and where the next page begins, if any.
+    """Return the newest ``limit`` behind ``after``, and where the next page begins, if any.
 
     The sessions come as Cassandra has them, by session, and the sort leaves those of one moment so.
     """
@@ -430,7 +438,7 @@ def _intervals(sessions: Iterable[Session], *, now_ms: int) -> Iterator[Interval
 
 
 def _sessions_ending_at(ends: Sequence[Position], *, player_id: str, deadline: float) -> list[Session]:
-    """The sessions of these ends, in their order, without those that have a later end."""
+    """Return the sessions of these ends, in their order, without those that have a later end."""
     if not ends:
         return []
     query = (SELECT_SESSIONS, (player_id, [end.session_id for end in ends]))
@@ -450,7 +458,7 @@ def _starts_query(
 
 
 def _newest(rows: Iterable[Row], number: int, *, shards: int) -> list[Start]:
-    """Rows of several hours and shards as one list, newest first.
+    """Return rows of several hours and shards as one list, newest first.
 
     Those of one shard and moment come in order, and the sort leaves them so.
     """

@@ -89,7 +89,7 @@ class PlayerQuerySerializer(Shape):
 
 @cache
 def parameters_of(question: type[Shape]) -> frozenset[str]:
-    """The names of the query parameters that a question has."""
+    """Return the names of the query parameters that a question has."""
     return frozenset(question().fields)
 
 
@@ -211,7 +211,7 @@ class PlayerReportSerializer(Shape):
 
 
 class EarlierStartSerializer(StartSerializer):
-    """A start, in the shape of the earlier address."""
+    """A start, in the shape of the legacy endpoint."""
 
     event = serializers.ChoiceField(choices=["start"])
     country = serializers.CharField()

@@ -50,13 +50,15 @@ class CsvRenderer(BaseRenderer):
 
 
 class Download(FileResponse):
-    """A table of any length as a file with a name. Raises what reading the table raises, TooManyDownloads,
-    TooManyExpensiveReports and DownloadFailed."""
+    """A table of any length as a file with a name.
+
+    Raises what reading the table raises, TooManyDownloads, TooManyExpensiveReports and DownloadFailed.
+    """
 
     block_size = BYTES_AT_A_TIME
 
     def __init__(self, table: Table, *, name: str) -> None:
-        if not _downloads.take():
+        if not _downloads.acquire():
             raise TooManyDownloads
         try:
             # Before the reply is made: its Content-Length is the file's.
@@ -77,18 +79,18 @@ class Download(FileResponse):
 
 
 def asks_for_csv(request: HttpRequest) -> bool:
-    """Whether the reply may be CSV."""
+    """Return whether the reply may be CSV."""
     form, accepted = request.GET.get(FORMAT), request.headers.get("Accept", "").lower()
     return form == CsvRenderer.format if form is not None else MEDIA_TYPE in accepted or "text/*" in accepted
 
 
 def attachment(name: str) -> dict[str, str]:
-    """The header that makes a browser save a reply under this name."""
+    """Return the header that makes a browser save a reply under this name."""
     return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
 def csv_or(report: Any, *, header: str) -> dict[Any, Any]:
-    """The 200 of a report in both forms, as drf-spectacular's ``responses`` wants it."""
+    """Return the 200 of a report in both forms, as drf-spectacular's ``responses`` wants it."""
     description = (
         f"As CSV: `{header}` and a line for each. A cell that a spreadsheet could take for a formula, as a player id "
         "that begins with `@` or `-`, has an apostrophe before it; no player id has one of its own."
@@ -100,7 +102,7 @@ def csv_or(report: Any, *, header: str) -> dict[Any, Any]:
 
 
 def _file_of(table: Table) -> Any:
-    """A file that is gone when it is closed."""
+    """Return a file that is deleted when it is closed."""
     file = TemporaryFile()  # noqa: SIM115  # the reply closes it
     try:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="")

@@ -49,7 +49,7 @@ def cached(view: View, *, parameters: Collection[str] = (), costs_more_than_a_lo
 
 
 def without_parameters(view: View) -> View:
-    """The earlier addresses ignore a query, but for ``format``: no query makes another question of theirs."""
+    """Ignore a query but for ``format``, as the legacy endpoints do: none makes another question of theirs."""
 
     @wraps(view)
     def ask(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:

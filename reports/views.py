@@ -49,7 +49,7 @@ INCOMPLETE_SECONDS = 5
 STARTS, PLAYERS = "starts", "players"
 # Stands for a country in an address; it is not in the query behind it.
 ANY_COUNTRY = "ZZ"
-# The earlier address answers with a bare array, which has no room for a link: the Link header has it.
+# The legacy endpoint answers with a bare array, which has no room for a link: the Link header has it.
 LEGACY_LIMIT = 1000
 TOO_MANY_SESSIONS = f"This player has more than {selectors.MOST_SESSIONS} sessions. Ask for state=completed."
 
@@ -86,7 +86,7 @@ class LateStarts:
         """Take what the selector says."""
         self._waiting = waiting
 
-    def told(self) -> dict[str, Any]:
+    def field(self) -> dict[str, Any]:
         """Return the field of the report that says so."""
         if self._waiting is None:
             return {"late": None}
@@ -136,7 +136,7 @@ class StartsViewSet(ViewSet):
             for one in report
         ]
         total = sum(one.starts for one in report)
-        return late.reply({**_window(asked), **late.told(), "total": total, "countries": countries})
+        return late.reply({**_window(asked), **late.field(), "total": total, "countries": countries})
 
     @extend_schema(
         operation_id="starts_of_country",
@@ -169,7 +169,7 @@ class StartsViewSet(ViewSet):
         body = {
             "country": country,
             **_window(asked),
-            **late.told(),
+            **late.field(),
             "starts": starts,
             "next": end and _country_url(request, country, asked, **_behind(end, limit=asked["limit"], report=STARTS)),
             "results": [_start(start) for start in page],
@@ -198,7 +198,7 @@ class StartsViewSet(ViewSet):
         body = {
             "country": country,
             **_window(asked),
-            **late.told(),
+            **late.field(),
             "total": sum(starts for _, starts in points),
             "points": [{"hour": format_timestamp(hour), "starts": starts} for hour, starts in points],
         }
@@ -242,13 +242,13 @@ class PlayerSessionsViewSet(ViewSet):
 
 
 class LegacyReportsViewSet(ViewSet):
-    """The two reports at their earlier addresses: bare arrays."""
+    """The two reports at their legacy endpoints: bare arrays."""
 
     @extend_schema(
         operation_id="by_country",
-        summary="Start sessions of one country (earlier address)",
+        summary="Start sessions of one country (legacy endpoint)",
         description='The newest 1000; a `Link: rel="next"` header leads to the rest.',
-        tags=["earlier addresses"],
+        tags=["legacy endpoints"],
         parameters=[
             COUNTRY,
             OpenApiParameter(
@@ -274,8 +274,8 @@ class LegacyReportsViewSet(ViewSet):
 
     @extend_schema(
         operation_id="by_player",
-        summary="The last 20 completed sessions of a player (earlier address)",
-        tags=["earlier addresses"],
+        summary="The last 20 completed sessions of a player (legacy endpoint)",
+        tags=["legacy endpoints"],
         parameters=[PLAYER, *HEADERS],
         responses={200: CompletedSessionSerializer(many=True), **problems(400, 406, 503)},
     )
@@ -286,7 +286,7 @@ class LegacyReportsViewSet(ViewSet):
 
 
 def _asked(serializer: type[Shape], request: Request) -> tuple[dict[str, Any], Window, int]:
-    """What is asked for, the window of it that is kept, and now."""
+    """Return what is asked for, the window of it that is kept, and now."""
     now_ms = wall_clock_ms()
     asked = _query(serializer, request, now_ms=now_ms)
     return asked, _kept_window(asked, now_ms=now_ms), now_ms
@@ -355,18 +355,18 @@ def _session_in_full(session: Session) -> dict[str, Any]:
 
 
 def _country_url(request: Request, country: str, asked: Mapping[str, Any], **more: Any) -> str:
-    """The country's own report over the same window."""
+    """Return the country's own report over the same window."""
     query = {"hours": asked["hours"], "as_of": format_timestamp(asked["as_of"]), **more}
     return link(request, "starts-of-country", places={"country": country}, query=query)
 
 
 def _player_url(request: Request, player_id: str, asked: Mapping[str, Any], **more: Any) -> str:
-    """The report of the same sessions of the player."""
+    """Return the report of the same sessions of the player."""
     overlaps = {"overlaps": "true"} if asked["overlaps"] else {}
     query = {"state": asked["state"], **overlaps, **more}
     return link(request, "player-sessions", places={"player_id": player_id}, query=query)
 
 
 def _behind(end: Position, *, limit: int, report: str) -> dict[str, Any]:
-    """What asks for the page behind ``end``."""
+    """Return what asks for the page behind ``end``."""
     return {"limit": limit, "cursor": encode_cursor(end, report=report)}

@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def numeric_address(host: str) -> str:
-    """The address of a name, which the server does not take; of several an IPv4 one."""
+    """Return the address of a name, which the server does not take; of several an IPv4 one."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         return str(min(found, key=lambda one: one[0] != socket.AF_INET)[4][0])
@@ -59,7 +59,7 @@ def numeric_address(host: str) -> str:
 
 
 def refuse_a_taken_port(host: str, port: int) -> None:
-    """The server shares a port with whoever listens there; each of the two would get some of the requests."""
+    """Exit when somebody listens there: the server would share the port, and each would get some of the requests."""
     try:
         socket.create_connection((host, port), timeout=1).close()
     except OSError:

@@ -6,6 +6,8 @@ from django.db import close_old_connections, reset_queries
 
 
 class SessionsProjectConfig(AppConfig):
+    """The roof."""
+
     name = "sessions_project"
 
     def ready(self) -> None:

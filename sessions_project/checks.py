@@ -1,4 +1,4 @@
-"""Settings judged before anything starts: each complaint has an id and says what to write instead."""
+"""Settings are checked before anything starts: each complaint has an id and says what to write instead."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +16,7 @@ MOST_RETENTION_SECONDS = 630_720_000 - 3_600 - 86_400
 
 @register()
 def check_settings(app_configs: Any, **options: Any) -> list[CheckMessage]:
-    """All complaints at once."""
+    """Return all complaints at once."""
     return [complaint for check in _CHECKS for complaint in check()]
 
 

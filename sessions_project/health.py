@@ -33,12 +33,14 @@ def livez(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when a quorum of Cassandra answers and the tables are as this version needs them, else 503 and what is
-    missing. Redis is told, not required."""
+    """200 when a quorum of Cassandra answers and the tables are as this version needs them, else 503.
+
+    The body says what is missing. Redis is named in it, and not required.
+    """
     trouble = _store_trouble()
     checks = {
         "cassandra": trouble or "ok",
-        "redis": "ok" if cast(ReportCache, caches["default"]).answers() else "away: reports are not cached",
+        "redis": "ok" if cast(ReportCache, caches["default"]).answers() else "unavailable: reports are not cached",
     }
     if trouble:
         return JsonResponse(

@@ -1,6 +1,6 @@
 """Every setting of the service, all from the environment (or a ``.env`` file); ``.env.example`` lists the variables.
 
-The values are judged by the system checks in ``sessions_project/checks.py``, which every command and the server run.
+The values are checked by the system checks in ``sessions_project/checks.py``, which every command and the server run.
 """
 
 import logging
@@ -162,9 +162,9 @@ REPORT_SECONDS = 2 * CASSANDRA_TIMEOUT_SECONDS
 
 
 def _profile(*, counting: bool = False, **options: Any) -> ExecutionProfile:
-    """How statements are sent.
+    """Return how statements are sent.
 
-    Those that count have their second try late, so they are not spent on a silent node to see whether it is back.
+    Those that count have their second try late, so that none is spent on probing an unresponsive node.
     """
     second_try_seconds = SECOND_COUNT_SECONDS if counting else SECOND_TRY_SECONDS
     in_this_centre = DCAwareRoundRobinPolicy(local_dc=CASSANDRA_LOCAL_DATACENTER)
@@ -307,7 +307,7 @@ LOGGING = {
     },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
-        # Said better, once, by our own messages: each lost node would be told by every pool of every worker, and what
+        # Said better, once, by our own messages: each lost node would be logged by every pool of every worker, and what
         # is refused with a traceback.
         "cassandra": {"level": "CRITICAL"},
         # 4xx replies are the client's matter; web.request_ids reports 5xx with the request's id.

@@ -46,7 +46,7 @@ PREPARE_SECONDS = 0.5
 # What a batch is given when preparing has taken all of its time: enough for a store that is well.
 LEAST_SECONDS = 0.1
 # Before its rows, a logged batch goes to the log of two other nodes. In a ring of three those are the only two, and
-# until the ring has noticed that one is gone, 10 to 20 s, no logged batch comes through. A busy node answers sooner.
+# until the ring has noticed that one is lost, 10 to 20 s, no logged batch comes through. A busy node answers sooner.
 LOG_SECONDS = 0.4
 # While the log is known to stall: enough for the batch to reach the log of the nodes that are there.
 STALLED_LOG_SECONDS = 0.05
@@ -94,19 +94,19 @@ def connect() -> None:
 
 
 def execute(cql: str, values: Sequence[Any]) -> list[Row]:
-    """The rows of one statement. Raises StoreError after CASSANDRA_TIMEOUT_SECONDS."""
+    """Return the rows of one statement. Raises StoreError after CASSANDRA_TIMEOUT_SECONDS."""
     return execute_many([(cql, values)], deadline=deadline_from_now())[0]
 
 
 def deadline_from_now() -> float:
-    """The moment of ``time.monotonic()`` until which a report that begins now may read."""
+    """Return the moment of ``time.monotonic()`` until which a report that begins now may read."""
     return time.monotonic() + settings.REPORT_SECONDS
 
 
 def execute_many(
     statements: Iterable[Statement], *, deadline: float, counting: bool = False, at_a_time: int = READS_IN_FLIGHT
 ) -> list[list[Row]]:
-    """The rows of every statement, in order, so many ``at_a_time``, all of them before ``deadline``.
+    """Return the rows of every statement, in order, so many ``at_a_time``, all of them before ``deadline``.
 
     ``counting`` ones, which may read thousands of rows, may take all of that time (a node ends one after its
     read_request_timeout). Raises StoreError when one fails, any other takes longer than
@@ -230,7 +230,7 @@ def _sent(session: Session, statements: Sequence[Statement], *, logged: bool, ti
 
 
 def every_node_holds_everything() -> bool:
-    """Whether the ring is no larger than the number of copies: then any rows can share a batch."""
+    """Return whether the ring is no larger than the number of copies: then any rows can share a batch."""
     metadata = _connected().cluster.metadata
     keyspace = metadata.keyspaces.get(settings.CASSANDRA_KEYSPACE)
     copies = getattr(keyspace.replication_strategy, "dc_replication_factors", {}) if keyspace else {}
@@ -238,7 +238,7 @@ def every_node_holds_everything() -> bool:
 
 
 def replica_set(cql: str, values: Sequence[Any]) -> Hashable:
-    """Which nodes hold the partition of a statement: equal for statements that can share a batch."""
+    """Return which nodes hold the partition of a statement: equal for statements that can share a batch."""
     session = _connected()
     try:
         routing_key = _bound(session, cql, values, until=time.monotonic() + CONNECT_WAIT_SECONDS).routing_key
@@ -248,7 +248,7 @@ def replica_set(cql: str, values: Sequence[Any]) -> Hashable:
 
 
 def missing_tables(expected: Iterable[str]) -> list[str]:
-    """Which of the ``expected`` tables the keyspace lacks. Raises StoreError."""
+    """Return which of the ``expected`` tables the keyspace lacks. Raises StoreError."""
     rows = execute(
         "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", (settings.CASSANDRA_KEYSPACE,)
     )
@@ -276,8 +276,11 @@ def _rows(future: ResponseFuture, breaker: Breaker) -> list[Row]:
 
 
 def _break_reference_cycle(future: ResponseFuture) -> None:
-    """Only of a statement that is answered. Future and timer hold each other, and all rows with them, until the garbage
-    collector comes: it stops the process for milliseconds, the more often the more it has to find."""
+    """Let the rows of a statement that is answered be freed at once.
+
+    Future and timer hold each other, and all rows with them, until the garbage collector comes: it stops the process
+    for milliseconds, the more often the more it has to find.
+    """
     future._timer = None
 
 
@@ -310,7 +313,7 @@ def _connect() -> Session:
         registered = cqlengine.get_connection(ALIAS)
     except Exception as error:
         _no_attempt_before = time.monotonic() + CONNECT_PAUSE_SECONDS
-        _tell_of_other_data_centres()
+        _log_other_data_centres()
         _end_cluster()
         if isinstance(error, _DRIVER_ERRORS):
             raise _store_error(error) from error
@@ -326,16 +329,18 @@ def _connect() -> Session:
 
 
 def _end_cluster() -> None:
-    """The next attempt begins anew: when the driver reached a node and found none to ask, its threads and a connection
-    are left."""
+    """Have the next attempt begin anew.
+
+    When the driver reached a node and found none to ask, its threads and a connection are left.
+    """
     registered = cqlengine._connections[ALIAS]
     if registered.cluster is not None:
         registered.cluster.shutdown()
     registered.session, registered.cluster, registered.lazy_connect = None, None, True
 
 
-def _tell_of_other_data_centres() -> None:
-    """The driver takes no node of another one, and says only that there is none."""
+def _log_other_data_centres() -> None:
+    """Log which data centres there are: the driver takes no node of another one, and says only that there is none."""
     cluster = cqlengine._connections[ALIAS].cluster
     there = {host.datacenter for host in cluster.metadata.all_hosts()} - {None} if cluster else set()
     if there and settings.CASSANDRA_LOCAL_DATACENTER not in there:

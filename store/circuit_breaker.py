@@ -23,7 +23,7 @@ class Breaker:
         return self._open
 
     def allows(self) -> bool:
-        """Whether to ask the server now."""
+        """Return whether to ask the server now."""
         if not self._open:
             return True
         with self._lock:
@@ -34,12 +34,12 @@ class Breaker:
             return True
 
     def succeeded(self) -> None:
-        """The server answered."""
+        """Note that the server answered."""
         self._last_answer = time.monotonic()
         self._open = False
 
     def failed(self, *, asked_at: float) -> None:
-        """The question asked at this moment of ``time.monotonic()`` was not answered."""
+        """Note that a question was not answered; ``asked_at`` is of ``time.monotonic()``."""
         with self._lock:
             now = time.monotonic()
             # Not since ``asked_at``: others that were answered just before the server stopped would keep it closed.

@@ -1,6 +1,6 @@
 """Group commit: writes that would have to wait for each other go together, as one.
 
-While few writes are under way each goes at once and alone. Beyond that those who come gather until one of them has
+While few writes are in flight each goes at once and alone. Beyond that those who come gather until one of them has
 ended, and are then one write. So the busier the store is, the larger its batches, and the less a row costs both sides.
 """
 
@@ -16,8 +16,9 @@ T = TypeVar("T")
 
 
 class GroupCommit(Generic[T]):
-    """Gives the statements of many threads to ``write``: ``at_a_time`` calls are under way, each of at most
-    ``most_statements`` unless one caller has more.
+    """Gives the statements of many threads to ``write``.
+
+    At most ``at_a_time`` calls are in flight, each of at most ``most_statements`` unless one caller has more.
 
     ``write(statements, seconds=...)`` stores all or none of them, or raises StoreError.
     """

@@ -16,7 +16,7 @@ SECOND_TRY_SECONDS = 0.5
 # Of one that counts: on a busy ring it takes long, and a second one beside it makes both slower.
 SECOND_COUNT_SECONDS = 1.5
 
-# The driver takes 5 to 10 s to find out that a node is silent; until then a third of all statements would wait for it.
+# The driver takes 5 to 10 s to notice an unresponsive node; until then a third of all statements would wait for it.
 _nodes: defaultdict[Host, Breaker] = defaultdict(lambda: Breaker(pause_seconds=1.0))
 
 

@@ -66,7 +66,7 @@ class RowPacker:
         return pack(*cells)
 
     def values(self, values: Sequence[Any]) -> list[bytes]:
-        """The values one by one, as the driver's own statements hold them."""
+        """Return the values one by one, as the driver's own statements hold them."""
         return [pack(value) for pack, value in zip(self._alone, values, strict=True)]
 
     def _packer(self, lengths: tuple[int, ...]) -> Callable[..., bytes]:
@@ -84,7 +84,7 @@ class PackedRowsHandler(ProtocolHandler):
 
     @classmethod
     def encode_message(cls, msg: Any, *arguments: Any, **options: Any) -> Any:
-        """The frame of a message."""
+        """Return the frame of a message."""
         if isinstance(msg, BatchMessage) and isinstance(msg.queries[0][2], Rows):
             msg = _PackedBatchMessage(msg)
         return super().encode_message(msg, *arguments, **options)
@@ -97,7 +97,7 @@ class _PackedBatchMessage(BatchMessage):
         self._rows: Rows = batch.queries[0][2]
 
     def send_body(self, f: Any, *versions: Any) -> None:
-        """What the driver writes of a batch without rows, with the rows in their place."""
+        """Write what the driver writes of a batch without rows, with the rows in their place."""
         empty = BytesIO()
         super().send_body(empty, *versions)
         f.write(_BATCH_HEAD.pack(self.batch_type.value, self._rows.number))

@@ -22,23 +22,23 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 def test_it_works(pool: ThreadPoolExecutor) -> None:
-    places = WorkerSlots(2, waiting=1, seconds=10)
-    assert [places.take(), places.take()] == [True, True]
-    waits = pool.submit(places.take)
-    wait_for(lambda: places._queue.empty())
-    assert not places.take()  # one waits already
-    places.release()
+    slots = WorkerSlots(2, waiting=1, seconds=10)
+    assert [slots.acquire(), slots.acquire()] == [True, True]
+    waits = pool.submit(slots.acquire)
+    wait_for(lambda: slots._queue.empty())
+    assert not slots.acquire()  # one waits already
+    slots.release()
     assert waits.result(5)
-    places.release()
-    assert places.take()
+    slots.release()
+    assert slots.acquire()
 
 
 def test_who_waits_in_vain_is_told_so() -> None:
-    places = WorkerSlots(1, waiting=1, seconds=0.01)
-    assert places.take()
-    assert [places.take(), places.take()] == [False, False]
-    places.release()
-    assert places.take()
+    slots = WorkerSlots(1, waiting=1, seconds=0.01)
+    assert slots.acquire()
+    assert [slots.acquire(), slots.acquire()] == [False, False]
+    slots.release()
+    assert slots.acquire()
 
 
 class Slow:
@@ -87,7 +87,7 @@ def asked(pool: ThreadPoolExecutor) -> Iterator[Asked]:
     one.slow.let_through.set()
 
 
-def test_places_are_kept_for_batches_while_readers_fill_the_rest(asked: Asked) -> None:
+def test_slots_are_kept_for_batches_while_readers_fill_the_rest(asked: Asked) -> None:
     reading = asked.begin("GET", REPORTS, number=readers(working=WORKING))
     assert asked.ask("GET", REPORTS).result(5) == asked.ask("HEAD", REPORTS).result(5) == "503 Service Unavailable"
     posting = asked.begin("POST", EVENTS, number=WORKING - readers(working=WORKING))

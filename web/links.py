@@ -14,7 +14,7 @@ FORMAT = str(api_settings.URL_FORMAT_OVERRIDE)
 def link(
     request: Request, name: str, *, places: Mapping[str, str] | None = None, query: Mapping[str, Any] | None = None
 ) -> str:
-    """The absolute address of the route ``name``, with ``places`` in its path and a query.
+    """Return the absolute address of the route ``name``, with ``places`` in its path and a query.
 
     A ``format`` that the request names is in it as well: whoever follows gets the same form. DRF's ``reverse`` puts it
     behind the path, where a query cannot follow.

@@ -1,7 +1,7 @@
 """Beyond capacity, a request waits for a moment and is then refused, so that those accepted are answered in time.
 
 The server's own queue has no bound and does not tell how long a request has waited. So the server has more threads than
-may work at a time, and the waiting happens here. Readers never have all of the places: some are kept for batches.
+may work at a time, and the waiting happens here. Readers never have all of the slots: some are reserved for batches.
 """
 
 import logging
@@ -23,7 +23,7 @@ MOST_WAIT_SECONDS = 0.1
 # What one process of two on two cores gets done in half of that time: whoever comes later would wait in vain. So many
 # of all, and so many readers who wait to be among these.
 MOST_WAITING = 16
-# Of the places so many, but at most half, are for batches alone. A batch has its place for some milliseconds, so four
+# Of the slots so many, but at most half, are for batches alone. A batch has its slot for some milliseconds, so four
 # store hundreds a second.
 RESERVED_FOR_BATCHES = 4
 # Threads that neither work nor wait: two refuse, so that nothing piles up in the server's queue, also while two others
@@ -38,8 +38,8 @@ OVERLOADED = "More requests than can be handled. Nothing was done; send the same
 class LoadShedding:
     """A WSGI application of which ``working`` requests run at a time, and at most MOST_WAITING wait their turn.
 
-    Fewer of them are readers: what posts batches takes a place among all, anything else one among the readers' first.
-    Whoever finds the waiting room full, or waits longer than MOST_WAIT_SECONDS, gets 503 with Retry-After, and nothing
+    Fewer of them are readers: what posts batches takes a slot of all, anything else one of the readers' first.
+    Whoever finds the queue full, or waits longer than MOST_WAIT_SECONDS, gets 503 with Retry-After, and nothing
     has been done for the request.
     """
 
@@ -58,13 +58,13 @@ class LoadShedding:
         path = environ["PATH_INFO"]
         if path in self._exempt or (self._exempt_below and path.startswith(self._exempt_below)):
             return self._application(environ, start_response)
-        doors = [self._all_slots] if environ["REQUEST_METHOD"] == "POST" else [self._reader_slots, self._all_slots]
+        needed = [self._all_slots] if environ["REQUEST_METHOD"] == "POST" else [self._reader_slots, self._all_slots]
         with ExitStack() as taken:
-            for places in doors:
-                if not places.take():
+            for slots in needed:
+                if not slots.acquire():
                     self._count_refusal()
                     return refuse(environ, start_response, code="overloaded", detail=OVERLOADED)
-                taken.callback(places.release)
+                taken.callback(slots.release)
             return self._application(environ, start_response)
 
     def _count_refusal(self) -> None:
@@ -77,10 +77,10 @@ class LoadShedding:
 
 
 def readers(*, working: int) -> int:
-    """How many of the requests that work at a time may be readers."""
+    """Return how many of the requests that work at a time may be readers."""
     return working - min(RESERVED_FOR_BATCHES, working // 2)
 
 
 def server_threads(*, working: int) -> int:
-    """How many threads a server needs that has no other queue than these two."""
+    """Return how many threads a server needs that has no other queue than these two."""
     return working + 2 * MOST_WAITING + REFUSING

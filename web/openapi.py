@@ -1,4 +1,4 @@
-"""What drf-spectacular is told of every operation: the headers and the error replies that they share."""
+"""What the OpenAPI schema says of every operation: the headers and the error replies that they share."""
 
 from typing import Any
 

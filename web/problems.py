@@ -59,7 +59,7 @@ class TooManyDownloads(exceptions.APIException):
     """As many files are being sent as this process has threads to spare for."""
 
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    default_detail = "Other downloads are under way. Try again in a few seconds."
+    default_detail = "Other downloads are in progress. Try again in a few seconds."
     default_code = "too_many_downloads"
     wait = 5
 
@@ -82,7 +82,7 @@ class InvalidFields(exceptions.ValidationError):
 
 
 def problem(*, status: int, code: str, detail: str, errors: list[dict[str, str]] | None = None) -> dict[str, Any]:
-    """The body of an error reply. ``code`` names the kind of problem, once for all statuses."""
+    """Return the body of an error reply. ``code`` names the kind of problem, once for all statuses."""
     body: dict[str, Any] = {
         "type": f"urn:player-sessions:problem:{code.replace('_', '-')}",
         "title": HTTPStatus(status).phrase,
@@ -144,13 +144,13 @@ def refuse(
     """503 with Retry-After from a WSGI application, without any of the framework."""
     status = HTTPStatus.SERVICE_UNAVAILABLE
     body = json.dumps(problem(status=status, code=code, detail=detail), separators=(",", ":")).encode()
-    told = [
+    own_headers = [
         ("Content-Type", MEDIA_TYPE),
         ("Content-Length", str(len(body))),
         ("Retry-After", str(RETRY_AFTER_SECONDS)),
         (REQUEST_ID, chosen_request_id(environ)),
     ]
-    start_response(f"{status.value} {status.phrase}", [*headers, *told])
+    start_response(f"{status.value} {status.phrase}", [*headers, *own_headers])
     return [body]
 
 
@@ -165,9 +165,9 @@ class NotAllowedMiddleware:
         if not isinstance(response, HttpResponseNotAllowed):
             return response
         detail = f"{request.method} is not allowed here. Use {response['Allow']}."
-        told = _plain(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail)
-        told["Allow"] = response["Allow"]
-        return told
+        refusal = _plain(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+        refusal["Allow"] = response["Allow"]
+        return refusal
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -13,7 +13,7 @@ MOST_CHARACTERS = 40
 
 
 def is_well_named(query: QueryDict, *, known: Collection[str] = ()) -> bool:
-    """Whether the query has nothing but ``known`` parameters and ``format``, each once."""
+    """Return whether the query has nothing but ``known`` parameters and ``format``, each once."""
     return all((name in known or name == FORMAT) and len(values) == 1 for name, values in query.lists())
 
 

@@ -68,7 +68,7 @@ class QuickNegotiation(DefaultContentNegotiation):
 
 
 def preferred(renderers: Sequence[BaseRenderer], accepted: Sequence[str]) -> tuple[BaseRenderer, str] | None:
-    """The renderer that the ``accepted`` media ranges prefer, and the type to render; None: all are unacceptable.
+    """Return the renderer that the ``accepted`` media ranges prefer, and the type to render; None: there is none.
 
     Of each renderer's type the most specific range that it is in tells the quality (RFC 9110, 12.5.1), and 0 excludes
     it. Of several that are liked as well, the one that was named more specifically goes first, then the first.
@@ -84,7 +84,7 @@ def preferred(renderers: Sequence[BaseRenderer], accepted: Sequence[str]) -> tup
 
 
 def _range_of(media_type: str, ranges: Sequence[MediaType]) -> MediaType | None:
-    """The first that the type is in, whatever else the client wishes by parameters."""
+    """Return the first that the type is in, whatever else the client wishes by parameters."""
     kind, _, form = media_type.partition("/")
     return next((one for one in ranges if one.main_type in ("*", kind) and one.sub_type in ("*", form)), None)
 

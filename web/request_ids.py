@@ -20,14 +20,14 @@ log = logging.getLogger(__name__)
 
 
 def chosen_request_id(environ: Mapping[str, str]) -> str:
-    """What the client or its proxy has sent, if it can be logged; otherwise a new one."""
+    """Return what the client or its proxy has sent, if it can be logged; otherwise a new one."""
     sent = environ.get("HTTP_X_REQUEST_ID", "")
     return sent if ACCEPTABLE.match(sent) else uuid.uuid4().hex
 
 
 @contextmanager
 def under_id(name: str) -> Iterator[None]:
-    """What is logged meanwhile carries this id."""
+    """Have what is logged meanwhile carry this id."""
     token = request_id.set(name)
     try:
         yield
@@ -68,7 +68,7 @@ class ReadableFormatter(logging.Formatter):
 
 
 def escaped(text: str) -> str:
-    """The text with escapes such as ``\\n`` for characters that are not printable."""
+    r"""Return the text with escapes such as ``\n`` for characters that are not printable."""
     if text.isprintable():
         return text
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)

@@ -14,7 +14,7 @@ class StaticFilesMiddleware(WhiteNoiseMiddleware):
 
     @staticmethod
     def serve(static_file: StaticFile, request: HttpRequest) -> HttpResponseBase:
-        """The reply with the file."""
+        """Return the reply with the file."""
         response = WhiteNoiseMiddleware.serve(static_file, request)
         response.block_size = BYTES_AT_A_TIME
         return response

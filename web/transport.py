@@ -19,8 +19,8 @@ MOST_DRAINED_BYTES = 32 * 1024 * 1024
 # 20 MB at 16 Mbit/s. Looked at after each piece, whose reading has no timeout of its own.
 MOST_DRAINING_SECONDS = 10.0
 PIECE_BYTES = 65_536
-# Each may hold a thread of the server for as long as its client is silent, so they have these to themselves. A body of
-# ordinary size has mostly arrived, and holds it for microseconds.
+# Each may hold a thread of the server for as long as its client sends nothing, so they have these to themselves. A body
+# of ordinary size has mostly arrived, and holds it for microseconds.
 MOST_DRAINING = 8
 # Bodies of batches that are refused come by the hundred, and each is drained in a moment: the next one waits for it.
 WAITING_TO_DRAIN, WAIT_SECONDS = 64, 0.1
@@ -39,7 +39,7 @@ class Body:
         self.begun = False
 
     def read(self, size: int) -> bytes:
-        """The next ``size`` bytes; fewer at the end only, be it too early or not."""
+        """Return the next ``size`` bytes; fewer at the end only, be it too early or not."""
         self.begun = True
         data: bytes = self._stream.read(size)
         self.left = self.left - size if len(data) == size else 0
@@ -76,10 +76,10 @@ class Transport:
         return reply
 
     def _drain(self, body: Body, *, waits: bool) -> bool:
-        """Whether the body has been read to its end. ``waits``: the client sends it when it is asked to."""
+        """Return whether the body has been read to its end. ``waits``: the client sends it when it is asked to."""
         if MOST_DRAINED_BYTES < body.left < math.inf or (waits and not body.begun):
             return False
-        if not self._drains.take():
+        if not self._drains.acquire():
             return False
         try:
             return _read_to_the_end(body)
@@ -88,7 +88,7 @@ class Transport:
 
 
 def _body_length(environ: Mapping[str, Any]) -> float:
-    """How many bytes the client announces; infinitely many when it sends some and does not say how many."""
+    """Return how many bytes the client announces; infinitely many when it sends some and does not say how many."""
     length = environ.get("CONTENT_LENGTH")
     if length is None:
         return math.inf if "HTTP_TRANSFER_ENCODING" in environ or environ["SERVER_PROTOCOL"] == "HTTP/2" else 0

@@ -1,30 +1,30 @@
-"""A number of places: some callers have one, a few wait for one, and the rest are told at once that there is none."""
+"""A number of slots: some callers have one, a few wait in a queue, and the rest learn at once that there is none."""
 
 from queue import Empty, SimpleQueue
 
 
 class WorkerSlots:
-    """So many places, for each of which at most ``waiting`` callers wait up to ``seconds``. Safe between threads."""
+    """``number`` slots, and a queue of at most ``waiting`` callers for up to ``seconds`` each. Safe between threads."""
 
     def __init__(self, number: int, *, waiting: int, seconds: float) -> None:
         # Tokens, not semaphores: a queue is C throughout and hands over in a microsecond.
-        self._places, self._queue = _tokens(number), _tokens(waiting)
+        self._slots, self._queue = _tokens(number), _tokens(waiting)
         self._waiting, self._seconds = waiting, seconds
 
-    def take(self) -> bool:
-        """Whether there was one, or became free in time; whoever has it gives it back."""
+    def acquire(self) -> bool:
+        """Return whether there was a slot, or one became free in time; whoever has it releases it."""
         # Whoever comes while others wait goes behind them; overtaken again and again, they would be refused.
         if self._queue.qsize() < self._waiting:
             return self._wait_in_queue()
         try:
-            self._places.get_nowait()
+            self._slots.get_nowait()
         except Empty:
             return self._wait_in_queue()
         return True
 
     def release(self) -> None:
-        """Let the next one have it."""
-        self._places.put(None)
+        """Let the next caller have the slot."""
+        self._slots.put(None)
 
     def _wait_in_queue(self) -> bool:
         try:
@@ -32,7 +32,7 @@ class WorkerSlots:
         except Empty:
             return False
         try:
-            self._places.get(timeout=self._seconds)
+            self._slots.get(timeout=self._seconds)
         except Empty:
             return False
         finally:

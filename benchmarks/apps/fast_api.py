@@ -70,16 +70,16 @@ def add_rows(batch: BatchStatement, event: SessionEvent) -> None:
 
 
 async def answer(sent: ResponseFuture) -> Any:
-    """What the driver's own thread is told, here."""
+    """Wait for what the driver's own thread receives."""
     loop = asyncio.get_running_loop()
     waiting = loop.create_future()
 
-    def settle(settled: Any, how: str) -> None:
+    def finish(outcome: Any, how: str) -> None:
         if not waiting.cancelled():
-            getattr(waiting, how)(settled)
+            getattr(waiting, how)(outcome)
 
     sent.add_callbacks(
-        lambda found: loop.call_soon_threadsafe(settle, found, "set_result"),
-        lambda error: loop.call_soon_threadsafe(settle, error, "set_exception"),
+        lambda found: loop.call_soon_threadsafe(finish, found, "set_result"),
+        lambda error: loop.call_soon_threadsafe(finish, error, "set_exception"),
     )
     return await waiting

@@ -1,4 +1,4 @@
-"""What drf-spectacular is told of events beside the code: headers, examples, bounds."""
+"""What the OpenAPI schema says of events beside the code: headers, examples, bounds."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ PREFERENCE_APPLIED = OpenApiParameter(
 
 
 def bound_batches(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """A drf-spectacular hook: how many events a batch may have, and what a start and a request need."""
+    """Return a drf-spectacular hook: how many events a batch may have, and what a start and a request need."""
     schemas = result["components"]["schemas"]
     _, batch = schemas["EventOrBatchRequest"]["oneOf"]
     batch |= {"minItems": MIN_BATCH_SIZE, "maxItems": MAX_BATCH_SIZE}

@@ -22,11 +22,12 @@ MOST_GZIP_MEMBERS = 100
 
 
 class EventsParser(BaseParser):
-    """The bytes of a JSON body, at most MAX_BODY_BYTES, counted after inflating; ``Content-Encoding: gzip`` is
-    understood, and a byte order mark left out.
+    """Reads the bytes of a JSON body, plain or gzip, without a byte order mark.
+
+    They are at most MAX_BODY_BYTES, counted after inflating.
 
     Raises PayloadTooLarge, UnsupportedContentEncoding, ParseError. Not DRF's JSONParser, for which DRF reads all of
-    the body before anyone can count, and which leaves nothing for the fast lane to read.
+    the body before anyone can count, and which leaves nothing for the fast decoder to read.
     """
 
     media_type = "application/json"
@@ -44,13 +45,13 @@ class EventsParser(BaseParser):
 
 
 def received_body(request: Request) -> bytes:
-    """What EventsParser read; DRF asks no parser when there is no body."""
+    """Return what EventsParser read; DRF asks no parser when there is no body."""
     body: Any = request.data
     return body if isinstance(body, bytes) else b""
 
 
 def parse_json(body: bytes) -> Any:
-    """What the body says; ParseError when it is not JSON."""
+    """Return what the body says; ParseError when it is not JSON."""
     try:
         return load_json(body.decode())
     except UnicodeDecodeError as error:
@@ -62,7 +63,7 @@ def parse_json(body: bytes) -> Any:
 
 
 def read_body(stream: IO[bytes], *, length: int, encoding: str) -> bytes:
-    """The inflated body. ``length`` and ``encoding`` are what its headers say."""
+    """Return the inflated body. ``length`` and ``encoding`` are what its headers say."""
     is_gzip = _is_gzip(encoding)
     # Before it is read: a client that asks first (Expect: 100-continue) then need not send it.
     if length > settings.MAX_BODY_BYTES:
@@ -74,7 +75,10 @@ def read_body(stream: IO[bytes], *, length: int, encoding: str) -> bytes:
 
 
 def with_length(request: HttpRequest) -> HttpRequest:
-    """The request, whose body Django would not see when the client does not say its length: in chunks, or by HTTP/2."""
+    """Return the request, with the length of a body whose client does not say it: in chunks, or by HTTP/2.
+
+    Django would not see such a body.
+    """
     has_an_end = "HTTP_TRANSFER_ENCODING" in request.META or request.META.get("wsgi.input_terminated")
     if has_an_end and not request.META.get("CONTENT_LENGTH"):
         body = request.META["wsgi.input"].read(settings.MAX_BODY_BYTES + 1)
@@ -84,7 +88,7 @@ def with_length(request: HttpRequest) -> HttpRequest:
 
 
 def _is_gzip(encoding: str) -> bool:
-    """Whether a Content-Encoding says gzip; nothing and ``identity`` say that the body is as it is."""
+    """Return whether a Content-Encoding says gzip; nothing and ``identity`` say that the body is as it is."""
     codings = [coding for one in encoding.lower().split(",") if (coding := one.strip()) not in ("", "identity")]
     if codings and codings not in (["gzip"], ["x-gzip"]):
         raise UnsupportedContentEncoding
@@ -92,7 +96,7 @@ def _is_gzip(encoding: str) -> bool:
 
 
 def _inflated(packed: bytes) -> bytes:
-    """What all members of a gzip body say together (RFC 1952)."""
+    """Return what all members of a gzip body say together (RFC 1952)."""
     body, rest = b"", packed
     for _ in range(MOST_GZIP_MEMBERS):
         inflator = zlib.decompressobj(GZIP_WINDOW)

@@ -35,7 +35,7 @@ Errors = list[dict[str, str]]
 class EventViewSet(ViewSet):
     """Send 1 to 10 session events as a JSON array, or one event as an object.
 
-    The reply says for each event what became of it, and comes only when the stored ones are durable. Any invalid event
+    The reply has the result of each event, and comes only when the stored ones are durable. Any invalid event
     refuses the whole batch, unless you send `Prefer: handling=lenient`. Sending events again changes nothing when they
     name their `session_id` and `ts`.
     """
@@ -84,7 +84,7 @@ class EventViewSet(ViewSet):
         return [*decoded] if decoded else self.validate_in_full(parse_json(body), now_ms=now_ms, lenient=lenient)
 
     def validate_in_full(self, body: Any, *, now_ms: int, lenient: bool) -> list[Event | Errors]:
-        """The same by the serializer."""
+        """Return the same by the serializer."""
         single = isinstance(body, dict)
         batch = [body] if single else body
         if not isinstance(batch, list):
@@ -103,15 +103,15 @@ class EventViewSet(ViewSet):
 
 
 class EventHandlerViewSet(EventViewSet):
-    """The earlier address: one event object, answered with 204 and no body."""
+    """The legacy endpoint: one event object, answered with 204 and no body."""
 
     example_body = openapi.EXAMPLE_EVENT
 
     @extend_schema(
         operation_id="event_handler",
-        summary="Store one session event (earlier address)",
+        summary="Store one session event (legacy endpoint)",
         description="Use `POST /api/v1/events/` in new clients.",
-        tags=["earlier addresses"],
+        tags=["legacy endpoints"],
         request=EventSerializer,
         parameters=[openapi.CONTENT_ENCODING, *COMMON_HEADERS],
         responses={
@@ -126,7 +126,7 @@ class EventHandlerViewSet(EventViewSet):
 
 
 def prefers_lenient(preferences: str) -> bool:
-    """Whether a Prefer header (RFC 7240) asks for lenient handling; of two values the first counts."""
+    """Return whether a Prefer header (RFC 7240) asks for lenient handling; of two values the first counts."""
     for preference in preferences.lower().split(","):
         name, _, value = preference.partition(";")[0].partition("=")
         if name.strip() == "handling":
@@ -147,7 +147,7 @@ def record(validated: list[Event | Errors], *, now_ms: int) -> list[dict[str, An
 
 
 def receipt(results: list[dict[str, Any]]) -> dict[str, Any]:
-    """The reply's body: how many events had which result, and the result of each."""
+    """Return the reply's body: how many events had which result, and the result of each."""
     number = Counter(result["status"] for result in results)
     invalid = {"invalid": number["invalid"]} if number["invalid"] else {}
     return {"stored": number["stored"], "discarded": number["discarded"], **invalid, "results": results}

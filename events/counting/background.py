@@ -77,7 +77,7 @@ class Background:
         if not self._has_lease():
             return
         if not 0 <= now_ms - self._looked_ms <= MARGIN_MS:
-            # Markers may have come and gone unread.
+            # Markers may have come and expired unread.
             self._unread = list(range(domain.day_of(retention_cutoff_ms(now_ms)), now_ms + 1, DAY_MS))
         self._look(now_ms)
         days = [*sorted(self._dirty, reverse=True), *reversed(self._unread[-UNREAD_DAYS_PER_ROUND:])]
@@ -89,7 +89,7 @@ class Background:
             self._unread = [day for day in self._unread if day not in some]
 
     def _has_lease(self) -> bool:
-        """Return whether this process holds the lease, or nobody can because Redis is away."""
+        """Return whether this process holds the lease, or nobody can because Redis is unavailable."""
         return cast(ReportCache, caches["default"]).hold(LEASE, self._name, seconds=LEASE_SECONDS) is not False
 
     def _look(self, now_ms: int) -> None:

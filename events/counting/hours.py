@@ -202,12 +202,12 @@ class _Counting:
         return position is not None and bool(self._late.missed_by(position, EVERY_COUNTRY, hour_ms))
 
     def _day_of(self, hour_ms: int) -> Day:
-        """The day of an hour; an empty one where this report does not read it."""
+        """Return the day of an hour; an empty one where this report does not read it."""
         day = domain.day_of(hour_ms)
         return self._days.get(day) or Day(day)
 
     def _misses(self, marker: Marker, cell: Cell) -> bool:
-        """Whether a minute that a marker names is of this report, and is missing in what is stored."""
+        """Return whether a minute that a marker names is of this report, and is missing in what is stored."""
         day = self._day_of(cell.hour_ms)
         if not self._is_asked(cell.country, cell.hour_ms):
             return False
@@ -221,13 +221,13 @@ class _Counting:
         return in_window and is_one and hour_ms > self._store.retention_cutoff_ms
 
     def _is_whole(self, hour_ms: int) -> bool:
-        """Whether the window covers all of an hour that is over and has not begun to expire."""
+        """Return whether the window covers all of an hour that is over and has not begun to expire."""
         store = self._store
         is_over = store.minutes_over(hour_ms) == MINUTES_PER_HOUR
         return is_over and self._window.covers_hour(hour_ms) and hour_ms > store.retention_cutoff_ms
 
     def _has(self, hour_ms: int) -> bool:
-        """Whether the hour is stored with its day, and nothing of it is void or has expired."""
+        """Return whether the hour is stored with its day, and nothing of it is void or has expired."""
         return (
             hour_ms > self._store.retention_cutoff_ms
             and hour_ms not in self._void
@@ -235,12 +235,12 @@ class _Counting:
         )
 
     def _hours(self, day_ms: int) -> range:
-        """The hours of a day that the window touches."""
+        """Return the hours of a day that the window touches."""
         first, last = domain.hour_of(self._window.from_ms), self._window.to_ms
         return range(max(day_ms, first), min(day_ms + DAY_MS - 1, last) + 1, HOUR_MS)
 
     def _index(self) -> dict[CountryHour, int]:
-        """Which countries have starts in the hours that are not stored, over how many shards."""
+        """Return which countries have starts in the hours that are not stored, over how many shards."""
         of_days: dict[int, list[int]] = {}
         for day in self._days.values():
             if hours := [hour for hour in self._hours(day.day_ms) if not self._has(hour)]:
@@ -255,7 +255,7 @@ class _Counting:
         return {(country, hour): shards for hour, country, shards in rows if shards is not None and not self._has(hour)}
 
     def _dirty(self) -> dict[CountryHour, int]:
-        """The stored hours that were written late since, each with its shards."""
+        """Return the stored hours that were written late since, each with its shards."""
         dirty: dict[CountryHour, int] = {}
         for country, hour in self._late.hours():
             day = self._day_of(hour)
@@ -267,7 +267,7 @@ class _Counting:
         return dirty
 
     def _parts(self, index: Shards, dirty: Shards) -> dict[CountryHour, int]:
-        """The hours of countries that the window does not cover, or that are not over or partly expired."""
+        """Return the hours of countries that the window does not cover, or that are not over or partly expired."""
         parts = {one: shards for one, shards in index.items() if not self._is_whole(one[1])}
         for hour in self._edges:
             if not self._has(hour):
@@ -280,7 +280,7 @@ class _Counting:
         return parts
 
     def _whole_minutes(self, wanted: Shards) -> dict[CountryHour, list[int]]:
-        """The whole minutes of these hours."""
+        """Return the whole minutes of these hours."""
         kept = {one: shards for one, shards in wanted.items() if one[1] > self._store.retention_cutoff_ms}
         unread = {hour for _, hour in kept} - set(self._edges)
         countries: dict[int, set[str]] = defaultdict(set)
@@ -366,7 +366,7 @@ class _Counting:
 
 
 def _edges(window: Window) -> list[int]:
-    """The hours that the window does not cover as a whole, at its beginning and at its end."""
+    """Return the hours that the window does not cover as a whole, at its beginning and at its end."""
     return [
         hour
         for hour in sorted({domain.hour_of(window.from_ms), domain.hour_of(window.to_ms)})
@@ -375,7 +375,7 @@ def _edges(window: Window) -> list[int]:
 
 
 def _rounds(of_days: Mapping[int, Shards]) -> Iterator[list[int]]:
-    """The days in groups of about HOURS_PER_ROUND hours of countries."""
+    """Yield the days in groups of about HOURS_PER_ROUND hours of countries."""
     days, hours = list[int](), 0
     for day, some in of_days.items():
         days.append(day)
@@ -399,7 +399,7 @@ def _count_hours(wanted: Shards, *, window: Window, store: Store) -> dict[Countr
 
 
 def _groups(wanted: Shards) -> Iterator[Sequence[CountryHour]]:
-    """The hours in groups that one statement counts."""
+    """Yield the hours in groups that one statement counts."""
     for grid in grids(wanted, key=lambda one: one):
         yield from batched(grid, max(1, PARTITIONS_PER_STATEMENT // max(wanted[one] for one in grid)))
 

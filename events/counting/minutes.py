@@ -129,7 +129,7 @@ def _to_count(
     release_1: str | None,
     store: Store,
 ) -> Iterator[_Task]:
-    """What is to be counted of the hour: what is over and not stored, and what was written late since."""
+    """Yield what is to be counted of the hour: what is over and not stored, and what was written late since."""
     over = store.minutes_over(hour_ms)
     position = minutes.position
     if position is None or not agrees(position, release_1) or not late.cover(position, minutes.last_slot):
@@ -149,7 +149,7 @@ def _to_count(
 
 
 def _runs(minutes: Collection[int], starts: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """The minutes as ranges: those with little between them share one."""
+    """Yield the minutes as ranges: those with little between them share one."""
     ordered = sorted(minutes)
     first = 0
     for index, minute in enumerate(ordered):
@@ -184,7 +184,7 @@ def grids(some: Iterable[T], *, key: Callable[[T], CountryHour]) -> Iterable[lis
 
 
 def _in_statements(tasks: Sequence[_Task]) -> Iterator[Sequence[_Task]]:
-    """The tasks in groups, none with more partitions or starts than one statement should count."""
+    """Yield the tasks in groups, none with more partitions or starts than one statement should count."""
     group: list[_Task] = []
     most = max(1, PARTITIONS_PER_STATEMENT // max(task.shards for task in tasks))
     for task in tasks:
@@ -252,7 +252,7 @@ def count_parts(
 
 
 def _at_most(minutes: Sequence[int], hour_ms: int, low: int, high: int) -> float:
-    """The starts of all minutes after ``low`` and up to ``high``; infinite when one of them is not known."""
+    """Return the starts of all minutes after ``low`` and up to ``high``; infinite when one of them is not known."""
     first, last = (low + 1 - hour_ms) // MINUTE_MS, (high - hour_ms) // MINUTE_MS
     return sum(minutes[first : last + 1]) if last < len(minutes) else math.inf
 

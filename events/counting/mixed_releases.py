@@ -1,7 +1,7 @@
 """While processes of release 1.0 run beside this one, their late writes are known by the maps that they leave.
 
 They know nothing of registers and markers: in the batch of a late write they put their name and a rising version into
-the map of the day (``country_hour.day_touched``), and they believe a count as long as the map is the same. So with
+the map of the day (``country_hour.day_touched``), and a count is valid for them as long as the map is the same. So with
 MIXED_RELEASES this release writes such maps, too, under names of its own, and what it stores is valid only while the
 names of the others stand as they stood. The next release is without this module.
 """
@@ -25,7 +25,7 @@ DIGEST_CHARACTERS = 16
 
 
 def release_1_digests(days: Sequence[int], store: Store) -> dict[int, str | None]:
-    """Return for each day what its counts must have seen; None while a write may be under way that they have not."""
+    """Return for each day what its counts must have seen; None while an unseen write may be in flight."""
     if not settings.MIXED_RELEASES:
         return dict.fromkeys(days, NOT_ASKED)
     release_1: dict[int, str | None] = dict.fromkeys(days, "")

@@ -137,7 +137,7 @@ class Store:
     renews_positions: bool = False
     # What happened then or earlier is older than the retention.
     retention_cutoff_ms: int = field(init=False)
-    # What is over is judged by our clock and a node's, whichever is behind: a clock that is ahead would store counts
+    # What is over is decided by our clock and a node's, whichever is behind: a clock that is ahead would store counts
     # as complete that are not.
     clock_ms: int = field(init=False)
     # A report that is without some late starts stores nothing: it would lie over counts that have them.
@@ -156,7 +156,7 @@ class Store:
         )
 
     def minutes_over(self, hour_ms: int) -> int:
-        """Return how many minutes of the hour, from its beginning, no prompt write can be under way into."""
+        """Return how many minutes of the hour, from its beginning, no prompt write can be in flight into."""
         if self.clock_ms > hour_ms + HOUR_MS + MARGIN_MS:
             return MINUTES_PER_HOUR
         over_ms = self.clock_ms - MARGIN_MS - PROMPT_MS - hour_ms
@@ -244,7 +244,7 @@ class Store:
             self._keep(UPDATE_MINUTES, text, key=key, until_ms=hour_ms + HOUR_MS)
 
     def _keep(self, cql: str, text: str, *, key: tuple[Any, ...], until_ms: int) -> None:
-        """It goes one retention after ``until_ms``; the key begins with the day."""
+        """Note a row that expires one retention after ``until_ms``; the key begins with the day."""
         ttl = ttl_seconds(until_ms, now_ms=self.now_ms)
         if ttl > 0 and self.is_complete:
             self._rows[key[0]].append((cql, (self.clock_ms * MICROSECONDS, ttl, text, *key)))
@@ -267,7 +267,7 @@ class Store:
 
 @contextmanager
 def _logged_when_away() -> Iterator[None]:
-    """A count that could not be stored is taken again."""
+    """Log a count that could not be stored: it is taken again."""
     try:
         yield
     except StoreError as error:

@@ -20,7 +20,7 @@ from events.late_writes import CLOCK_SET_BACK_MS, EVERY_COUNTRY, LATE_MS, MARKER
 from store import cassandra
 from store.cassandra import Row
 
-# A write that is not visible yet may name a moment that lies this far back: clocks apart, and a write under way.
+# A write that is not visible yet may name a moment that lies this far back: clocks apart, and a write in flight.
 MARGIN_MS = CLOCKS_APART_MS + IN_FLIGHT_MS
 # Before every version: they are milliseconds since 1970.
 NEVER = 0
@@ -135,7 +135,7 @@ def recent_slots(clock_ms: int) -> range:
 
 
 def slots_since(position: Position, last_slot: int, *, clock_ms: int) -> range:
-    """Return the slots from a position to a register; none when they are too many to read, or gone by now.
+    """Return the slots from a position to a register; none when they are too many to read, or have expired.
 
     One more where there are any: registers move on while a report reads.
     """

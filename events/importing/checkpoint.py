@@ -45,12 +45,12 @@ class Checkpoint:
     of_file: Totals = field(default_factory=Totals)  # the part of ``totals`` that is of ``file``
 
     def text(self) -> str:
-        """What a file keeps of it."""
+        """Return what a file keeps of it."""
         return json.dumps({**header(CHECKPOINT), **asdict(self)})
 
     @classmethod
     def load(cls, path: Path, *, files: list[str]) -> "Checkpoint | None":
-        """The checkpoint at ``path``; None when there is none. Raises ImportFailed when it is of other files."""
+        """Return the checkpoint at ``path``; None when there is none. Raises ImportFailed when it is of other files."""
         try:
             text = path.read_text()
             values = json.loads(text) if text else None
@@ -91,7 +91,7 @@ class CheckpointFile:
         self._is_ours = True
 
     def outputs(self) -> list[Output]:
-        """What a run writes."""
+        """Return what a run writes."""
         return [Output(path, CHECKPOINT, "--checkpoint") for path in (self.path, self._draft)]
 
     def __enter__(self) -> Self:

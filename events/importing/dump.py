@@ -68,7 +68,7 @@ class Dump:
             return f"{self.size}-{hashlib.sha256(file.read(READ_BYTES)).hexdigest()[:16]}"
 
     def blocks(self) -> Generator[Block, None, None]:
-        """All lines in order. Raises DumpError where the file ends or breaks before its end.
+        """Yield all lines in order. Raises DumpError where the file ends or breaks before its end.
 
         What does no harm to the lines goes to ``warnings``.
         """
@@ -186,7 +186,7 @@ def _unpacked(file: io.BufferedReader, on_garbage: Callable[[int], None]) -> io.
 
 
 def _lines(stream: io.BufferedReader) -> Iterator[list[bytes]]:
-    """Whole lines without their ends, some at a time. A line too long is cut, and what follows of it skipped."""
+    """Yield whole lines without their ends, some at a time. A line too long is cut, and what follows of it skipped."""
     begun = b""
     skipping = False
     while piece := stream.read1(READ_BYTES):

@@ -34,7 +34,7 @@ class Output:
 
 
 def header(kind: str) -> dict[str, str | int]:
-    """What the files of this kind begin with."""
+    """Return what the files of this kind begin with."""
     return {"format": f"player-sessions {kind}", "version": 1}
 
 
@@ -60,7 +60,7 @@ def _former_kind(values: dict[str, object]) -> str | None:
 
 
 def is_device(path: Path) -> bool:
-    """Whether it is one such as /dev/null or a terminal: written to, and neither emptied nor deleted."""
+    """Return whether it is one such as /dev/null or a terminal: written to, and neither emptied nor deleted."""
     return path.exists() and stat.S_ISCHR(path.stat().st_mode)
 
 
@@ -109,7 +109,7 @@ def _identity(path: Path) -> Identity:
 
 
 def _standard_streams() -> dict[Identity, str]:
-    """Those that are files: the shell may have led them to one."""
+    """Return those that are files: the shell may have led them to one."""
     taken: dict[Identity, str] = {}
     for descriptor, used in enumerate(STANDARD_STREAMS):
         try:
@@ -122,7 +122,7 @@ def _standard_streams() -> dict[Identity, str]:
 
 
 def locked(path: Path) -> IO[bytes]:
-    """The file, made if it is not there, locked until it is closed. Raises BlockingIOError when somebody has it."""
+    """Return the file, created if need be, locked until it is closed. Raises BlockingIOError when somebody has it."""
     while True:
         file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666), "r+b")
         try:

@@ -53,14 +53,14 @@ _ZEROS = Form("nothing but zero bytes: it was made and never filled", "Look for 
 
 
 def binary_form(head: bytes) -> Form | None:
-    """The form of a file that is not text, by its first bytes; None when they are of none that is known here."""
+    """Return the form of a file that is not text, by its first bytes; None when they are of none that is known here."""
     if head[TAR_AT : TAR_AT + len(TAR_MARK)] == TAR_MARK:
         return _TAR
     return next((form for magic, form in _BINARY.items() if head.startswith(magic)), None)
 
 
 def text_form(lines: Sequence[str]) -> Form | None:
-    """The likely form of a text whose first lines are all rejected; None when they may well be JSON lines."""
+    """Return the likely form of a text whose first lines are all rejected; None when they may well be JSON lines."""
     text = "\n".join(lines).lstrip("\ufeff \t\r\n")
     first = text.split("\n", 1)[0].rstrip()
     if not text.strip("\0\n"):
@@ -86,7 +86,7 @@ def _object_form(text: str, first: str) -> Form | None:
 
 
 def _is_csv(lines: Sequence[str]) -> bool:
-    """Whether all have as many commas, semicolons or tabs, which are at least two."""
+    """Return whether all have as many commas, semicolons or tabs, which are at least two."""
     for separator in (",", ";", "\t"):
         numbers = {line.count(separator) for line in lines if line.strip()}
         if len(numbers) == 1 and min(numbers) >= 2:

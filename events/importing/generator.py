@@ -65,12 +65,12 @@ def generated_lines(*, events: int, days: float, seed: int, now_ms: int) -> Iter
 
 
 def evened_out(moment_ms: float) -> float:
-    """Moves a moment so that moments that swing by SWING around their mean come to be spread evenly."""
+    """Move a moment so that moments that swing by SWING around their mean come to be spread evenly."""
     return moment_ms + SWING / TURNS * math.sin(TURNS * moment_ms - math.pi * BUSIEST_HOUR / 12)
 
 
 def towards_the_evening(even_ms: float) -> int:
-    """The inverse of ``evened_out``, to within minutes."""
+    """Return the inverse of ``evened_out``, to within minutes."""
     moment_ms = even_ms
     # The equation of Kepler: each step halves what it is wrong by.
     for _ in range(5):
@@ -86,7 +86,7 @@ def country_weights() -> list[float]:
 
 
 def _player(seed: int, number: int) -> str:
-    """The id of a player, without a list of all players."""
+    """Return the id of a player, without a list of all players."""
     return uuid.uuid5(uuid.NAMESPACE_OID, f"{seed}:{number}").hex
 
 

@@ -44,7 +44,7 @@ def jobs_behind(checkpoint: Checkpoint, dumps: Sequence[Dump]) -> Iterator[Job]:
 
 
 def _pieces(dump: Dump, *, after_line: int) -> Iterator[tuple[int, list[bytes], int]]:
-    """The number of the first line of each piece, its lines, and the bytes of the file up to its end."""
+    """Yield the number of the first line of each piece, its lines, and the bytes of the file up to its end."""
     for block in dump.blocks():
         for first in range(max(0, after_line + 1 - block.first_line), len(block.lines), LINES_PER_JOB):
             yield block.first_line + first, block.lines[first : first + LINES_PER_JOB], block.position

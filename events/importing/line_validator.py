@@ -35,7 +35,7 @@ class Reject:
 
 @dataclass(slots=True)
 class ValidatedLines:
-    """What became of some lines. ``read`` leaves out empty lines."""
+    """The results of some lines. ``read`` leaves out empty lines."""
 
     read: int = 0
     discarded: int = 0
@@ -44,10 +44,10 @@ class ValidatedLines:
 
 
 class LineValidator:
-    """Judges lines; every event is moved by ``shift_ms`` after it was judged.
+    """Validates lines; every event is moved by ``shift_ms`` afterwards.
 
     Those without ``ts`` are as if received at ``now_ms``, when the import began. What is too old or in the future is
-    judged by the clock as it goes on: an import may take hours, or be resumed after days.
+    decided by the clock as it goes on: an import may take hours, or be resumed after days.
     """
 
     def __init__(self, *, now_ms: int, shift_ms: int) -> None:
@@ -64,7 +64,7 @@ class LineValidator:
         self._plain = FastDecoder(now_ms=self._received_ms, latest_ms=self._latest_ms)
 
     def validate(self, lines: Iterable[bytes], *, first_line: int, dump: str) -> ValidatedLines:
-        """The events young enough to keep, the number of those too old, and the lines that are no events.
+        """Return the events young enough to keep, the number of those too old, and the lines that are no events.
 
         ``dump`` is the identity of the dump that the lines are of.
         """
@@ -88,14 +88,14 @@ class LineValidator:
         return validated
 
     def event(self, line: bytes, number: int = 0, dump: str = "") -> Event | str:
-        """The event of a line, not moved, or the reason why it is none."""
+        """Return the event of a line, not moved, or the reason why it is none."""
         if len(line) > MOST_LINE_BYTES:
             return f"longer than {MOST_LINE_BYTES} bytes"
         new_session_id = partial(_session_id, line, number, dump)
         return self._plain.event(line, new_session_id=new_session_id) or self._validated(line, new_session_id)
 
     def _validated(self, line: bytes, new_session_id: Callable[[], uuid.UUID]) -> Event | str:
-        """The same by the serializer."""
+        """Return the same by the serializer."""
         try:
             item = load_json(line.decode())
         except UnicodeDecodeError:
@@ -115,8 +115,7 @@ def _session_id(line: bytes, number: int, dump: str) -> uuid.UUID:
 
 
 def newest_timestamp(lines: Iterable[bytes], *, latest_ms: int) -> int | None:
-    """The latest ``ts`` up to ``latest_ms`` among the lines that are events and have one, in milliseconds; None when
-    there is none."""
+    """Return the latest ``ts`` of the lines that are events, up to ``latest_ms``; None: there is none."""
     events = (_any_time().event(line) for line in lines)
     return max((event.ts_ms for event in events if isinstance(event, Event) and event.ts_ms <= latest_ms), default=None)
 

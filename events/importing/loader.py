@@ -26,7 +26,7 @@ EVENTS_PER_BATCH = 120
 # Enough to keep a node busy while rows are being bound here; with 8 an import is no faster, and what a service sends to
 # the same node meanwhile waits longer: 9 of 10 batches of events took up to 98 ms instead of 71.
 BATCHES_IN_FLIGHT = 3
-# Between attempts while Cassandra is away.
+# Between attempts while Cassandra is unavailable.
 RETRY_SECONDS = 1.0
 
 
@@ -36,15 +36,15 @@ class _Batch:
 
     of_countries: bool
     events: list[Event]
-    marks: set[HourIndexEntry] = field(default_factory=set)
+    index_entries: set[HourIndexEntry] = field(default_factory=set)
     write: WriteInFlight | None = None
 
 
 class Loader:
     """Writes events through one process's session; ``completed`` batches of those ``submitted`` are durable, in order.
 
-    While Cassandra is away it waits, tells ``on_wait`` why, and goes on. Nothing is skipped. Raises StatementRejected
-    when that would be for ever.
+    While Cassandra is unavailable it waits, calls ``on_wait`` with the reason, and goes on. Nothing is skipped. Raises
+    StatementRejected when waiting would be in vain.
     """
 
     def __init__(self, *, on_wait: Callable[[str], None]) -> None:
@@ -54,11 +54,10 @@ class Loader:
         self._in_flight: deque[_Batch] = deque()
 
     def write(self, events: Sequence[Event]) -> None:
-        """Send the events; returns when all are sent, and all but the last few durable. Raises StatementRejected, and
-        otherwise StoreUnavailable only when there was no connection yet.
+        """Send the events; return when all are sent, and all but the last few durable.
 
-        They are sorted by partition: Cassandra makes one mutation of all rows of a batch that share a partition, which
-        halves its work.
+        Raises StatementRejected, and StoreUnavailable only when there was no connection yet. The events are sorted by
+        partition: Cassandra makes one mutation of all rows of a batch that share a partition, which halves its work.
         """
         by_player = sorted(events, key=_player)
         by_country = sorted((event for event in events if event.kind == domain.START), key=_country_and_moment)
@@ -73,7 +72,7 @@ class Loader:
             self._complete_oldest()
 
     def _by_replicas(self, events: Sequence[Event], *, of_countries: bool) -> Iterable[Sequence[Event]]:
-        """The events in groups that each lie on the same nodes, one of which can write a batch by itself."""
+        """Return the events in groups that each lie on the same nodes, one of which can write a batch by itself."""
         if cassandra.every_node_holds_everything():
             return [events]
         rows_of = country_rows if of_countries else player_rows
@@ -111,8 +110,8 @@ class Loader:
     def _rows(self, batch: _Batch, *, now_ms: int) -> list[Statement]:
         if not batch.of_countries:
             return player_rows(batch.events, now_ms=now_ms)
-        batch.marks = index_entries(batch.events)
-        return country_rows(batch.events, now_ms=now_ms) + index_rows(new_entries(batch.marks), now_ms=now_ms)
+        batch.index_entries = index_entries(batch.events)
+        return country_rows(batch.events, now_ms=now_ms) + index_rows(new_entries(batch.index_entries), now_ms=now_ms)
 
     def _complete_oldest(self) -> None:
         """Return when the batch sent first is durable, sending it again as often as that takes."""
@@ -126,7 +125,7 @@ class Loader:
             except StoreUnavailable as error:
                 self._wait(error)
                 self._send(batch)
-        remember_entries(batch.marks)
+        remember_entries(batch.index_entries)
         self.completed += 1
 
     def _wait(self, error: StoreUnavailable) -> None:
@@ -136,7 +135,7 @@ class Loader:
 
 
 def readable_cause(error: StoreError) -> str:
-    """What the nodes said, or the network, without the names of classes; each cause once."""
+    """Return what the nodes said, or the network, without the names of classes; each cause once."""
     cause = error.__cause__ or error
     causes = getattr(cause, "errors", None)
     several = causes.values() if isinstance(causes, dict) and causes else [cause]

@@ -19,7 +19,7 @@ class TooManyRejects(ImportFailed):
 
 
 def limit_passed(totals: Totals, of_file: Totals, *, most_rejects: float | None) -> str | None:
-    """Why to stop, as the beginning of a sentence; None to go on.
+    """Return why to stop, as the beginning of a sentence; None to go on.
 
     ``most_rejects`` is the number that the whole import may have, infinite for any. None means: stop when nothing else
     has come of the first LINES_THAT_TELL lines of a file.
@@ -34,29 +34,31 @@ def limit_passed(totals: Totals, of_file: Totals, *, most_rejects: float | None)
 
 
 def refusal(name: str, why: str, rejects: Sequence[Reject], *, most_rejects: float | None) -> TooManyRejects:
-    """The error of a file that is read no further."""
+    """Return the error of a file that is read no further."""
     go_on = "all" if most_rejects is None or math.isinf(most_rejects) else "N or all"
     return TooManyRejects(f"{name}: {why}. {_likely(rejects)} To read on all the same: --max-rejects {go_on}.")
 
 
 def loss_warning(name: str, of_file: Totals, rejects: Sequence[Reject], *, shift_ms: int) -> str | None:
-    """What to say at the end of a file; None when at least half of its lines are stored."""
+    """Return what to say at the end of a file; None when at least half of its lines are stored."""
     lost = of_file.discarded + of_file.rejected
     if lost * 2 <= of_file.read:
         return None
-    told = (
+    summary = (
         f"{lost:,} of the {of_file.read:,} lines of {name} are not stored: "
         f"{of_file.discarded:,} are too old, {of_file.rejected:,} are rejected."
     )
     if of_file.discarded < of_file.rejected:
-        return f"{told} {_likely(rejects)}"
+        return f"{summary} {_likely(rejects)}"
     if shift_ms:
-        return f"{told} They happened more than a year before the newest event: give each year a file, and rebase each."
-    return f"{told} With --rebase the newest event is moved to now, and all others by as much."
+        return (
+            f"{summary} They are more than a year older than the newest event: give each year a file, and rebase each."
+        )
+    return f"{summary} With --rebase the newest event is moved to now, and all others by as much."
 
 
 def _likely(rejects: Sequence[Reject]) -> str:
-    """The form that the lines seem to have, or the reason of the first one."""
+    """Return the form that the lines seem to have, or the reason of the first one."""
     if not rejects:
         return "Their file says why."
     if form := text_form([reject.input for reject in rejects]):

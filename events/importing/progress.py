@@ -20,15 +20,15 @@ class Display(Protocol):
     """Shows progress on standard error."""
 
     def scanned(self, position: int) -> None:
-        """The pass of --rebase has come to this byte of the files."""
+        """Show that the pass of --rebase has come to this byte of the files."""
 
     def show(self, progress: ImportProgress) -> None:
-        """The import has come so far."""
+        """Show how far the import has come."""
 
 
 @contextmanager
 def progress_display(size: int) -> Iterator[Display]:
-    """The display that fits standard error; ``size`` is that of all files, 0 when unknown."""
+    """Yield the display that fits standard error; ``size`` is in bytes of all files, 0 when unknown."""
     if not sys.stderr.isatty():
         yield PlainLines(size)
         return
@@ -45,7 +45,7 @@ def progress_display(size: int) -> Iterator[Display]:
 
 @contextmanager
 def _log_above_the_bar() -> Iterator[None]:
-    """The log goes where rich takes lines for the terminal, which is its sys.stderr while a bar is shown."""
+    """Send the log where rich takes lines for the terminal, which is its sys.stderr while a bar is shown."""
     handlers = [handler for handler in logging.root.handlers if isinstance(handler, logging.StreamHandler)]
     before = [(handler, handler.setStream(sys.stderr)) for handler in handlers if handler.stream is sys.__stderr__]
     try:
@@ -61,7 +61,7 @@ class _Rate:
     def __init__(self) -> None:
         self._first: tuple[float, int] | None = None
 
-    def told(self, lines: int) -> str:
+    def text(self, lines: int) -> str:
         now = time.monotonic()
         if self._first is None:
             self._first = now, lines
@@ -88,7 +88,7 @@ class Bar:
         if self._import is None:
             self._import = self._bar.add_task("Importing", total=self._size or None, rate="")
         waiting = "[yellow]waiting for Cassandra[/yellow]" if progress.waiting_for else None
-        rate = waiting or self._rate.told(progress.totals.read)
+        rate = waiting or self._rate.text(progress.totals.read)
         self._bar.update(self._import, completed=progress.position, rate=rate)
 
 
@@ -106,13 +106,13 @@ class PlainLines:
             note(f"Finding the newest event: {self._share(position)}")
 
     def show(self, progress: ImportProgress) -> None:
-        rate = self._rate.told(progress.totals.read)
+        rate = self._rate.text(progress.totals.read)
         if bool(progress.waiting_for) != self._waiting:
             self._waiting = bool(progress.waiting_for)
             note(f"Waiting for Cassandra: {progress.waiting_for}" if self._waiting else "Cassandra is back.")
         elif self._due():
-            told = f"Importing: {self._share(progress.position)}, {progress.totals.read:,} lines"
-            note(f"{told}, {rate}" if rate else told)
+            line = f"Importing: {self._share(progress.position)}, {progress.totals.read:,} lines"
+            note(f"{line}, {rate}" if rate else line)
 
     def _share(self, position: int) -> str:
         return f"{position / self._size:.0%}" if self._size else f"{position:,} bytes"

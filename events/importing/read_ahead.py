@@ -9,8 +9,10 @@ Item = TypeVar("Item")
 
 
 class ReadAhead(Generic[Item]):
-    """Holds up to ``most`` items of ``items``, 0 any number. The thread ends with the process, also when nobody takes
-    the rest."""
+    """Holds up to ``most`` items of ``items``, 0 any number, which a thread reads.
+
+    The thread ends with the process, also when nobody takes the remaining items.
+    """
 
     def __init__(self, items: Iterator[Item], *, most: int = 0) -> None:
         self._items = items
@@ -18,15 +20,17 @@ class ReadAhead(Generic[Item]):
         threading.Thread(target=self._read, daemon=True).start()
 
     def take(self) -> Item | None:
-        """The next item, or None when it is not there yet. Raises StopIteration behind the last one, or what reading
-        raised."""
+        """Return the next item, or None when it is not there yet.
+
+        Raises StopIteration behind the last one, or what reading raised.
+        """
         try:
             return _item_or_raised(self._there.get_nowait())
         except Empty:
             return None
 
     def wait(self) -> Item:
-        """The next item, once it is there. Raises likewise."""
+        """Return the next item, once it is there. Raises likewise."""
         return _item_or_raised(self._there.get())
 
     def _read(self) -> None:

@@ -1,4 +1,4 @@
-"""Moving an old dump to the present: by how much, and how that is told."""
+"""Moving an old dump to the present: by how much, and how to say so."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,7 +8,7 @@ from events.importing.line_validator import newest_timestamp
 
 
 def newest_event(dumps: Sequence[Dump], *, latest_ms: int, on_position: Callable[[int], None]) -> int | None:
-    """The latest ``ts`` of all files up to ``latest_ms``, in milliseconds; one pass over them. Raises DumpError.
+    """Return the latest ``ts`` of all files up to ``latest_ms``, in milliseconds; one pass over them. Raises DumpError.
 
     What is later is of a clock that was wrong: one event of the year 2099 would move all others out of the retention.
     """
@@ -33,7 +33,7 @@ def shift_in_words(shift_ms: int) -> str:
 
 
 def shift_message(newest_ms: int, shift_ms: int) -> str:
-    """What is done to the events, and how to undo it."""
+    """Return what is done to the events, and how to undo it."""
     moved = format_timestamp(newest_ms + shift_ms)
     return (
         f"The newest event is of {format_timestamp(newest_ms)} and becomes one of {moved}. "

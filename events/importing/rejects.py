@@ -21,7 +21,7 @@ class RejectsFile:
         self._may_go = True
 
     def output(self) -> Output:
-        """What a run writes."""
+        """Return what a run writes."""
         return Output(self.path, REJECTS, "--rejects")
 
     def open(self, *, known_bytes: int) -> None:

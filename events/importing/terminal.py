@@ -1,4 +1,4 @@
-"""What commands say, to a person or to a pipe whose reader may have gone, as before ``| head``."""
+"""What commands say, to a person or to a pipe whose reader may have ended, as before ``| head``."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ class Output(Protocol):
         """Have it written."""
 
     def fileno(self) -> int:
-        """The descriptor."""
+        """Return the descriptor."""
 
 
 def say(stream: Output, text: str) -> bool:

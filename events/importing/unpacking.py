@@ -35,7 +35,7 @@ class Stream(Protocol):
         """What stands behind its end."""
 
     def decompress(self, data: bytes, max_length: int) -> bytes:
-        """More of what it holds."""
+        """Return more of what it holds."""
 
 
 class _GzipStream:
@@ -62,7 +62,7 @@ PACKINGS: dict[bytes, Callable[[], Stream]] = {b"BZh": bz2.BZ2Decompressor, b"\x
 
 
 def packing_of(head: bytes) -> bytes | None:
-    """What the streams begin with of a file that begins so; None when it is not packed in a way known here."""
+    """Return what the streams begin with of a file that begins so; None when it is not packed in a way known here."""
     return next((magic for magic in PACKINGS if head.startswith(magic)), None)
 
 
@@ -70,7 +70,7 @@ class UnpackingReader(io.RawIOBase):
     """All streams of a file. Raises EOFError where one is cut off, and OSError or zlib.error where one is damaged.
 
     Zeros between and behind streams are padding. When every stream is whole, anything else behind the last one is
-    told to ``on_garbage`` as a number of bytes, unless it looks like data: then OSError is raised.
+    passed to ``on_garbage`` as a number of bytes, unless it looks like data: then OSError is raised.
     """
 
     def __init__(self, packed: io.BufferedReader, magic: bytes, on_garbage: Callable[[int], None]) -> None:
@@ -102,7 +102,7 @@ class UnpackingReader(io.RawIOBase):
         return 0
 
     def _next_stream(self) -> bytes:
-        """The beginning of the next stream, or nothing where there is none."""
+        """Return the beginning of the next stream, or nothing where there is none."""
         behind, padding = self._stream.unused_data, 0
         while True:
             found = behind.lstrip(b"\0")

@@ -40,8 +40,10 @@ class ParentGone(Exception):
 
 
 def work(parent: Connection, *, now_ms: int, shift_ms: int, dry_run: bool) -> None:
-    """Say Ready or Failed. Answer each Job from the parent with a Done, in order, Precompute with Precomputed, until
-    the connection is closed."""
+    """Say Ready or Failed, and do what the parent asks for until the connection is closed.
+
+    Each Job is answered with Done, in order, Precompute with Precomputed.
+    """
     os.nice(NICENESS)
     django.setup()
     say = _Speaker(parent).say
@@ -88,12 +90,12 @@ def _answer(parent: Connection, say: Say, *, now_ms: int, shift_ms: int, dry_run
 
 
 def rejected_message(error: Exception) -> str:
-    """What to say when Cassandra will never execute a statement of the import."""
+    """Return what to say when Cassandra will never execute a statement of the import."""
     return f"Cassandra refuses to write: {error} When that is fixed, run the command with --resume."
 
 
 class _Speaker:
-    """Sends to the parent, from any thread, whole messages. A parent that has gone needs none, nor the worker."""
+    """Sends to the parent, from any thread, whole messages. A parent that has ended needs none, nor the worker."""
 
     def __init__(self, parent: Connection) -> None:
         self._parent = parent
@@ -131,12 +133,12 @@ def only_errors_of_store() -> None:
 
 
 def log_of_store() -> logging.Logger:
-    """The parent of the loggers of ``store``."""
+    """Return the parent of the loggers of ``store``."""
     return logging.getLogger("store")
 
 
 def _done(job: Job, validated: "ValidatedLines") -> Done:
-    """What the parent is to know of the job once its events are durable."""
+    """Return what the parent is to know of the job once its events are durable."""
     return Done(
         job.number,
         job.end,
@@ -151,7 +153,7 @@ def _done(job: Job, validated: "ValidatedLines") -> Done:
 
 
 def _received(parent: Connection) -> Iterator[Task]:
-    """Every task, until the connection is closed."""
+    """Yield every task, until the connection is closed."""
     with contextlib.suppress(EOFError):
         while True:
             yield parent.recv()
@@ -173,7 +175,7 @@ def _precompute(days: list[int]) -> None:
 
 
 def _obstacle() -> str | None:
-    """What keeps this worker from writing."""
+    """Return what keeps this worker from writing."""
     from django.conf import settings
 
     from events.importing.loader import readable_cause

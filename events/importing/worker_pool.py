@@ -115,7 +115,7 @@ class WorkerPool:
 
 
 def _started_worker(stack: ExitStack, *, now_ms: int, shift_ms: int, dry_run: bool) -> Connection:
-    """The end of the pipe to a new process."""
+    """Return the end of the pipe to a new process."""
     context = multiprocessing.get_context("spawn")  # a forked driver session hangs
     ours, theirs = context.Pipe()
     options = {"now_ms": now_ms, "shift_ms": shift_ms, "dry_run": dry_run}

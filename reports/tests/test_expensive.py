@@ -1,4 +1,4 @@
-"""Questions that read much have few places of their own; a player with too many sessions is read once."""
+"""Questions that read much have few slots of their own; a player with too many sessions is read once."""
 
 import time
 import uuid
@@ -43,10 +43,10 @@ def players() -> dict[str, str]:
 @pytest.fixture
 def all_taken() -> Iterator[None]:
     """Every place is."""
-    assert [expensive._places.take() for _ in range(AT_A_TIME)] == [True] * AT_A_TIME
+    assert [expensive._slots.acquire() for _ in range(AT_A_TIME)] == [True] * AT_A_TIME
     yield
     for _ in range(AT_A_TIME):
-        expensive._places.release()
+        expensive._slots.release()
 
 
 def address(template: str, players: dict[str, str]) -> str:
@@ -73,7 +73,7 @@ def test_an_expensive_question_has_its_place_until_it_is_answered(api, players, 
         reply = api.get(address(template, players))
         assert reply.status_code == 200
         reply.close()
-    assert expensive._places._places.qsize() == AT_A_TIME
+    assert expensive._slots._slots.qsize() == AT_A_TIME
 
 
 @pytest.mark.parametrize("template", CHEAP)
@@ -82,11 +82,11 @@ def test_other_questions_need_no_such_place(api, players, template, all_taken):
 
 
 def test_who_waits_has_the_place_that_becomes_free(api, players, monkeypatch):
-    monkeypatch.setattr(expensive._places, "_seconds", 10)
+    monkeypatch.setattr(expensive._slots, "_seconds", 10)
     with ThreadPoolExecutor() as pool:
         with expensive.expensive(), expensive.expensive():
             waits = pool.submit(api.get, address(EXPENSIVE[-1], players))
-            while expensive._places._queue.qsize() == expensive.MOST_WAITING:
+            while expensive._slots._queue.qsize() == expensive.MOST_WAITING:
                 time.sleep(0.001)
             assert not waits.done()
         assert waits.result(10).status_code == 200
@@ -95,7 +95,7 @@ def test_who_waits_has_the_place_that_becomes_free(api, players, monkeypatch):
 def test_the_place_is_free_again_when_the_store_fails(api, players, settings):
     settings.REPORT_SECONDS = -1
     assert api.get(f"{STARTS}?hours={LONGER}").json()["type"].endswith("store-unavailable")
-    assert expensive._places._places.qsize() == AT_A_TIME
+    assert expensive._slots._slots.qsize() == AT_A_TIME
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_a_player_with_too_many_sessions_is_read_once(api, garbage, asked):
     assert more_sessions(asked) == 0
 
 
-def test_it_is_told_although_all_places_are_taken(api, garbage, all_taken):
+def test_it_is_told_although_all_slots_are_taken(api, garbage, all_taken):
     page = f"/api/v1/reports/players/{garbage}/sessions/"
     selectors._remember_too_many(garbage)
     assert api.get(page, {"state": "open"}).status_code == 400

@@ -63,7 +63,7 @@ class Command(BaseCommand):
 
 
 def empty_days(month: StartCounts, *, now_ms: int, events: int) -> float:
-    """How long ago the first hour was that no demo of so many events has filled, in days."""
+    """Return how long ago the first hour was that no demo of so many events has filled, in days."""
     usual_of_a_ms = events / 2 / len(month.hours) / HOUR_MS
     hours = list(zip(month.hours, month.of_hours(), strict=True))[1:]  # of the first there is only a part
 

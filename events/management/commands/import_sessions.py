@@ -27,7 +27,7 @@ from events.importing.rebase import newest_event, shift_in_words, shift_message
 from events.importing.rejects import RejectsFile
 from events.importing.terminal import note, say
 
-# One judges while the other waits for Cassandra; more only take its cores away.
+# One validates while the other waits for Cassandra; more only take its cores away.
 DEFAULT_WORKERS = 2
 MOST_WORKERS = 16
 
@@ -47,14 +47,14 @@ class Summary:
 
     def as_json(self) -> str:
         """One object; what a dry run would store is not called stored."""
-        told: dict[str, Any] = asdict(self.totals)
+        numbers: dict[str, Any] = asdict(self.totals)
         if self.dry_run:
-            told = {**told, "stored": 0, "would_be_stored": self.totals.stored}
-        told |= {"seconds": round(self.seconds, 3), "shift_ms": self.shift_ms, "rejects": self.rejects}
-        return json.dumps({**told, "warnings": self.warnings, "error": self.error})
+            numbers = {**numbers, "stored": 0, "would_be_stored": self.totals.stored}
+        numbers |= {"seconds": round(self.seconds, 3), "shift_ms": self.shift_ms, "rejects": self.rejects}
+        return json.dumps({**numbers, "warnings": self.warnings, "error": self.error})
 
     def as_text(self) -> str:
-        """A table, the speed, and where the rejects are; nothing when no line was read for an error."""
+        """Return a table, the speed, and where the rejects are; nothing when no line was read for an error."""
         if self.error and not self.totals.read:
             return ""
         table = Table("lines", "number", title=None, caption=None)
@@ -74,8 +74,10 @@ class Summary:
 
 
 class Command(BaseCommand):
-    """Judges every line by the rules of the API and stores it once: importing a file again changes nothing
-    when its lines name their ``ts``."""
+    """Validates every line by the rules of the API and stores it once.
+
+    Importing a file again changes nothing when its lines name their ``ts``.
+    """
 
     help = "Import session events from JSON-lines dumps (bzip2, gzip or plain; - is standard input)."
 
@@ -120,8 +122,8 @@ class Command(BaseCommand):
         summary.rate = (summary.totals.read - run.read_before) / summary.seconds
         for warning in summary.warnings:
             note(self.style.WARNING(f"WARNING: {warning}"))
-        if told := summary.as_json() + "\n" if options["json"] else summary.as_text():
-            say(self.stdout, told)
+        if output := summary.as_json() + "\n" if options["json"] else summary.as_text():
+            say(self.stdout, output)
         if summary.error and not options["json"]:
             note(self.style.ERROR(summary.error))
         if status or summary.totals.rejected:
@@ -191,7 +193,7 @@ class _Run:
                     self._summary.rejects = str(self._rejects_path)
 
     def _checkpoint(self, dumps: list[Dump], scanned: Callable[[int], None]) -> Checkpoint:
-        """Where to begin: at the checkpoint of an earlier run, or at the first line."""
+        """Return where to begin: at the checkpoint of an earlier run, or at the first line."""
         path = self._checkpoint_path
         identities = [dump.identity() for dump in dumps]
         if self._options["resume"]:
@@ -212,7 +214,7 @@ class _Run:
         if self._options["rebase"]:
             raise ImportFailed(
                 f"{path} is the checkpoint of an interrupted import: beginning anew with --rebase would store its "
-                "events once more, at other times. Go on with --resume. If its events are gone, delete the checkpoint."
+                "events once more, at other times. Go on with --resume. If its events were deleted, delete it."
             )
         note(f"{path} is the checkpoint of an interrupted import: beginning anew all the same (--resume would go on).")
 
