@@ -6,6 +6,7 @@ import sys
 
 
 def main() -> None:
+    """Run the command of the arguments."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sessions_project.settings")
     from django.core.management import execute_from_command_line
 

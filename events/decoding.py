@@ -38,7 +38,15 @@ _decode_events = msgspec.json.Decoder(WellFormedEvent | WellFormedBatch).decode
 
 
 class FastDecoder:
-    """Reads events as if received at ``now_ms``; a ``ts`` is at most ``latest_ms``, or what the API takes then."""
+    """Reads events as if received at ``now_ms``; a ``ts`` is at most ``latest_ms``, or what the API takes then.
+
+    >>> decoder = FastDecoder(now_ms=domain.parse_timestamp("2026-11-30T06:30"))
+    >>> [end] = decoder.events(b'{"event": "end", "player_id": "p1", "ts": "2026-11-30T06:29:59"}')
+    >>> end.kind, domain.format_timestamp(end.ts_ms)
+    ('end', '2026-11-30T06:29:59.000Z')
+    >>> decoder.events(b'{"event": "start", "player_id": "p1"}') is None  # the serializer says: a start needs a country
+    True
+    """
 
     def __init__(self, *, now_ms: int, latest_ms: int | None = None) -> None:
         self._now_ms = now_ms

@@ -67,13 +67,21 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The moments after ``from_ms`` up to and including ``to_ms``."""
+    """The moments after ``from_ms`` up to and including ``to_ms``.
+
+    >>> hour = parse_timestamp("2026-11-30T06:00")
+    >>> window = Window(hour - 1, hour + HOUR_MS - 1)
+    >>> window.covers_hour(hour), window.covers_hour(hour + HOUR_MS)
+    (True, False)
+    >>> Window(hour, hour + HOUR_MS - 1).covers_hour(hour)  # its first millisecond is outside
+    False
+    """
 
     from_ms: int
     to_ms: int
 
     def hours(self) -> range:
-        """From the hour of ``from_ms`` to that of ``to_ms``, each as the millisecond in which it begins."""
+        """Return the hours from that of ``from_ms`` to that of ``to_ms``, each by its first millisecond."""
         return range(hour_of(self.from_ms), self.to_ms + 1, HOUR_MS)
 
     def covers_hour(self, hour_ms: int) -> bool:
@@ -82,12 +90,23 @@ class Window:
 
 
 def is_late(ts_ms: int, *, now_ms: int) -> bool:
-    """Return whether a start that happened at ``ts_ms`` and is written now may have been counted without."""
+    """Return whether a start that happened at ``ts_ms`` and is written now may have been counted without.
+
+    >>> six = parse_timestamp("2026-11-30T06:00")
+    >>> is_late(six, now_ms=six + MINUTE_MS), is_late(six, now_ms=six + PROMPT_MS)
+    (False, True)
+    >>> is_late(six - 1, now_ms=six)  # its hour is over
+    True
+    """
     return ts_ms + PROMPT_MS <= now_ms or hour_of(ts_ms) + HOUR_MS <= now_ms
 
 
 def hour_of(ts_ms: int) -> int:
-    """Return the beginning of the hour that ``ts_ms`` falls in."""
+    """Return the beginning of the hour that ``ts_ms`` falls in.
+
+    >>> format_timestamp(hour_of(parse_timestamp("2026-11-30T06:59:59.999")))
+    '2026-11-30T06:00:00.000Z'
+    """
     return ts_ms - ts_ms % HOUR_MS
 
 
@@ -99,17 +118,21 @@ def day_of(ts_ms: int) -> int:
 def remaining_seconds(ts_ms: int, *, retention_cutoff_ms: int) -> int:
     """Return the whole seconds until what happened at ``ts_ms`` is older than the retention; 0 or less: it is too old.
 
-    What happened at ``retention_cutoff_ms`` or before is older now.
-
-    Rounded down, so that nothing outlives the retention, and 0, which Cassandra reads as "for ever", is never a TTL.
+    What happened at ``retention_cutoff_ms`` or before is older now. Rounded down, so that nothing outlives the
+    retention, and 0, which Cassandra reads as "for ever", is never a TTL.
     """
     return (ts_ms - retention_cutoff_ms) // SECOND_MS
 
 
 def parse_timestamp(text: str) -> int:
-    """Return milliseconds of an ISO 8601 date and time; without an offset it is UTC, finer fractions are cut off.
+    """Return the milliseconds of an ISO 8601 date and time; without an offset it is UTC, finer fractions are cut off.
 
     Raises ValueError when it is none. In UTC it may be some hours before the year 1 or after 9999.
+
+    >>> parse_timestamp("2016-12-02T12:48:05.520123Z")
+    1480682885520
+    >>> parse_timestamp("2016-12-02T14:48:05.520+02:00") == parse_timestamp("2016-12-02 12:48:05.520")
+    True
     """
     if not TIMESTAMP.match(text):
         raise ValueError("not an ISO 8601 date and time")
@@ -118,26 +141,43 @@ def parse_timestamp(text: str) -> int:
 
 
 def parse_session_id(text: str) -> uuid.UUID:
-    """Return the UUID of 32 hexadecimal digits with or without the four dashes; raises ValueError."""
+    """Return the UUID of 32 hexadecimal digits with or without the four dashes. Raises ValueError.
+
+    >>> parse_session_id("674606B1268245ADABDC8048BC2A4A87")
+    UUID('674606b1-2682-45ad-abdc-8048bc2a4a87')
+    """
     if not SESSION_ID.match(text):
         raise ValueError("not a UUID")
     return uuid.UUID(text)
 
 
 def format_timestamp(ts_ms: int) -> str:
-    """ISO 8601 in UTC with milliseconds, such as ``2016-12-02T12:48:05.520Z``."""
+    """Return ISO 8601 in UTC with milliseconds.
+
+    >>> format_timestamp(1_480_682_885_520)
+    '2016-12-02T12:48:05.520Z'
+    """
     return (_EPOCH_WITHOUT_ZONE + ts_ms * _MILLISECOND).isoformat(timespec="milliseconds") + "Z"
 
 
 def shard_of(session_id: uuid.UUID, shards: int) -> int:
-    """In which of the ``shards`` partitions of its country and hour a session lies: a retry meets its own row."""
+    """Return in which of the ``shards`` partitions of its country and hour a session lies: a retry meets its own row.
+
+    >>> shard_of(uuid.UUID(int=6), 4)
+    2
+    """
     return session_id.int % shards
 
 
 def parse_shards(text: str) -> ShardSetting:
-    """``"1,US=4,US=8@2026-12-01T00:00"``: one, for the United States four, and eight from an hour (UTC) on.
+    """Return what COUNTRY_SHARDS says: a number, and others for some countries, or from some hour (UTC) on.
 
     Raises ValueError.
+
+    >>> december = parse_timestamp("2026-12-01T00:00")
+    >>> setting = parse_shards("1,US=4,US=8@2026-12-01T00:00")
+    >>> [shards_at(setting, *what) for what in (("FI", december), ("US", december - HOUR_MS), ("US", december))]
+    [1, 4, 8]
     """
     shards: dict[str, dict[float, int]] = {"": {ALWAYS: 1}}
     for item in filter(None, (part.strip() for part in text.split(","))):

@@ -151,7 +151,13 @@ class CountryStarts:
 
 
 def report_window(*, hours: int, as_of_ms: int, now_ms: int) -> Window:
-    """Return the last ``hours`` before ``as_of_ms``, less what is older than the retention."""
+    """Return the last ``hours`` before ``as_of_ms``, less what is older than the retention.
+
+    >>> now = domain.parse_timestamp("2026-11-30T06:30")
+    >>> window = report_window(hours=24, as_of_ms=now, now_ms=now)
+    >>> domain.format_timestamp(window.from_ms), window.to_ms == now
+    ('2026-11-29T06:30:00.000Z', True)
+    """
     cutoff = retention_cutoff_ms(now_ms)
     return Window(max(as_of_ms - hours * domain.HOUR_MS, cutoff), max(as_of_ms, cutoff))
 

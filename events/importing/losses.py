@@ -51,9 +51,8 @@ def loss_warning(name: str, of_file: Totals, rejects: Sequence[Reject], *, shift
     if of_file.discarded < of_file.rejected:
         return f"{summary} {_likely(rejects)}"
     if shift_ms:
-        return (
-            f"{summary} They are more than a year older than the newest event: give each year a file, and rebase each."
-        )
+        how = "They happened more than a year before the newest event: give each year a file, and rebase each."
+        return f"{summary} {how}"
     return f"{summary} With --rebase the newest event is moved to now, and all others by as much."
 
 
