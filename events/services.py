@@ -38,8 +38,8 @@ def record_events(events: Sequence[Event], *, now_ms: int, began_ms: int | None 
     """
     began_ms = wall_clock_ms() if began_ms is None else began_ms
     oldest_ms = oldest_kept_ms(now_ms)
-    kept = [event.ts_ms >= oldest_ms for event in events]
-    young = list(compress(events, kept))
+    is_young = [event.ts_ms >= oldest_ms for event in events]
+    young = list(compress(events, is_young))
     if young:
         new_entries_of_batch = new_entries(index_entries(young))
         late = late_cells(young, now_ms=now_ms)
@@ -54,7 +54,7 @@ def record_events(events: Sequence[Event], *, now_ms: int, began_ms: int | None 
         took_ms = wall_clock_ms() - began_ms
         if took_ms > LATE_MS:
             return record_events(events, now_ms=now_ms + took_ms)
-    return kept
+    return is_young
 
 
 def new_entries(entries: set[HourIndexEntry]) -> set[HourIndexEntry]:

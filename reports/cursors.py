@@ -1,4 +1,4 @@
-"""The opaque place in a list that ``next`` carries: signed, so that a forged one is recognized."""
+"""The opaque position in a list that ``next`` carries: signed, so that a forged one is recognized."""
 
 import uuid
 

@@ -40,7 +40,7 @@ def expensive() -> Iterator[None]:
 
 
 def expensive_when_long(select: Callable[Asked, Report]) -> Callable[Asked, Report]:
-    """Return a function with an argument ``window=``: it holds such a place meanwhile when that is long."""
+    """Return a function with an argument ``window=``: it holds such a slot meanwhile when that is long."""
 
     @wraps(select)
     def limited(*arguments: Asked.args, **asked: Asked.kwargs) -> Report:

@@ -76,7 +76,7 @@ class TooManySessions(Exception):
 
 
 class Position(NamedTuple):
-    """A place in a list that runs from new to old: everything behind it is older."""
+    """A position in a list that runs from new to old: everything behind it is older."""
 
     ts_ms: int
     session_id: uuid.UUID

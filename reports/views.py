@@ -268,9 +268,9 @@ class LegacyReportsViewSet(ViewSet):
         asked = _validated(WindowQuerySerializer, {"hours": hours}, now_ms=now_ms)
         window = _kept_window(asked, now_ms=now_ms)
         _, page, end = selectors.starts_of_country(country=country, window=window, now_ms=now_ms, limit=LEGACY_LIMIT)
-        rest = end and _country_url(request, country, asked, **_behind(end, limit=LEGACY_LIMIT, report=STARTS))
+        next_url = end and _country_url(request, country, asked, **_behind(end, limit=LEGACY_LIMIT, report=STARTS))
         starts = [{"event": "start", "country": country, **_start(start)} for start in page]
-        return Report(starts, headers={"Link": f'<{rest}>; rel="next"'} if rest else None)
+        return Report(starts, headers={"Link": f'<{next_url}>; rel="next"'} if next_url else None)
 
     @extend_schema(
         operation_id="by_player",
@@ -357,14 +357,14 @@ def _session_in_full(session: Session) -> dict[str, Any]:
 def _country_url(request: Request, country: str, asked: Mapping[str, Any], **more: Any) -> str:
     """Return the country's own report over the same window."""
     query = {"hours": asked["hours"], "as_of": format_timestamp(asked["as_of"]), **more}
-    return link(request, "starts-of-country", places={"country": country}, query=query)
+    return link(request, "starts-of-country", in_path={"country": country}, query=query)
 
 
 def _player_url(request: Request, player_id: str, asked: Mapping[str, Any], **more: Any) -> str:
     """Return the report of the same sessions of the player."""
     overlaps = {"overlaps": "true"} if asked["overlaps"] else {}
     query = {"state": asked["state"], **overlaps, **more}
-    return link(request, "player-sessions", places={"player_id": player_id}, query=query)
+    return link(request, "player-sessions", in_path={"player_id": player_id}, query=query)
 
 
 def _behind(end: Position, *, limit: int, report: str) -> dict[str, Any]:

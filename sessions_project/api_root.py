@@ -41,12 +41,12 @@ class ApiRootView(APIView):
     )
     def get(self, request: Request) -> Response:
         refuse_other_parameters(request.query_params)
-        addresses = {name: _template(request, name, places) for name, places in ROUTES.items()}
+        addresses = {name: _template(request, name, names) for name, names in ROUTES.items()}
         # Pages, which have forms of their own: a format that the request names is not for them.
         pages = {name: request.build_absolute_uri(reverse(name)) for name in DOCUMENTATION}
         return Response({name.replace("-", "_"): address for name, address in (addresses | pages).items()})
 
 
-def _template(request: Request, name: str, places: tuple[str, ...]) -> str:
-    address = link(request, name, places={place: f"{{{place}}}" for place in places})
+def _template(request: Request, name: str, path_names: tuple[str, ...]) -> str:
+    address = link(request, name, in_path={one: f"{{{one}}}" for one in path_names})
     return address.replace("%7B", "{").replace("%7D", "}")

@@ -367,7 +367,7 @@ def test_the_last_sessions_of_a_player_stand_in_a_table_and_on_a_bar(browser, we
     browser.open(web.url)
     browser.find("#player").send_keys(player, Keys.ENTER)
     browser.wait(lambda: len(browser.texts("#look-up tbody tr")) == 20)
-    assert browser.text("#look-up .told") == f"The last 20 completed sessions of {player}"
+    assert browser.text("#look-up .result") == f"The last 20 completed sessions of {player}"
     assert len(browser.driver.find_elements(By.CSS_SELECTOR, ".time-bar rect")) == 20
     newest = ask(web, f"players/{player}/sessions/")["results"][0]
     shown = browser.texts("#look-up tbody tr:first-child td")
@@ -398,8 +398,8 @@ def test_a_session_that_ended_before_it_started_has_no_duration_and_lies_on_the_
 
 def test_a_player_without_sessions_is_told(browser, web, player):
     browser.open(web.url, player=player)
-    browser.wait(lambda: player in browser.text("#look-up .told"))
-    assert browser.text("#look-up .told").startswith("No completed session")
+    browser.wait(lambda: player in browser.text("#look-up .result"))
+    assert browser.text("#look-up .result").startswith("No completed session")
     browser.wait_for_numbers()
 
 
@@ -409,7 +409,7 @@ def test_a_player_seen_lately_is_one_press_away(browser, web):
     offered = browser.texts(".recent button")[0]
     assert browser.find(".recent button").get_attribute("title") == offered  # a long one is cut
     browser.find(".recent button").click()
-    browser.wait(lambda: offered in browser.text("#look-up .told"))
+    browser.wait(lambda: offered in browser.text("#look-up .result"))
     browser.wait_for_numbers()
 
 
@@ -419,14 +419,14 @@ def test_a_player_seen_lately_is_one_press_away(browser, web):
 def send(browser: Browser, text: str) -> None:
     browser.run("document.getElementById('batch').value = arguments[0]", text)
     browser.find("#ingest .primary").click()
-    browser.wait(lambda: browser.text("#ingest .told")[:1].isdigit())
+    browser.wait(lambda: browser.text("#ingest .result")[:1].isdigit())
 
 
 def test_the_example_is_stored_and_told_per_event(browser, web):
     browser.open(web.url)
     browser.find("#ingest .primary").click()
     browser.wait(lambda: browser.texts("#ingest tbody tr"))
-    assert browser.text("#ingest .told") == "201: 2 stored, 1 discarded as too old."
+    assert browser.text("#ingest .result") == "201: 2 stored, 1 discarded as too old."
     assert browser.texts("#ingest .fate") == ["stored", "stored", "discarded"]
     session = json.loads(browser.run("return document.getElementById('batch').value"))[0]["session_id"]
     assert browser.texts("#ingest .detail")[:2] == [session, session]
@@ -440,7 +440,7 @@ def test_what_is_wrong_with_an_event_is_told_beside_it_and_never_read_as_html(ch
     chromium.open(web.url)
     events = [{"event": "end", "player_id": player}, {"event": "start", "player_id": nasty, "country": "FIN"}]
     send(chromium, json.dumps(events))
-    assert chromium.text("#ingest .told") == "400: 1 of 2 events invalid; nothing was stored."
+    assert chromium.text("#ingest .result") == "400: 1 of 2 events invalid; nothing was stored."
     assert chromium.texts("#ingest .fate") == ["not stored", "invalid"]
     assert chromium.texts("#ingest td:nth-child(2)")[1] == f"start {nasty}"
     assert "player_id: Send 1 to 64 characters" in chromium.texts("#ingest .detail")[1]
@@ -453,7 +453,7 @@ def test_the_valid_events_can_be_kept(browser, web, player):
     browser.open(web.url)
     browser.find("#lenient").click()
     send(browser, json.dumps([{"event": "end", "player_id": player}, {"event": "pause", "player_id": player}]))
-    assert browser.text("#ingest .told") == "207: 1 stored, 0 discarded as too old, 1 invalid."
+    assert browser.text("#ingest .result") == "207: 1 stored, 0 discarded as too old, 1 invalid."
     assert browser.texts("#ingest .fate") == ["stored", "invalid"]
     browser.wait_for_numbers()
 
@@ -462,7 +462,7 @@ def test_the_valid_events_can_be_kept(browser, web, player):
 def test_what_is_no_batch_is_told(chromium, web, text):
     chromium.open(web.url)
     send(chromium, text)
-    assert chromium.text("#ingest .told").startswith("400: ")
+    assert chromium.text("#ingest .result").startswith("400: ")
     assert {entry["source"] for entry in chromium.complaints()} == {"network"}
 
 
@@ -521,7 +521,7 @@ def test_a_screen_reader_finds_a_name_for_everything(browser, web):
     assert tables
     assert all(one.accessible_name for one in tables)
     live = browser.run("return [...document.querySelectorAll('[role=status]')].map((one) => one.id || one.className)")
-    assert live == ["notice", "told muted", "told muted"]
+    assert live == ["notice", "result muted", "result muted"]
 
 
 @pytest.mark.parametrize("hours", ["1", "720"])
@@ -611,9 +611,9 @@ def test_a_store_that_is_away_is_told_with_what_to_do(chromium, web_server):
     assert chromium.text("#notice").startswith("Cassandra does not answer. Start it with make up")
     assert chromium.text("#notice").endswith("This page tries again every 5 s.")
     assert chromium.text("#age") == "No numbers yet."
-    chromium.wait(lambda: chromium.text("#look-up .told").endswith("Try again in a moment."))
+    chromium.wait(lambda: chromium.text("#look-up .result").endswith("Try again in a moment."))
     chromium.find("#ingest .primary").click()
-    chromium.wait(lambda: chromium.text("#ingest .told").startswith("503: The store does not answer."))
+    chromium.wait(lambda: chromium.text("#ingest .result").startswith("503: The store does not answer."))
     assert {entry["source"] for entry in chromium.complaints()} == {"network"}
 
 

@@ -12,14 +12,14 @@ FORMAT = str(api_settings.URL_FORMAT_OVERRIDE)
 
 
 def link(
-    request: Request, name: str, *, places: Mapping[str, str] | None = None, query: Mapping[str, Any] | None = None
+    request: Request, name: str, *, in_path: Mapping[str, str] | None = None, query: Mapping[str, Any] | None = None
 ) -> str:
-    """Return the absolute address of the route ``name``, with ``places`` in its path and a query.
+    """Return the absolute address of the route ``name``, with ``in_path`` in its path and a query.
 
     A ``format`` that the request names is in it as well: whoever follows gets the same form. DRF's ``reverse`` puts it
     behind the path, where a query cannot follow.
     """
-    address = request.build_absolute_uri(reverse(name, kwargs=dict(places or {})))
+    address = request.build_absolute_uri(reverse(name, kwargs=dict(in_path or {})))
     form = request.query_params.get(FORMAT)
     asked = {**(query or {}), **({FORMAT: form} if form else {})}
     return f"{address}?{urlencode(sorted(asked.items()))}" if asked else address

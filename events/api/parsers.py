@@ -97,19 +97,19 @@ def _is_gzip(encoding: str) -> bool:
 
 def _inflated(packed: bytes) -> bytes:
     """Return what all members of a gzip body say together (RFC 1952)."""
-    body, rest = b"", packed
+    body, remainder = b"", packed
     for _ in range(MOST_GZIP_MEMBERS):
         inflator = zlib.decompressobj(GZIP_WINDOW)
         try:
-            body += inflator.decompress(rest, settings.MAX_BODY_BYTES + 1 - len(body))
+            body += inflator.decompress(remainder, settings.MAX_BODY_BYTES + 1 - len(body))
         except zlib.error:
-            what = "The body" if rest is packed else "What follows the end of the gzip body"
+            what = "The body" if remainder is packed else "What follows the end of the gzip body"
             raise ParseError(f"{what} is not gzip, though Content-Encoding says so.") from None
         if len(body) > settings.MAX_BODY_BYTES:
             raise PayloadTooLarge
         if not inflator.eof:
             raise ParseError("The gzip body ends too early.")
-        rest = inflator.unused_data
-        if not rest:
+        remainder = inflator.unused_data
+        if not remainder:
             return body
     raise ParseError(f"The gzip body has more than {MOST_GZIP_MEMBERS} members. Send it as one.")

@@ -281,17 +281,17 @@ class _Counting:
 
     def _whole_minutes(self, wanted: Shards) -> dict[CountryHour, list[int]]:
         """Return the whole minutes of these hours."""
-        kept = {one: shards for one, shards in wanted.items() if one[1] > self._store.retention_cutoff_ms}
-        unread = {hour for _, hour in kept} - set(self._edges)
+        unexpired = {one: shards for one, shards in wanted.items() if one[1] > self._store.retention_cutoff_ms}
+        unread = {hour for _, hour in unexpired} - set(self._edges)
         countries: dict[int, set[str]] = defaultdict(set)
-        for country, hour in kept:
+        for country, hour in unexpired:
             countries[domain.day_of(hour)].add(country)
         stored: dict[CountryHour, Minutes] = {
             **self._minutes,
-            **self._store.minutes(unread, countries=countries, wanted=kept),
+            **self._store.minutes(unread, countries=countries, wanted=unexpired),
         }
         self._take_positions_of_days(stored)
-        return whole_minutes(kept, stored, self._late, release_1=self._release_1, store=self._store)
+        return whole_minutes(unexpired, stored, self._late, release_1=self._release_1, store=self._store)
 
     def _take_positions_of_days(self, stored: Mapping[CountryHour, Minutes]) -> None:
         """Minutes that add up to the number of their day, which was counted later, are as complete as the day."""

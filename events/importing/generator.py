@@ -81,8 +81,8 @@ def towards_the_evening(even_ms: float) -> int:
 def country_weights() -> list[float]:
     """Shares of COUNTRIES; they add up to 1."""
     falling = [FALL**rank for rank in range(len(COUNTRIES) - 1)]
-    rest = (1 - LARGEST_SHARE) / sum(falling)
-    return [LARGEST_SHARE, *(share * rest for share in falling)]
+    remainder = (1 - LARGEST_SHARE) / sum(falling)
+    return [LARGEST_SHARE, *(share * remainder for share in falling)]
 
 
 def _player(seed: int, number: int) -> str:

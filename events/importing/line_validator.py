@@ -61,7 +61,7 @@ class LineValidator:
         present_ms = max(self.now_ms, wall_clock_ms())
         self._oldest_ms = oldest_kept_ms(present_ms)
         self._latest_ms = latest_moment_ms(present_ms) - self.shift_ms
-        self._plain = FastDecoder(now_ms=self._received_ms, latest_ms=self._latest_ms)
+        self._decoder = FastDecoder(now_ms=self._received_ms, latest_ms=self._latest_ms)
 
     def validate(self, lines: Iterable[bytes], *, first_line: int, dump: str) -> ValidatedLines:
         """Return the events young enough to keep, the number of those too old, and the lines that are no events.
@@ -92,7 +92,7 @@ class LineValidator:
         if len(line) > MOST_LINE_BYTES:
             return f"longer than {MOST_LINE_BYTES} bytes"
         new_session_id = partial(_session_id, line, number, dump)
-        return self._plain.event(line, new_session_id=new_session_id) or self._validated(line, new_session_id)
+        return self._decoder.event(line, new_session_id=new_session_id) or self._validated(line, new_session_id)
 
     def _validated(self, line: bytes, new_session_id: Callable[[], uuid.UUID]) -> Event | str:
         """Return the same by the serializer."""

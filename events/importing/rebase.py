@@ -26,8 +26,8 @@ def newest_event(dumps: Sequence[Dump], *, latest_ms: int, on_position: Callable
 def shift_in_words(shift_ms: int) -> str:
     """Such as ``+3650 days 01:02:03.456 (+315363723.456 s)``, from which anybody can map times back."""
     sign = "-" if shift_ms < 0 else "+"
-    days, rest = divmod(abs(shift_ms), DAY_MS)
-    clock = format_timestamp(rest)[11:23]
+    days, remainder = divmod(abs(shift_ms), DAY_MS)
+    clock = format_timestamp(remainder)[11:23]
     seconds, milliseconds = divmod(abs(shift_ms), SECOND_MS)
     return f"{sign}{days} days {clock} ({sign}{seconds}.{milliseconds:03} s)"
 

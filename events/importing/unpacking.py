@@ -114,17 +114,17 @@ class UnpackingReader(io.RawIOBase):
         if found.startswith(self._magic):
             return found
         self._is_over = True
-        self._judge_rest(found, padding)
+        self._check_remainder(found, padding)
         return b""
 
-    def _judge_rest(self, rest: bytes, padding: int) -> None:
-        if rest and self._magic.startswith(rest):
+    def _check_remainder(self, remainder: bytes, padding: int) -> None:
+        if remainder and self._magic.startswith(remainder):
             raise EOFError
-        while len(rest) < DATA_BYTES and (more := self._packed.read1(DATA_BYTES)):
-            rest += more
-        if DATA.match(rest):
+        while len(remainder) < DATA_BYTES and (more := self._packed.read1(DATA_BYTES)):
+            remainder += more
+        if DATA.match(remainder):
             raise OSError("behind its last stream stand data that are packed in another way, or not at all")
-        size = len(rest)
+        size = len(remainder)
         while more := self._packed.read1(PACKED_BYTES):
             size += len(more)
         if size + padding:

@@ -1,6 +1,6 @@
 /** Asks the service. A failure is always a Trouble, which says what the service said. */
 
-/** Longer than any report takes: a connection that has died without a word is told like one that is refused. */
+/** Longer than any report takes: a connection that died is reported like one that is refused. */
 const MOST_MS = 15_000;
 const MOST_MS_OF_READINESS = 4_000;
 /** What a proxy before the service says: too slow, too early, too many. */

@@ -85,7 +85,7 @@ async function drawTrend(cell) {
     const points = await report.timelineOf(country);
     cell.replaceChildren(sparkline(points));
   } catch {
-    // The report was replaced meanwhile, or the store is away, which the notice at the top tells.
+    // The report was replaced meanwhile, or the store is unavailable, which the notice at the top says.
     setTimeout(() => cell.isConnected && drawnWhenSeen.observe(cell), RETRY_MS);
   }
 }

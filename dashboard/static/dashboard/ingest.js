@@ -8,7 +8,7 @@ const form = section.querySelector("form");
 const batch = document.getElementById("batch");
 const lenient = document.getElementById("lenient");
 const send = form.querySelector(".primary");
-const told = section.querySelector(".told");
+const resultText = section.querySelector(".result");
 const table = section.querySelector("table");
 
 /** A session that starts and ends, and an event that is too old. */
@@ -29,11 +29,11 @@ async function sendIt() {
   if (sending) return;
   const text = batch.value;
   becomeBusy(true); // not disabled: that would take the focus away
-  say(told, "Sending …");
+  say(resultText, "Sending …");
   try {
     const { status, body } = await sendBatch(text, { lenient: lenient.checked });
     const invalid = body.invalid ? `, ${body.invalid} invalid` : "";
-    say(told, `${status}: ${body.stored} stored, ${body.discarded} discarded as too old${invalid}.`);
+    say(resultText, `${status}: ${body.stored} stored, ${body.discarded} discarded as too old${invalid}.`);
     showRows(eventsIn(text), (index) => body.results[index]);
   } catch (error) {
     if (!(error instanceof Trouble)) throw error;
@@ -52,7 +52,7 @@ function tellOf(trouble, sent) {
   const status = trouble.status ? `${trouble.status}: ` : "";
   const ofEvents = trouble.errors.filter(({ pointer }) => pointer !== "");
   if (ofEvents.length === 0) {
-    say(told, [status + trouble.message, ...trouble.errors.map(({ detail }) => detail)].join(" "));
+    say(resultText, [status + trouble.message, ...trouble.errors.map(({ detail }) => detail)].join(" "));
     showRows([]);
     return;
   }
@@ -60,7 +60,7 @@ function tellOf(trouble, sent) {
   const single = !Array.isArray(parsed(sent));
   const errorsOf = (index) => ofEvents.filter(({ pointer }) => single || pointer.split("/")[1] === String(index));
   const invalid = events.filter((_, index) => errorsOf(index).length).length;
-  say(told, `${status}${invalid} of ${events.length} events invalid; nothing was stored.`);
+  say(resultText, `${status}${invalid} of ${events.length} events invalid; nothing was stored.`);
   showRows(events, (index) => ({ status: errorsOf(index).length ? "invalid" : "not stored", errors: errorsOf(index) }));
 }
 

@@ -1,4 +1,4 @@
-/** The one place that says what is amiss and what to do; it keeps silent while nothing changes. */
+/** The one place that says what is wrong and what to do; it says nothing while nothing changes. */
 
 import { whatIsMissing } from "./api.js";
 import { element, withCode } from "./dom.js";

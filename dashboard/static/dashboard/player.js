@@ -12,7 +12,7 @@ const section = document.getElementById("look-up");
 const form = section.querySelector("form");
 const input = document.getElementById("player");
 const recent = section.querySelector(".recent");
-const told = section.querySelector(".told");
+const resultText = section.querySelector(".result");
 const sessions = section.querySelector(".sessions");
 
 let lookUps = 0;
@@ -41,7 +41,7 @@ export async function offerPlayers(report, { signal }) {
 async function lookUp(player) {
   const number = ++lookUps;
   input.value = player;
-  say(told, "Asking …");
+  say(resultText, "Asking …");
   try {
     const { body } = await sessionsOfPlayer(player);
     // Another look-up may have been made meanwhile.
@@ -58,11 +58,11 @@ function show({ player_id: player, results, next }) {
   history.replaceState(null, "", address);
   sessions.hidden = results.length === 0;
   if (results.length === 0) {
-    say(told, `No completed session of ${player}. A session counts here once its end was sent.`);
+    say(resultText, `No completed session of ${player}. A session counts here once its end was sent.`);
     return;
   }
   const number = results.length === 1 ? "1 completed session" : `${results.length} completed sessions`;
-  say(told, next ? `The last ${number} of ${player}` : `${number} of ${player}`);
+  say(resultText, next ? `The last ${number} of ${player}` : `${number} of ${player}`);
   say(sessions.querySelector("caption"), `Completed sessions of ${player}, newest end first`);
   sessions.querySelector("tbody").replaceChildren(...results.map(row));
   showTimeBar(sessions.querySelector(".time-bar"), results, sessions.querySelectorAll("tbody tr"));
@@ -88,7 +88,7 @@ function lasted({ duration_seconds: seconds, ended_before_start: startedAgain })
 function tellOf(trouble) {
   sessions.hidden = true;
   const advice = trouble.passes ? " Try again in a moment." : "";
-  say(told, [trouble.message, ...trouble.errors.map((error) => error.detail)].join(" ") + advice);
+  say(resultText, [trouble.message, ...trouble.errors.map((error) => error.detail)].join(" ") + advice);
 }
 
 form.addEventListener("submit", (event) => {

@@ -138,7 +138,7 @@ function toMiddle(self, left, top) {
   return [middleOf(self, hourUnder(self, 0, 0, self.posToVal(left, "x"))), top];
 }
 
-/** The hour that the cursor is on; null when it is away, or on one of a longer window that was shown before. */
+/** The hour that the cursor is on; null when it is outside, or on one of a longer window that was shown before. */
 const hourOf = (cursor) => (cursor?.left >= 0 && cursor.idx < shown.hours.length ? cursor.idx : null);
 const middleOf = (self, index) => self.valToPos(self.data[0][index] + HOUR_MS / 2000, "x");
 

@@ -2,11 +2,11 @@
 
 import { startsByCountry, timeline } from "./api.js";
 
-/** Countries with a layer of their own in the plot; more shades of one colour cannot be told apart. */
+/** Countries with a layer of their own in the plot; more shades of one colour look alike. */
 const LAYERS = 5;
 
 export class Report {
-  #gone = new AbortController();
+  #discarded = new AbortController();
   #timelines = new Map();
 
   /** Asks for the countries first: their report says its moment, and everything else is asked as of that. */
@@ -24,14 +24,14 @@ export class Report {
 
   /** Nobody wants what has not been answered yet. */
   leave() {
-    this.#gone.abort();
+    this.#discarded.abort();
   }
 
   /** The points of a country's timeline, or of all countries (null); asked once, or until there is an answer. */
   timelineOf(country) {
     if (!this.#timelines.has(country)) {
       const asked = country ? { ...this.window, country } : this.window;
-      const points = timeline(asked, { signal: this.#gone.signal }).then(({ body }) => body.points);
+      const points = timeline(asked, { signal: this.#discarded.signal }).then(({ body }) => body.points);
       points.catch(() => this.#timelines.delete(country));
       this.#timelines.set(country, points);
     }
@@ -44,12 +44,12 @@ export class Report {
     const [all, ...parts] = await Promise.all([null, ...top].map((country) => this.timelineOf(country)));
     const starts = all.map((point) => point.starts);
     const layers = top.map((country, index) => ({ country, starts: parts[index].map((point) => point.starts) }));
-    if (this.countries.length > LAYERS) layers.push({ country: null, starts: rest(starts, layers) });
+    if (this.countries.length > LAYERS) layers.push({ country: null, starts: remainder(starts, layers) });
     return { hours: all.map((point) => Date.parse(point.hour)), starts, layers };
   }
 }
 
 /** What the layers leave of the whole. A late event may come between two answers: never below zero. */
-function rest(starts, layers) {
+function remainder(starts, layers) {
   return starts.map((whole, hour) => Math.max(0, layers.reduce((left, layer) => left - layer.starts[hour], whole)));
 }

@@ -1,4 +1,4 @@
-/** Sessions as marks on one bar, from the first moment to the last. */
+/** Sessions as bars on one bar, from the first moment to the last. */
 
 import { drawn, say } from "./dom.js";
 import { moment } from "./format.js";
@@ -14,12 +14,12 @@ export function showTimeBar(place, sessions, rows) {
   const spans = sessions.map(spanOf);
   const [from, to] = [Math.min(...spans.flat()), Math.max(...spans.flat())];
   const x = (ms) => ((ms - from) / Math.max(1, to - from)) * (WIDTH - NARROWEST);
-  const marks = spans.map((span) => mark(...span.map(x)));
-  place.querySelector("svg").replaceChildren(...marks);
+  const spanElements = spans.map((span) => spanElement(...span.map(x)));
+  place.querySelector("svg").replaceChildren(...spanElements);
   const [first, last] = place.querySelectorAll("span");
   say(first, moment(from));
   say(last, moment(to));
-  marks.forEach((one, index) => lightUpTogether(one, rows[index]));
+  spanElements.forEach((one, index) => lightUpTogether(one, rows[index]));
 }
 
 /** One without a duration, as of a session that was started again since, is the moment of its end. */
@@ -28,7 +28,7 @@ function spanOf({ started_at: started, ended_at: ended, duration_seconds: second
   return [seconds === null ? end : Date.parse(started), end];
 }
 
-function mark(left, right) {
+function spanElement(left, right) {
   const width = Math.max(NARROWEST, right - left);
   return drawn("rect", { x: left.toFixed(1), y: 0, width: width.toFixed(1), height: HEIGHT });
 }
