@@ -62,7 +62,7 @@ from events.counting.validity import NEVER, Marker, Position, read_late_writes  
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, Event, Window, day_of, format_timestamp  # noqa: E402
 from events.late_writes import slot_of  # noqa: E402
 from events.services import record_events  # noqa: E402
-from reports.selectors import completed_sessions  # noqa: E402
+from reports.player_sessions import completed_sessions  # noqa: E402
 from store.cassandra import deadline_from_now  # noqa: E402
 
 TOLERANCE = 0.2

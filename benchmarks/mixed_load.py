@@ -34,7 +34,8 @@ from benchmarks.results import here_and_now, table, write_section  # noqa: E402
 from benchmarks.store import opened_store  # noqa: E402
 from events.domain import DAY_MS, format_timestamp  # noqa: E402
 from reports.cursors import encode_cursor  # noqa: E402
-from reports.selectors import Position, State  # noqa: E402
+from reports.player_sessions import State  # noqa: E402
+from reports.positions import Position  # noqa: E402
 from reports.views import PLAYERS  # noqa: E402
 from store import cassandra  # noqa: E402
 

@@ -30,7 +30,7 @@ from benchmarks.traffic import FIGURES, REPORTS, UNIFORM, Lateness, Onlooker, Tr
 from events.batched import batched  # noqa: E402
 from events.domain import HOUR_MS, MINUTE_MS, SECOND_MS, Event, Window, hour_of  # noqa: E402
 from events.services import record_events  # noqa: E402
-from reports.selectors import starts_by_hour  # noqa: E402
+from reports.starts import starts_by_hour  # noqa: E402
 from store import cassandra  # noqa: E402
 
 COUNTRY = "US"

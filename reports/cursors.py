@@ -6,7 +6,7 @@ from django.core import signing
 from rest_framework.exceptions import ValidationError
 
 from events import domain
-from reports.selectors import Position
+from reports.positions import Position
 
 
 def encode_cursor(position: Position, *, report: str) -> str:

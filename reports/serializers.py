@@ -8,7 +8,7 @@ from rest_framework.exceptions import ValidationError
 
 from events.domain import CLOCKS_APART_MS, EARLIEST_MS
 from events.serializers import TIMESTAMP_FORMS, CountryField, PlayerIdField, TimestampField, timestamp_errors
-from reports import selectors
+from reports import player_sessions
 
 # A leap year.
 MOST_HOURS = 8784
@@ -71,8 +71,8 @@ class PlayerQuerySerializer(Shape):
     """Of one player, paged."""
 
     state = serializers.ChoiceField(
-        choices=[selectors.COMPLETED, selectors.OPEN, selectors.ALL],
-        default=selectors.COMPLETED,
+        choices=[player_sessions.COMPLETED, player_sessions.OPEN, player_sessions.ALL],
+        default=player_sessions.COMPLETED,
         help_text="`completed` has an end, newest end first. `open` has started and not ended since, newest start "
         "first. `all`: every session, newest start first; one whose start has not come stands where its end is.",
     )
@@ -198,7 +198,7 @@ class PlayerSessionSerializer(CompletedSessionSerializer):
         help_text="Whether it shares a moment with another session of the player, of whatever state. A session takes "
         "the moments from its start up to but not including its end; an open one, up to now; without a start, none. "
         "Null with `state=completed` without `overlaps=true`, and of a player with more than "
-        f"{selectors.MOST_SESSIONS}.",
+        f"{player_sessions.MOST_SESSIONS}.",
     )
 
 
@@ -210,7 +210,7 @@ class PlayerReportSerializer(Shape):
     results = PlayerSessionSerializer(many=True)
 
 
-class EarlierStartSerializer(StartSerializer):
+class LegacyStartSerializer(StartSerializer):
     """A start, in the shape of the legacy endpoint."""
 
     event = serializers.ChoiceField(choices=["start"])

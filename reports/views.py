@@ -17,16 +17,17 @@ from events.clock import wall_clock_ms
 from events.counting.hours import Waiting
 from events.domain import EARLIEST_MS, HOUR_MS, Window, format_timestamp
 from events.serializers import COUNTRY_SCHEMA, PLAYER_ID_SCHEMA
-from reports import selectors
+from reports import player_sessions, starts
 from reports.cursors import decode_cursor, encode_cursor
-from reports.selectors import Position, Session, Start
+from reports.player_sessions import Session
+from reports.positions import Position
 from reports.serializers import (
     DEFAULT_SESSIONS,
     MOST_HOURS,
     CompletedSessionSerializer,
     CountryStartsQuerySerializer,
     CountryStartsReportSerializer,
-    EarlierStartSerializer,
+    LegacyStartSerializer,
     PathSerializer,
     PlayerQuerySerializer,
     PlayerReportSerializer,
@@ -39,6 +40,7 @@ from reports.serializers import (
     parameters_of,
 )
 from reports.spreadsheets import CsvRenderer, Download, attachment, csv_or
+from reports.starts import Start
 from web.links import link
 from web.openapi import COMMON_HEADERS, problems
 from web.query import refuse_other_parameters
@@ -51,7 +53,7 @@ STARTS, PLAYERS = "starts", "players"
 ANY_COUNTRY = "ZZ"
 # The legacy endpoint answers with a bare array, which has no room for a link: the Link header has it.
 LEGACY_LIMIT = 1000
-TOO_MANY_SESSIONS = f"This player has more than {selectors.MOST_SESSIONS} sessions. Ask for state=completed."
+TOO_MANY_SESSIONS = f"This player has more than {player_sessions.MOST_SESSIONS} sessions. Ask for state=completed."
 
 COUNTRY = OpenApiParameter("country", COUNTRY_SCHEMA, OpenApiParameter.PATH, description="Two letters.")
 PLAYER = OpenApiParameter(
@@ -120,7 +122,7 @@ class StartsViewSet(ViewSet):
         newest = 0 if _wants_csv(request) else asked["sessions"]
         late = LateStarts()
         on_waiting = None if _wants_csv(request) else late.note  # a file has no place to say so
-        report = selectors.starts_by_country(window=window, now_ms=now_ms, newest=newest, on_waiting=on_waiting)
+        report = starts.starts_by_country(window=window, now_ms=now_ms, newest=newest, on_waiting=on_waiting)
         if _wants_csv(request):
             table = [("country", "starts"), *((one.country, one.starts) for one in report)]
             return Report(table, headers=attachment(_file_name("starts", asked)))
@@ -154,11 +156,11 @@ class StartsViewSet(ViewSet):
         country = _validated(PathSerializer, {"country": country})["country"]
         asked, window, now_ms = _asked(CountryStartsQuerySerializer, request)
         if _wants_csv(request):
-            rows = selectors.every_start_of_country(country=country, window=window, now_ms=now_ms)
+            rows = starts.every_start_of_country(country=country, window=window, now_ms=now_ms)
             table = chain([("session_id", "player_id", "ts")], (tuple(_start(start).values()) for start in rows))
             return Download(table, name=_file_name(f"starts-{country}", asked))
         late = LateStarts()
-        starts, page, end = selectors.starts_of_country(
+        number, page, end = starts.starts_of_country(
             country=country,
             window=window,
             now_ms=now_ms,
@@ -170,7 +172,7 @@ class StartsViewSet(ViewSet):
             "country": country,
             **_window(asked),
             **late.field(),
-            "starts": starts,
+            "starts": number,
             "next": end and _country_url(request, country, asked, **_behind(end, limit=asked["limit"], report=STARTS)),
             "results": [_start(start) for start in page],
         }
@@ -188,19 +190,19 @@ class StartsViewSet(ViewSet):
         country = asked.get("country")
         late = LateStarts()
         on_waiting = None if _wants_csv(request) else late.note
-        counted = selectors.starts_by_hour(window=window, now_ms=now_ms, country=country, on_waiting=on_waiting)
-        starts = dict(counted)
+        counted = starts.starts_by_hour(window=window, now_ms=now_ms, country=country, on_waiting=on_waiting)
+        numbers = dict(counted)
         # Also the hours that are older than the retention.
-        points = [(hour, starts.get(hour, 0)) for hour in Window(_from_ms(asked), asked["as_of"]).hours()]
+        points = [(hour, numbers.get(hour, 0)) for hour in Window(_from_ms(asked), asked["as_of"]).hours()]
         if _wants_csv(request):
-            table = [("hour", "starts"), *((format_timestamp(hour), starts) for hour, starts in points)]
+            table = [("hour", "starts"), *((format_timestamp(hour), number) for hour, number in points)]
             return Report(table, headers=attachment(_file_name(f"timeline-{country or 'all'}", asked)))
         body = {
             "country": country,
             **_window(asked),
             **late.field(),
-            "total": sum(starts for _, starts in points),
-            "points": [{"hour": format_timestamp(hour), "starts": starts} for hour, starts in points],
+            "total": sum(number for _, number in points),
+            "points": [{"hour": format_timestamp(hour), "starts": number} for hour, number in points],
         }
         return late.reply(body)
 
@@ -213,7 +215,7 @@ class PlayerSessionsViewSet(ViewSet):
         summary="The last sessions of a player: completed, open or all",
         description="A session is completed when it has an end, and open when it has started and not ended since: one "
         "whose latest start is after its latest end is both. An unknown player has an empty list. Of a player with "
-        f"more than {selectors.MOST_SESSIONS} sessions only `state=completed` can be listed.",
+        f"more than {player_sessions.MOST_SESSIONS} sessions only `state=completed` can be listed.",
         tags=["reports"],
         parameters=[PLAYER, PlayerQuerySerializer, *HEADERS],
         responses={200: PlayerReportSerializer, **problems(400, 406, 503)},
@@ -223,7 +225,7 @@ class PlayerSessionsViewSet(ViewSet):
         asked = _query(PlayerQuerySerializer, request)
         report = f"{PLAYERS}.{asked['state']}"
         try:
-            page, end = selectors.player_sessions(
+            page, end = player_sessions.player_sessions(
                 player_id=player_id,
                 state=asked["state"],
                 overlaps=asked["overlaps"],
@@ -231,7 +233,7 @@ class PlayerSessionsViewSet(ViewSet):
                 limit=asked["limit"],
                 after=decode_cursor(asked["cursor"], report=report) if "cursor" in asked else None,
             )
-        except selectors.TooManySessions:
+        except player_sessions.TooManySessions:
             raise ValidationError({"state": [TOO_MANY_SESSIONS]}, code="too_many_sessions") from None
         body = {
             "player_id": player_id,
@@ -260,17 +262,17 @@ class LegacyReportsViewSet(ViewSet):
             LINK,
             *HEADERS,
         ],
-        responses={200: EarlierStartSerializer(many=True), **problems(400, 406, 503)},
+        responses={200: LegacyStartSerializer(many=True), **problems(400, 406, 503)},
     )
     def by_country(self, request: Request, country: str, hours: str) -> Report:
         country = _validated(PathSerializer, {"country": country})["country"]
         now_ms = wall_clock_ms()
         asked = _validated(WindowQuerySerializer, {"hours": hours}, now_ms=now_ms)
-        window = _kept_window(asked, now_ms=now_ms)
-        _, page, end = selectors.starts_of_country(country=country, window=window, now_ms=now_ms, limit=LEGACY_LIMIT)
+        window = _window_of(asked, now_ms=now_ms)
+        _, page, end = starts.starts_of_country(country=country, window=window, now_ms=now_ms, limit=LEGACY_LIMIT)
         next_url = end and _country_url(request, country, asked, **_behind(end, limit=LEGACY_LIMIT, report=STARTS))
-        starts = [{"event": "start", "country": country, **_start(start)} for start in page]
-        return Report(starts, headers={"Link": f'<{next_url}>; rel="next"'} if next_url else None)
+        bare = [{"event": "start", "country": country, **_start(start)} for start in page]
+        return Report(bare, headers={"Link": f'<{next_url}>; rel="next"'} if next_url else None)
 
     @extend_schema(
         operation_id="by_player",
@@ -281,19 +283,21 @@ class LegacyReportsViewSet(ViewSet):
     )
     def by_player(self, request: Request, player_id: str) -> Report:
         player_id = _validated(PathSerializer, {"player_id": player_id})["player_id"]
-        page, _ = selectors.completed_sessions(player_id=player_id, now_ms=wall_clock_ms(), limit=DEFAULT_SESSIONS)
+        page, _ = player_sessions.completed_sessions(
+            player_id=player_id, now_ms=wall_clock_ms(), limit=DEFAULT_SESSIONS
+        )
         return Report([_session(session) for session in page])
 
 
 def _asked(serializer: type[Shape], request: Request) -> tuple[dict[str, Any], Window, int]:
-    """Return what is asked for, the window of it that is kept, and now."""
+    """Return what is asked for, its window, and now."""
     now_ms = wall_clock_ms()
     asked = _query(serializer, request, now_ms=now_ms)
-    return asked, _kept_window(asked, now_ms=now_ms), now_ms
+    return asked, _window_of(asked, now_ms=now_ms), now_ms
 
 
-def _kept_window(asked: Mapping[str, Any], *, now_ms: int) -> Window:
-    return selectors.report_window(hours=asked["hours"], as_of_ms=asked["as_of"], now_ms=now_ms)
+def _window_of(asked: Mapping[str, Any], *, now_ms: int) -> Window:
+    return starts.report_window(hours=asked["hours"], as_of_ms=asked["as_of"], now_ms=now_ms)
 
 
 def _query(serializer: type[Shape], request: Request, **context: Any) -> dict[str, Any]:

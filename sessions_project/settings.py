@@ -294,7 +294,7 @@ LOGGING = {
             "format": "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s",
         },
         "readable": {
-            "()": "web.request_ids.ReadableFormatter",
+            "()": "web.log_format.ReadableFormatter",
             "format": "%(asctime)s %(levelname)-7s %(name)s [%(request_id)s] %(message)s",
         },
     },

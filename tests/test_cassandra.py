@@ -14,7 +14,7 @@ from django.db import connections
 from benchmarks.players import fill_player
 from events.domain import HOUR_MS, MINUTE_MS, Event, Window
 from events.services import record_events
-from reports.selectors import starts_of_country
+from reports.starts import starts_of_country
 from store import cassandra
 from store.circuit_breaker import Breaker
 from store.errors import StatementRejected, StoreUnavailable

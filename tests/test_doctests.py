@@ -24,4 +24,4 @@ def test_every_example_gives_what_it_shows(module: str) -> None:
 
 
 def test_there_are_examples_of_rules_windows_decoding_and_cursors() -> None:
-    assert {"events.domain", "events.decoding", "reports.cursors", "reports.selectors"} <= {*MODULES}
+    assert {"events.domain", "events.decoding", "reports.cursors", "reports.starts"} <= {*MODULES}

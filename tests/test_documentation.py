@@ -18,7 +18,7 @@ from benchmarks.readme_table import with_speed
 from conftest import PROJECT, WebServer, manage
 from events.domain import HOUR_MS, MINUTE_MS, Event, Window, day_of, format_timestamp, hour_of
 from events.services import record_events
-from reports.selectors import starts_of_country
+from reports.starts import starts_of_country
 from store import cassandra
 
 README = (PROJECT / "README.md").read_text()

@@ -8,7 +8,7 @@ from benchmarks.mixed_clients import MixedLoad
 from benchmarks.players import fill_player
 from conftest import WebServer
 from reports.cursors import encode_cursor
-from reports.selectors import Position
+from reports.positions import Position
 
 SESSIONS = 5_000
 READERS, SECONDS = 40, 6

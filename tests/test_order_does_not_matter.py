@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from events.domain import HOUR_MS, Event
 from events.services import record_events
-from reports.selectors import completed_sessions, report_window, starts_by_hour, starts_of_country
+from reports.player_sessions import completed_sessions
+from reports.starts import report_window, starts_by_hour, starts_of_country
 from store import cassandra
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from conftest import PROJECT, WebServer
-from web.request_ids import ReadableFormatter, RequestIdFilter
+from web.log_format import ReadableFormatter
+from web.request_ids import RequestIdFilter
 
 SCRIPT = """
 import django, logging

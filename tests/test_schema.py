@@ -9,7 +9,7 @@ from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
 from rest_framework.test import APIClient
 
-from reports import selectors
+from reports import player_sessions
 
 EVENTS = "/api/v1/events/"
 STARTS = "/api/v1/reports/starts/"
@@ -121,7 +121,7 @@ def test_what_nobody_foresaw_is_a_problem_without_its_reason(settings, monkeypat
     def fail(**_: object) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(selectors, "player_sessions", fail)
+    monkeypatch.setattr(player_sessions, "player_sessions", fail)
     reply = APIClient(raise_request_exception=False).get("/api/v1/reports/players/ada/sessions/")
     assert (reply.status_code, reply["Content-Type"]) == (500, "application/problem+json")
     assert "secret" not in reply.content.decode()

@@ -11,14 +11,14 @@ import redis
 from benchmarks.apps import REPORT_KEY
 from benchmarks.apps.store import connect, prepare
 from events.domain import format_timestamp
-from reports import selectors
+from reports import player_sessions
 
 SHOWN = 20
 # As the report: one more tells that there are too many for it.
-ASKED = selectors.FEW_SESSIONS + 1
+ASKED = player_sessions.FEW_SESSIONS + 1
 
 session = connect()
-SELECT_ALL_SESSIONS = prepare(session, selectors.SELECT_ALL_SESSIONS)
+SELECT_ALL_SESSIONS = prepare(session, player_sessions.SELECT_ALL_SESSIONS)
 store = redis.Redis.from_url(os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0"))
 
 

@@ -4,7 +4,8 @@ import json
 import uuid
 
 from events.domain import format_timestamp
-from reports.selectors import completed_sessions, report_window, starts_of_country
+from reports.player_sessions import completed_sessions
+from reports.starts import report_window, starts_of_country
 
 OLD = (
     '{"event":"start","country":"FI","player_id":"0a2d12a1a7e145de8bae44c0c6e06629",'

@@ -12,7 +12,7 @@ from events.importing.dump import Dump
 from events.importing.line_validator import newest_timestamp
 from events.importing.rebase import shift_in_words
 from events.tests.dumps import OLD, lines_of, stored
-from reports.selectors import completed_sessions
+from reports.player_sessions import completed_sessions
 
 
 def start(player: str, country: str, ts: str) -> str:

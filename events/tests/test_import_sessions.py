@@ -27,7 +27,7 @@ from events.importing.checkpoint import Checkpoint, Totals
 from events.importing.dump import Dump
 from events.importing.files import header
 from events.tests.dumps import OLD, lines_of, stored
-from reports.selectors import completed_sessions
+from reports.player_sessions import completed_sessions
 from store import cassandra
 
 OF_BEFORE = json.dumps(header("rejects")) + "\n" + '{"line": 1, "reason": "of before", "input": ""}\n'

@@ -10,7 +10,7 @@ from events.domain import DAY_MS, START, Event, hour_of
 from events.importing import loader as loader_module
 from events.importing.loader import EVENTS_PER_BATCH, Loader
 from events.importing.written_hours import WrittenHours
-from reports.selectors import report_window, starts_of_country
+from reports.starts import report_window, starts_of_country
 from store import cassandra
 from store.errors import StatementRejected, StoreUnavailable
 

@@ -17,8 +17,8 @@ from events.api.views import prefers_lenient
 from events.domain import Event, day_of, format_timestamp, hour_of
 from events.late_writes import CLOCK_SET_BACK_MS, Writer, slot_of
 from events.services import record_events
-from reports import selectors
-from reports.selectors import report_window, starts_of_country
+from reports import player_sessions
+from reports.starts import report_window, starts_of_country
 from store import cassandra
 from store.errors import StoreUnavailable
 
@@ -412,7 +412,7 @@ def test_an_end_may_be_a_little_ahead_of_our_clock(api, player, now_ms, ahead_se
     assert api.post(EVENTS, [event], format="json").status_code == status
     for few in (0, 100):
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(selectors, "FEW_SESSIONS", few)
+            patched.setattr(player_sessions, "FEW_SESSIONS", few)
             assert len(api.get(f"/by-player/{player}").json()) == (status == 201)
 
 

@@ -8,7 +8,8 @@ import pytest
 from events.counting.hours import bring_up_to_date, count_starts
 from events.domain import DAY_MS, Event, Window, day_of
 from events.services import record_events
-from reports.selectors import completed_sessions, report_window, starts_of_country
+from reports.player_sessions import completed_sessions
+from reports.starts import report_window, starts_of_country
 from store import cassandra
 
 RETENTION_MS = 31_557_600_000

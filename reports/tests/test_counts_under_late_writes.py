@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from events.counting.hours import bring_up_to_date
 from events.domain import DAY_MS, HOUR_MS, Event, Window, day_of
 from events.services import record_events
-from reports.selectors import starts_by_country, starts_by_hour, starts_of_country
+from reports.starts import starts_by_country, starts_by_hour, starts_of_country
 from tests.truth import HOURS, Game, Start
 
 # The second of a replay at the last.

@@ -10,7 +10,7 @@ import pytest
 
 from events.domain import HOUR_MS, Event, format_timestamp
 from events.services import record_events
-from reports import selectors, spreadsheets
+from reports import spreadsheets, starts
 from reports.spreadsheets import DOWNLOADS_AT_A_TIME
 from reports.tests.test_starts import STARTS, record_starts
 from store.errors import StoreUnavailable
@@ -50,7 +50,7 @@ def test_it_can_be_asked_for_by_its_media_type(api, country):
 
 def test_the_file_has_every_row_of_the_window_once(api, monkeypatch, settings, country, now_ms):
     settings.COUNTRY_SHARDS = "2"
-    monkeypatch.setattr(selectors, "STARTS_AT_A_TIME", 7)
+    monkeypatch.setattr(starts, "STARTS_AT_A_TIME", 7)
     same = [now_ms - 5_000] * 23
     events = record_starts(country, *same, *range(now_ms - 90 * HOUR_MS, now_ms, HOUR_MS), now_ms=now_ms)
     _, *rows = table_of(get(api, f"{STARTS}{country}/", hours=100))
@@ -93,13 +93,13 @@ def test_errors_are_problems_as_everywhere(api, country, query):
 
 def test_a_store_that_goes_away_in_the_middle_gives_no_file(api, monkeypatch, country, now_ms):
     """The deadline of the third read is over before it begins, as in a store that has become too slow."""
-    monkeypatch.setattr(selectors, "STARTS_AT_A_TIME", 5)
+    monkeypatch.setattr(starts, "STARTS_AT_A_TIME", 5)
     record_starts(country, *range(now_ms - 30, now_ms), now_ms=now_ms)
     deadlines = iter([time.monotonic() + 60] * 3)
     monkeypatch.setattr("store.cassandra.deadline_from_now", lambda: next(deadlines, time.monotonic() - 1))
-    window = selectors.report_window(hours=1, as_of_ms=now_ms, now_ms=now_ms)
+    window = starts.report_window(hours=1, as_of_ms=now_ms, now_ms=now_ms)
     with pytest.raises(StoreUnavailable):
-        list(selectors.every_start_of_country(country=country, window=window, now_ms=now_ms))
+        list(starts.every_start_of_country(country=country, window=window, now_ms=now_ms))
     for _ in range(DOWNLOADS_AT_A_TIME + 1):
         reply = get(api, f"{STARTS}{country}/")
         assert (reply.status_code, reply["Content-Type"]) == (503, "application/problem+json")

@@ -8,7 +8,7 @@ from django.core import signing
 from rest_framework.test import APIClient
 
 from reports.cursors import decode_cursor, encode_cursor
-from reports.selectors import Position
+from reports.positions import Position
 from reports.views import STARTS
 
 SESSION = "0b2d4d5e8c5c4d0e9a533a8a4b1f2c11"

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from benchmarks.players import fill_player
-from reports import expensive, selectors
+from reports import expensive, player_sessions
 from reports.expensive import AT_A_TIME
 from reports.tests.test_player_sessions import record
 from store import cassandra
@@ -35,8 +35,8 @@ CHEAP = [
 def players() -> dict[str, str]:
     """One with more than a few sessions, and one with as many as are a few."""
     now_ms, names = time.time_ns() // 1_000_000, {name: f"{name}_{uuid.uuid4().hex}" for name in ("MANY", "FEW")}
-    fill_player(names["MANY"], selectors.FEW_SESSIONS + 50, now_ms=now_ms)
-    fill_player(names["FEW"], selectors.FEW_SESSIONS, now_ms=now_ms)
+    fill_player(names["MANY"], player_sessions.FEW_SESSIONS + 50, now_ms=now_ms)
+    fill_player(names["FEW"], player_sessions.FEW_SESSIONS, now_ms=now_ms)
     return names
 
 
@@ -123,9 +123,9 @@ def more_sessions(asked: list[str]) -> int:
 @pytest.fixture
 def garbage(monkeypatch, player, now_ms) -> str:
     """A player with one session more than can be read, as of clients that send ``null``."""
-    monkeypatch.setattr(selectors, "MOST_SESSIONS", selectors.FEW_SESSIONS + 9)
-    monkeypatch.setattr(selectors, "SESSIONS_AT_A_TIME", 5)
-    fill_player(player, selectors.MOST_SESSIONS + 1, now_ms=now_ms)
+    monkeypatch.setattr(player_sessions, "MOST_SESSIONS", player_sessions.FEW_SESSIONS + 9)
+    monkeypatch.setattr(player_sessions, "SESSIONS_AT_A_TIME", 5)
+    fill_player(player, player_sessions.MOST_SESSIONS + 1, now_ms=now_ms)
     return player
 
 
@@ -142,15 +142,15 @@ def test_a_player_with_too_many_sessions_is_read_once(api, garbage, asked):
 
 def test_it_is_told_although_all_slots_are_taken(api, garbage, all_taken):
     page = f"/api/v1/reports/players/{garbage}/sessions/"
-    selectors._remember_too_many(garbage)
+    player_sessions._remember_too_many(garbage)
     assert api.get(page, {"state": "open"}).status_code == 400
 
 
 def test_it_is_read_again_after_a_while(api, monkeypatch, garbage, asked):
-    monkeypatch.setattr(selectors, "TOO_MANY_REMEMBERED_SECONDS", 1)
+    monkeypatch.setattr(player_sessions, "TOO_MANY_REMEMBERED_SECONDS", 1)
     page = f"/api/v1/reports/players/{garbage}/sessions/"
     assert api.get(page, {"state": "open"}).status_code == 400
-    monkeypatch.setattr(selectors, "MOST_SESSIONS", selectors.MOST_SESSIONS + 1)  # as if one had expired
+    monkeypatch.setattr(player_sessions, "MOST_SESSIONS", player_sessions.MOST_SESSIONS + 1)  # as if one had expired
     time.sleep(1.1)
     asked.clear()
     assert api.get(page, {"state": "open"}).status_code == 200
@@ -159,12 +159,12 @@ def test_it_is_read_again_after_a_while(api, monkeypatch, garbage, asked):
 
 @pytest.mark.parametrize("sessions", [100, 101, 105, 106, 107, 109])
 def test_all_sessions_are_read_whatever_their_number(api, monkeypatch, player, now_ms, sessions):
-    monkeypatch.setattr(selectors, "SESSIONS_AT_A_TIME", 5)
-    monkeypatch.setattr(selectors, "MOST_SESSIONS", 109)
+    monkeypatch.setattr(player_sessions, "SESSIONS_AT_A_TIME", 5)
+    monkeypatch.setattr(player_sessions, "MOST_SESSIONS", 109)
     fill_player(player, sessions, now_ms=now_ms)
     record(player, ("start", uuid.UUID(int=0), now_ms), ("start", uuid.uuid1(), now_ms), now_ms=now_ms)
     reply = api.get(f"/api/v1/reports/players/{player}/sessions/", {"state": "all", "limit": 100}).json()
-    if sessions + 2 > selectors.MOST_SESSIONS:
+    if sessions + 2 > player_sessions.MOST_SESSIONS:
         assert reply["errors"][0]["code"] == "too_many_sessions"
     else:
         rest = api.get(reply["next"]).json()

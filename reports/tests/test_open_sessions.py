@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from events.domain import format_timestamp
-from reports import selectors
+from reports import player_sessions
 from reports.tests.test_player_sessions import record, report
 
 
@@ -142,10 +142,10 @@ def test_a_session_that_was_started_again_overlaps_until_now(api, player, now_ms
 def test_a_player_with_very_many_sessions_still_has_the_completed_ones(api, monkeypatch, player, now_ms):
     sessions = [uuid.uuid4() for _ in range(4)]
     record(player, *(("end", session, now_ms) for session in sessions), now_ms=now_ms)
-    monkeypatch.setattr(selectors, "FEW_SESSIONS", 2)
-    monkeypatch.setattr(selectors, "MOST_SESSIONS", 4)
+    monkeypatch.setattr(player_sessions, "FEW_SESSIONS", 2)
+    monkeypatch.setattr(player_sessions, "MOST_SESSIONS", 4)
     assert {row["overlaps"] for row in report(api, player, overlaps="true")["results"]} == {False}
-    monkeypatch.setattr(selectors, "MOST_SESSIONS", 3)
+    monkeypatch.setattr(player_sessions, "MOST_SESSIONS", 3)
     rows = report(api, player, overlaps="true")["results"]
     assert (len(rows), {row["overlaps"] for row in rows}) == (4, {None})
     for state in ("open", "all"):

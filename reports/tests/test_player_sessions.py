@@ -6,14 +6,14 @@ import pytest
 
 from events.domain import Event, format_timestamp
 from events.services import record_events
-from reports import selectors
+from reports import player_sessions
 from store import cassandra
 
 
 @pytest.fixture(autouse=True, params=[0, 100], ids=["newest ends first", "all at once"])
 def few_sessions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways of reading a player."""
-    monkeypatch.setattr(selectors, "FEW_SESSIONS", request.param)
+    monkeypatch.setattr(player_sessions, "FEW_SESSIONS", request.param)
 
 
 def record(player: str, *events: tuple[str, uuid.UUID, int], now_ms: int, country: str = "FI") -> None:
@@ -103,7 +103,7 @@ def test_superseded_ends_do_not_cost_others_their_place(api, player, now_ms):
 
 
 def test_a_session_with_many_ends_costs_few_statements(player, now_ms, monkeypatch):
-    monkeypatch.setattr(selectors, "FEW_SESSIONS", 0)  # no reading of all sessions at once
+    monkeypatch.setattr(player_sessions, "FEW_SESSIONS", 0)  # no reading of all sessions at once
     restless, older = uuid.uuid4(), uuid.uuid4()
     ends = [Event("end", player, restless, now_ms - number, None) for number in range(300)]
     for first in range(0, 300, 10):
@@ -118,7 +118,7 @@ def test_a_session_with_many_ends_costs_few_statements(player, now_ms, monkeypat
         return execute_many(statements, **options)
 
     monkeypatch.setattr(cassandra, "execute_many", noted)
-    page, _ = selectors.completed_sessions(player_id=player, now_ms=now_ms, limit=20)
+    page, _ = player_sessions.completed_sessions(player_id=player, now_ms=now_ms, limit=20)
     assert [session.session_id for session in page] == [restless, older]
     assert len(asked) < 12
 

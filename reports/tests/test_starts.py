@@ -11,7 +11,7 @@ from events.counting import hours as counting
 from events.counting import minutes
 from events.domain import DAY_MS, HOUR_MS, Event, Window, day_of, format_timestamp, hour_of, parse_timestamp
 from events.services import record_events
-from reports.selectors import report_window, starts_by_country, starts_by_hour, starts_of_country
+from reports.starts import report_window, starts_by_country, starts_by_hour, starts_of_country
 from store import cassandra
 from store.errors import StoreUnavailable
 

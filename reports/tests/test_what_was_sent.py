@@ -13,7 +13,7 @@ import pytest
 
 from events.domain import END, START, Event, format_timestamp, parse_timestamp
 from events.services import record_events
-from reports import selectors
+from reports import player_sessions
 from reports.tests.test_player_sessions import report
 
 STARTS = "/api/v1/reports/starts/"
@@ -161,7 +161,7 @@ def in_every_order(case: Case, countries: list[str], now_ms: int) -> Iterator[To
 @pytest.mark.parametrize("state", ["completed", "open", "all"])
 @pytest.mark.parametrize("few", [0, 100], ids=["newest ends first", "all at once"])
 def test_the_report_of_a_player(api, monkeypatch, case, countries, now_ms, state, few):
-    monkeypatch.setattr(selectors, "FEW_SESSIONS", few)
+    monkeypatch.setattr(player_sessions, "FEW_SESSIONS", few)
     for told in in_every_order(case, countries, now_ms):
         rows = told.rows(lambda player: report(api, player, state=state)["results"])
         assert Counter(rows) == Counter(getattr(case, state))

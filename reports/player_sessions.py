@@ -1,31 +1,18 @@
-"""One function per report: which partitions it reads, and which rows come of them."""
+"""Sessions of a player: completed, open or all, newest first, and which of them overlap."""
 
 import uuid
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
-from operator import attrgetter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from django.core.cache import caches
 
-from events import domain
 from events.clock import latest_moment_ms, retention_cutoff_ms
-from events.counting.hours import StartCounts, Waiting, count_starts
-from events.counting.minutes import PARTITIONS_PER_STATEMENT
-from events.domain import Window
-from reports.expensive import expensive, expensive_when_long
+from reports.expensive import expensive
 from reports.overlaps import Interval, overlapping
+from reports.positions import NO_SESSION, Position
 from store import cassandra
-from store.cassandra import Row, Statement
+from store.cassandra import Row
 
-# PER PARTITION LIMIT: of each hour and shard its newest rows. The upper end is exclusive and a pair, so that the same
-# statement begins a walk at the window's end and continues it behind a row.
-SELECT_STARTS = """
-    SELECT country, toUnixTimestamp(ts), session_id, player_id FROM {keyspace}.session_by_country
-    WHERE country IN ? AND hour IN ? AND shard IN ? AND (ts) > (?) AND (ts, session_id) < (?, ?)
-    PER PARTITION LIMIT ?"""
 SELECT_COMPLETED = """
     SELECT toUnixTimestamp(ended_at), session_id FROM {keyspace}.completed_session_by_player_id
     WHERE player_id = ? AND (ended_at) > (?) AND (ended_at, session_id) < (?, ?) LIMIT ?"""
@@ -38,11 +25,6 @@ SELECT_ALL_SESSIONS = """
 SELECT_MORE_SESSIONS = """
     SELECT session_id, country, toUnixTimestamp(started_at), toUnixTimestamp(ended_at)
     FROM {keyspace}.session_by_player_id WHERE player_id = ? AND session_id > ? LIMIT ?"""
-
-# Partitions that a statement reads for nobody, to save another statement.
-PARTITIONS_IN_VAIN = 16
-# Hours read by one statement; each may hold a full page.
-HOURS_PER_STATEMENT = 48
 # Which sessions are open, and which overlap, is found by reading all sessions of the player. A hundred a day for a year
 # are 36,525; DESIGN.md says what reading them costs.
 MOST_SESSIONS = 40_000
@@ -56,10 +38,6 @@ TOO_MANY_REMEMBERED_SECONDS = 600
 # A session may have many ends, of which only the latest counts. When some of those that were asked for are not, so many
 # more are: asked for one at a time they would take for ever.
 MORE_ENDS = 100
-# Of a report that is read to its end: 5,000 rows are 500 kB.
-STARTS_AT_A_TIME = 5_000
-# The smallest UUID in Cassandra's order.
-NO_SESSION = uuid.UUID(int=0)
 
 COMPLETED: Literal["completed"] = "completed"
 OPEN: Literal["open"] = "open"
@@ -67,40 +45,8 @@ ALL: Literal["all"] = "all"
 State = Literal["completed", "open", "all"]
 
 
-# Called with what a report lacks.
-OnWaiting = Callable[[Waiting], None]
-
-
 class TooManySessions(Exception):
     """The player has more than MOST_SESSIONS sessions."""
-
-
-class Position(NamedTuple):
-    """A position in a list that runs from new to old: everything behind it is older."""
-
-    ts_ms: int
-    session_id: uuid.UUID
-
-    def order(self) -> tuple[int, int, int, int]:
-        """Return a key that sorts as Cassandra does.
-
-        It compares UUIDs by version, time-based ones by their time, then by their bytes.
-        """
-        session = self.session_id
-        version = (session.int >> 76) & 0xF
-        return self.ts_ms, version, session.time if version == 1 else 0, session.int
-
-
-class Start(NamedTuple):
-    """A session that started."""
-
-    ts_ms: int
-    session_id: uuid.UUID
-    player_id: str
-
-    @property
-    def position(self) -> Position:
-        return Position(self.ts_ms, self.session_id)
 
 
 class Session(NamedTuple):
@@ -139,165 +85,6 @@ class Session(NamedTuple):
     def start_position(self) -> Position:
         """Its place in the order of starts; where the start has not come, the end stands for it."""
         return Position(self.started_ms or self.ended_ms or 0, self.session_id)
-
-
-@dataclass(frozen=True, slots=True)
-class CountryStarts:
-    """All starts of one country in a window as a number, and the newest as rows."""
-
-    country: str
-    starts: int
-    newest: Sequence[Start]
-
-
-def report_window(*, hours: int, as_of_ms: int, now_ms: int) -> Window:
-    """Return the last ``hours`` before ``as_of_ms``, less what is older than the retention.
-
-    >>> now = domain.parse_timestamp("2026-11-30T06:30")
-    >>> window = report_window(hours=24, as_of_ms=now, now_ms=now)
-    >>> domain.format_timestamp(window.from_ms), window.to_ms == now
-    ('2026-11-29T06:30:00.000Z', True)
-    """
-    cutoff = retention_cutoff_ms(now_ms)
-    return Window(max(as_of_ms - hours * domain.HOUR_MS, cutoff), max(as_of_ms, cutoff))
-
-
-@expensive_when_long
-def starts_by_country(
-    *, window: Window, now_ms: int, newest: int, on_waiting: OnWaiting | None = None
-) -> list[CountryStarts]:
-    """Return every country with starts in the window, most starts first, each with its ``newest`` newest.
-
-    Raises StoreError.
-    """
-    deadline = cassandra.deadline_from_now()
-    counts = _counted(window, now_ms=now_ms, country=None, deadline=deadline, on_waiting=on_waiting)
-    starts = {country: number for country, row in counts.starts.items() if (number := sum(row))}
-    rows_of = _newest_of_countries(starts, counts, window=window, newest=newest, deadline=deadline) if newest else {}
-    report = [CountryStarts(country, number, rows_of.get(country, [])) for country, number in starts.items()]
-    return sorted(report, key=lambda one: (-one.starts, one.country))
-
-
-def _newest_of_countries(
-    countries: Iterable[str], counts: StartCounts, *, window: Window, newest: int, deadline: float
-) -> dict[str, list[Start]]:
-    """Return the ``newest`` newest starts of each country, by few statements for many countries."""
-    hours_of = {
-        country: list(counts.newest_hours(country, number=newest, until_ms=window.to_ms)) for country in countries
-    }
-    end = Position(window.to_ms + 1, NO_SESSION)
-    queries = [
-        _starts_query(some, hours, shards=shards, window=window, before=end, limit=newest)
-        for some, hours, shards in _grids(hours_of, counts.shards)
-    ]
-    rows_of: dict[str, list[Row]] = defaultdict(list)
-    for rows in cassandra.execute_many(queries, deadline=deadline):
-        for row in rows:
-            rows_of[row[0]].append(row)
-    return {country: _newest(rows, newest, shards=counts.shards[country]) for country, rows in rows_of.items()}
-
-
-def _grids(
-    hours_of: Mapping[str, Sequence[int]], shards_of: Mapping[str, int]
-) -> Iterator[tuple[list[str], set[int], int]]:
-    """Countries that want much the same hours, all of these hours, and over how many shards they lie.
-
-    A grid has PARTITIONS_PER_STATEMENT at most, and PARTITIONS_IN_VAIN that nobody wants, unless it is of one country.
-    """
-    grid: list[str] = []
-    hours: set[int] = set()
-    shards, wanted = 1, 0
-    for country in sorted(hours_of, key=lambda country: (len(hours_of[country]), hours_of[country])):
-        wider, more = hours.union(hours_of[country]), max(shards, shards_of[country])
-        size, wants = (len(grid) + 1) * len(wider) * more, len(hours_of[country]) * shards_of[country]
-        if grid and (size > PARTITIONS_PER_STATEMENT or size - wanted - wants > PARTITIONS_IN_VAIN):
-            yield grid, hours, shards
-            grid, wider, more, wanted = [], set(hours_of[country]), shards_of[country], 0
-        grid, hours, shards, wanted = [*grid, country], wider, more, wanted + wants
-    if grid:
-        yield grid, hours, shards
-
-
-@expensive_when_long
-def starts_of_country(
-    *,
-    country: str,
-    window: Window,
-    now_ms: int,
-    limit: int,
-    after: Position | None = None,
-    on_waiting: OnWaiting | None = None,
-) -> tuple[int, list[Start], Position | None]:
-    """Return the number of starts in the window, a page of them, newest first, and where the next one begins, if any.
-
-    Raises StoreError.
-    """
-    deadline = cassandra.deadline_from_now()
-    counts = _counted(window, now_ms=now_ms, country=country, deadline=deadline, on_waiting=on_waiting)
-    end = Position(window.to_ms + 1, NO_SESSION)
-    before = min(after, end, key=Position.order) if after else end
-    page = _starts_before(before, country=country, counts=counts, window=window, limit=limit, deadline=deadline)
-    more = len(page) > limit
-    return sum(counts.starts.get(country, [])), page[:limit], page[limit - 1].position if more else None
-
-
-def every_start_of_country(*, country: str, window: Window, now_ms: int) -> Iterator[Start]:
-    """Yield every start in the window, newest first, read as it is taken. Taking one may raise StoreError."""
-    deadline = cassandra.deadline_from_now()
-    counts = count_starts(window=window, now_ms=now_ms, country=country, deadline=deadline, all_late=True)
-    before = Position(window.to_ms + 1, NO_SESSION)
-    while page := _starts_before(
-        before,
-        country=country,
-        counts=counts,
-        window=window,
-        limit=STARTS_AT_A_TIME,
-        deadline=cassandra.deadline_from_now(),
-    ):
-        yield from page
-        before = page[-1].position
-
-
-def _starts_before(
-    before: Position, *, country: str, counts: StartCounts, window: Window, limit: int, deadline: float
-) -> list[Start]:
-    """Return the newest starts of the window before a position: more than ``limit`` if there are so many."""
-    page: list[Start] = []
-    shards = counts.shards.get(country, 1)
-    until_ms = before.ts_ms
-    while len(page) <= limit:
-        # The hour that the walk stands in may hold fewer rows than it counts: then another round follows.
-        wanted = counts.newest_hours(country, number=limit + 1 - len(page), until_ms=until_ms)
-        hours = list(islice(wanted, HOURS_PER_STATEMENT))
-        if not hours:
-            break
-        query = _starts_query([country], hours, shards=shards, window=window, before=before, limit=limit + 1)
-        page += _newest(cassandra.execute_many([query], deadline=deadline)[0], limit + 1, shards=shards)
-        until_ms = hours[-1] - 1
-    return page
-
-
-@expensive_when_long
-def starts_by_hour(
-    *, window: Window, now_ms: int, country: str | None, on_waiting: OnWaiting | None = None
-) -> list[tuple[int, int]]:
-    """Return every hour of the window, oldest first, with its number of starts, zeros included. Raises StoreError."""
-    deadline = cassandra.deadline_from_now()
-    counts = _counted(window, now_ms=now_ms, country=country, deadline=deadline, on_waiting=on_waiting)
-    return list(zip(counts.hours, counts.of_hours(), strict=True))
-
-
-def _counted(
-    window: Window, *, now_ms: int, country: str | None, deadline: float, on_waiting: OnWaiting | None
-) -> StartCounts:
-    """Return the counts of a window.
-
-    ``on_waiting`` is called when they lack some late starts; without it they lack none.
-    """
-    counts = count_starts(window=window, now_ms=now_ms, country=country, deadline=deadline, all_late=on_waiting is None)
-    if counts.waiting and on_waiting:
-        on_waiting(counts.waiting)
-    return counts
 
 
 def completed_sessions(
@@ -455,19 +242,3 @@ def _sessions_ending_at(ends: Sequence[Position], *, player_id: str, deadline: f
         for end in ends
         if (session := sessions.get(end.session_id)) is not None and session.ended_ms == end.ts_ms
     ]
-
-
-def _starts_query(
-    countries: Sequence[str], hours: Collection[int], *, shards: int, window: Window, before: Position, limit: int
-) -> Statement:
-    return SELECT_STARTS, (countries, hours, range(shards), window.from_ms, *before, limit)
-
-
-def _newest(rows: Iterable[Row], number: int, *, shards: int) -> list[Start]:
-    """Return rows of several hours and shards as one list, newest first.
-
-    Those of one shard and moment come in order, and the sort leaves them so.
-    """
-    starts = [Start(*row[1:]) for row in rows]
-    starts.sort(key=attrgetter("ts_ms") if shards == 1 else lambda start: start.position.order(), reverse=True)
-    return starts[:number]
