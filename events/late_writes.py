@@ -21,7 +21,7 @@ import msgspec
 from events import domain
 from events.batched import batched
 from events.clock import ttl_seconds
-from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from events.domain import DAY_MS, MINUTE_MS, SECOND_MS
 from store import cassandra
 from store.cassandra import Statement
 from store.group_commit import GroupCommit
@@ -40,7 +40,7 @@ MARKER_SECONDS = 86_400
 LEAST_SECONDS = 0.5
 # Of the name of a process: every stored count remembers those of the last minutes.
 NAME_DIGITS = 12
-# About 20 KiB of JSON.
+# About 30 KiB of JSON.
 CELLS_PER_MARKER = 1_000
 # In place of a minute: any minute of the hour may have been written to.
 WHOLE_HOUR = -1
@@ -142,7 +142,7 @@ def announce_hours(hours: Iterable[int], *, now_ms: int, seconds: float) -> None
 def _write_marker(announced: Sequence[tuple[int, Cell]], *, seconds: float) -> None:
     """Write one marker for many: the latest clock of them is in the slots of all their registers."""
     name, version = writer.next_version(max(now_ms for now_ms, _ in announced))
-    cells = {(cell.country, cell.hour_ms // HOUR_MS, cell.minute, cell.shards) for _, cell in announced}
+    cells = {cell for _, cell in announced}
     row = (INSERT_MARKER, (slot_of(version), name, version, msgspec.json.encode(cells).decode(), MARKER_SECONDS))
     cassandra.send_batch([row], seconds=seconds).wait()
 

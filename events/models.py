@@ -146,7 +146,7 @@ class LateWrite(Model):
     slot = columns.BigInt(partition_key=True)  # seconds since 1970 / 10
     writer = columns.Text(primary_key=True)  # a process
     version = columns.BigInt(primary_key=True)  # milliseconds since 1970; of one writer it only rises
-    cells = columns.Text()  # JSON: [country, hours since 1970, minute or -1, shards] of each
+    cells = columns.Text()  # JSON: [country, hour in milliseconds since 1970, minute or -1, shards] of each
 
 
 TABLES: tuple[type[Model], ...] = (

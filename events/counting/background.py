@@ -17,6 +17,7 @@ from events import domain
 from events.batched import batched
 from events.clock import retention_cutoff_ms, wall_clock_ms
 from events.counting.hours import bring_up_to_date
+from events.counting.stored import DAYS_PER_STATEMENT
 from events.counting.validity import AHEAD_MS, MARGIN_MS, NEVER, Position, read_late_writes, recent_slots
 from events.domain import DAY_MS
 from store.cassandra import deadline_from_now
@@ -30,9 +31,10 @@ PAUSE_PER_ROUND, MOST_PAUSE_SECONDS = 3, 5.0
 # A process that ends, or is paused, is followed by another after so long. It is renewed before each few days.
 LEASE_SECONDS = 20
 LEASE = "counting.lease"
-DAYS_AT_A_TIME = 8
-# Of days that have to be looked through, newest first, in one round.
-UNREAD_DAYS_PER_ROUND = 32
+# Days that something came late into have little to count each, and are read by one statement.
+DIRTY_DAYS_AT_A_TIME = DAYS_PER_STATEMENT
+# Of days that have to be looked through, newest first: so many in a round, and so many at a time.
+UNREAD_DAYS_PER_ROUND, UNREAD_DAYS_AT_A_TIME = 32, 8
 # An hour is over by our clock and that of a node, which may be behind.
 NODE_BEHIND_MS = 10_000
 
@@ -80,8 +82,8 @@ class Background:
             # Markers may have come and expired unread.
             self._unread = list(range(domain.day_of(retention_cutoff_ms(now_ms)), now_ms + 1, DAY_MS))
         self._look(now_ms)
-        days = [*sorted(self._dirty, reverse=True), *reversed(self._unread[-UNREAD_DAYS_PER_ROUND:])]
-        for some in batched(days, DAYS_AT_A_TIME):
+        dirty, unread = sorted(self._dirty, reverse=True), self._unread[: -UNREAD_DAYS_PER_ROUND - 1 : -1]
+        for some in (*batched(dirty, DIRTY_DAYS_AT_A_TIME), *batched(unread, UNREAD_DAYS_AT_A_TIME)):
             if not self._has_lease():
                 return
             bring_up_to_date(some, now_ms=wall_clock_ms())

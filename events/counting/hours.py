@@ -18,6 +18,7 @@ from events.counting.minutes import (
     Shards,
     count_parts,
     grids,
+    is_cheap,
     whole_minutes,
 )
 from events.counting.mixed_releases import agrees, release_1_digests
@@ -36,8 +37,9 @@ from events.late_writes import EVERY_COUNTRY, Cell
 from store import cassandra
 from store.cassandra import Statement
 
-# Minutes that a report counts again: a tenth of a second. The youngest beyond that are left to the background.
-MOST_CELLS = 200
+# Minutes that a report counts again: about half of what a report of a month costs. The youngest beyond are left to the
+# background.
+MOST_CELLS = 64
 # What counts that nobody waits for may take: a day of 20 million starts.
 MOST_SECONDS = 60.0
 # Of those: a report that comes meanwhile finds a node with time for it.
@@ -150,6 +152,8 @@ class _Counting:
         countries = None if country is None else {day: [country] for day in days}
         self._minutes = store.minutes(self._edges, countries=countries)
         self._late = LateWrites()
+        # Of hours that late writes name: see _missing_in.
+        self._missing: dict[int, bool | Position] = {}
         # Stored hours into which any country may have been written to since.
         self._void: set[int] = set()
 
@@ -160,9 +164,13 @@ class _Counting:
         index = self._index()
         dirty = self._dirty()
         parts = self._parts(index, dirty)
-        minutes = self._whole_minutes({**parts, **dirty})
-        for (country, hour), shards in dirty.items():
-            self._days[domain.day_of(hour)].put(country, hour, sum(minutes[country, hour]), shards=shards)
+        small = {one: shards for one, shards in dirty.items() if one not in parts and self._is_small(*one)}
+        large = {one: shards for one, shards in dirty.items() if one not in small}
+        minutes = self._whole_minutes({**parts, **large})
+        counted = _count_hours(small, window=self._window, store=self._store)
+        counted |= {one: sum(minutes[one]) for one in large}
+        for (country, hour), number in counted.items():
+            self._days[domain.day_of(hour)].put(country, hour, number, shards=dirty[country, hour])
         whole = {one: shards for one, shards in index.items() if self._is_whole(one[1])}
         numbers = self._count_and_store_days(whole, dirty)
         if counts is not None:
@@ -208,17 +216,28 @@ class _Counting:
 
     def _misses(self, marker: Marker, cell: Cell) -> bool:
         """Return whether a minute that a marker names is of this report, and is missing in what is stored."""
-        day = self._day_of(cell.hour_ms)
-        if not self._is_asked(cell.country, cell.hour_ms):
+        if not self._is_of_country(cell.country):
             return False
-        if day.position is None or not day.has(cell.hour_ms):
-            return not self._is_whole(cell.hour_ms)  # its minutes may be stored; whole hours are counted now
-        return day.position.misses(marker)
+        missing = self._missing.get(cell.hour_ms)
+        if missing is None:
+            missing = self._missing[cell.hour_ms] = self._missing_in(cell.hour_ms)
+        return missing if isinstance(missing, bool) else missing.misses(marker)
 
-    def _is_asked(self, country: str, hour_ms: int) -> bool:
+    def _missing_in(self, hour_ms: int) -> bool | Position:
+        """Return whether everything of the hour is missing, or nothing, or what came after a position."""
+        if not self._is_in_window(hour_ms):
+            return False
+        day = self._day_of(hour_ms)
+        if day.position is None or not day.has(hour_ms):
+            return not self._is_whole(hour_ms)  # its minutes may be stored; whole hours are counted now
+        return day.position
+
+    def _is_in_window(self, hour_ms: int) -> bool:
         in_window = domain.hour_of(self._window.from_ms) <= hour_ms <= self._window.to_ms
-        is_one = self._country is None or country in (self._country, EVERY_COUNTRY)
-        return in_window and is_one and hour_ms > self._store.retention_cutoff_ms
+        return in_window and hour_ms > self._store.retention_cutoff_ms
+
+    def _is_of_country(self, country: str) -> bool:
+        return self._country is None or country in (self._country, EVERY_COUNTRY)
 
     def _is_whole(self, hour_ms: int) -> bool:
         """Return whether the window covers all of an hour that is over and has not begun to expire."""
@@ -258,13 +277,16 @@ class _Counting:
         """Return the stored hours that were written late since, each with its shards."""
         dirty: dict[CountryHour, int] = {}
         for country, hour in self._late.hours():
-            day = self._day_of(hour)
-            if day.position is None or not self._has(hour) or not self._is_asked(country, hour):
-                continue
-            if cells := self._late.missed_by(day.position, country, hour):
-                before = day.starts.get(country, [1])[0]
-                dirty[country, hour] = max([before, *(cell.shards for cell in cells)])
+            if self._is_in_window(hour) and self._is_of_country(country) and self._has(hour):
+                day = self._day_of(hour)
+                if day.position and (cells := self._late.missed_by(day.position, country, hour)):
+                    before = day.starts.get(country, [1])[0]
+                    dirty[country, hour] = max([before, *(cell.shards for cell in cells)])
         return dirty
+
+    def _is_small(self, country: str, hour_ms: int) -> bool:
+        """Return whether counting the whole stored hour costs no more than to find out which minutes it lacks."""
+        return is_cheap(self._day_of(hour_ms).number(country, hour_ms))
 
     def _parts(self, index: Shards, dirty: Shards) -> dict[CountryHour, int]:
         """Return the hours of countries that the window does not cover, or that are not over or partly expired."""

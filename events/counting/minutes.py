@@ -8,6 +8,7 @@ before now. So an edge costs the same however many starts an hour has.
 import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import NamedTuple, TypeVar
 
 from events import domain
@@ -57,6 +58,11 @@ class Part(NamedTuple):
     remainder: list[tuple[int, int]]
 
 
+def is_cheap(starts: int) -> bool:
+    """Return whether counting so many starts costs no more than another statement."""
+    return starts <= STARTS_PER_STATEMENT
+
+
 def part(hour_ms: int, window: Window, *, known: int) -> Part:
     """Return what the window leaves of the hour, of whose minutes the first ``known`` are known."""
     after, until = max(window.from_ms, hour_ms - 1), min(window.to_ms, hour_ms + HOUR_MS - 1)
@@ -80,10 +86,10 @@ class _Task(NamedTuple):
 
 
 class _Query(NamedTuple):
-    """A statement, and what of its answer is asked for: of each hour a range of minutes."""
+    """A statement, and what of its answer is asked for: of each hour some minutes."""
 
     statement: Statement
-    minutes: Mapping[CountryHour, range]
+    minutes: Mapping[CountryHour, Collection[int]]
 
 
 def whole_minutes(
@@ -105,9 +111,9 @@ def whole_minutes(
         for one, minutes in hours.items()
         for task in _to_count(*one, minutes, late, wanted[one], release_1=release_1[domain.day_of(one[1])], store=store)
     ]
+    queries = [*_queries(tasks, hours)]
     for task in tasks:
         hours[task.country, task.hour_ms].starts[task.first : task.end] = [0] * (task.end - task.first)
-    queries = [*_queries(tasks)]
     answers = store.count([one.statement for one in queries])
     for query, rows in zip(queries, answers, strict=True):
         for country, moment, number in rows:
@@ -139,7 +145,7 @@ def _to_count(
     known = len(minutes.starts)
     shards = max([shards, *(cell.shards for cell in missed)])
     again = {cell.minute for cell in missed if cell.minute < known}
-    if WHOLE_HOUR in again or (again and sum(minutes.starts) <= STARTS_PER_STATEMENT):
+    if WHOLE_HOUR in again or (again and is_cheap(sum(minutes.starts))):
         yield _Task(country, hour_ms, shards, 0, max(over, known), sum(minutes.starts))
         return
     for first, end in _runs(again, minutes.starts):
@@ -154,22 +160,41 @@ def _runs(minutes: Collection[int], starts: Sequence[int]) -> Iterator[tuple[int
     first = 0
     for index, minute in enumerate(ordered):
         is_last = index + 1 == len(ordered)
-        if is_last or sum(starts[minute + 1 : ordered[index + 1]]) > STARTS_PER_STATEMENT:
+        if is_last or not is_cheap(sum(starts[minute + 1 : ordered[index + 1]])):
             yield ordered[first], minute + 1
             first = index + 1
 
 
-def _queries(tasks: Iterable[_Task]) -> Iterator[_Query]:
-    """Statements for these tasks: those of one hour and range share one, and whole hours of one country."""
-    by_range: dict[tuple[int, int, int], list[_Task]] = defaultdict(list)
+def _queries(tasks: Iterable[_Task], hours: Mapping[CountryHour, Minutes]) -> Iterator[_Query]:
+    """Statements for these tasks: those near each other share one, and whole hours of a country."""
+    by_hour: dict[int, list[_Task]] = defaultdict(list)
     whole: list[_Task] = []
     for task in tasks:
         if (task.first, task.end) == (0, MINUTES_PER_HOUR):
             whole.append(task)
         else:
-            by_range[task.hour_ms, task.first, task.end].append(task)
-    for some in (*by_range.values(), *grids(whole, key=lambda task: (task.country, task.hour_ms))):
-        yield from map(_query, _in_statements(some))
+            by_hour[task.hour_ms].append(task)
+    near = (group for some in by_hour.values() for group in _near(some, hours))
+    for group in (*near, *grids(whole, key=lambda task: (task.country, task.hour_ms))):
+        yield from map(_query, _in_statements(group))
+
+
+def _near(tasks: Iterable[_Task], hours: Mapping[CountryHour, Minutes]) -> Iterator[list[_Task]]:
+    """Tasks of one hour in groups that one statement counts: what it counts in vain costs less than another one."""
+    group: list[_Task] = []
+    for task in sorted(tasks, key=attrgetter("first", "end")):
+        wider = [*group, task]
+        if group and not is_cheap(_starts(wider, hours) - _starts(group, hours) - task.starts):
+            yield group
+            wider = [task]
+        group = wider
+    yield group
+
+
+def _starts(tasks: Sequence[_Task], hours: Mapping[CountryHour, Minutes]) -> int:
+    """About how many starts a statement for all these tasks of one hour counts."""
+    first, end = min(task.first for task in tasks), max(task.end for task in tasks)
+    return sum(sum(hours[one].starts[first:end]) for one in {(task.country, task.hour_ms) for task in tasks})
 
 
 def grids(some: Iterable[T], *, key: Callable[[T], CountryHour]) -> Iterable[list[T]]:
@@ -196,12 +221,14 @@ def _in_statements(tasks: Sequence[_Task]) -> Iterator[Sequence[_Task]]:
 
 
 def _query(tasks: Sequence[_Task]) -> _Query:
-    """One statement for tasks of one range of minutes, or of one country or hour."""
+    """One statement for tasks of one hour, or for whole hours of one country."""
     countries, hours = {task.country for task in tasks}, {task.hour_ms for task in tasks}
     shards = range(max(task.shards for task in tasks))
     low = min(task.hour_ms + task.first * MINUTE_MS for task in tasks)
     high = max(task.hour_ms + task.end * MINUTE_MS for task in tasks)
-    minutes = {(task.country, task.hour_ms): range(task.first, task.end) for task in tasks}
+    minutes: dict[CountryHour, set[int]] = defaultdict(set)
+    for task in tasks:
+        minutes[task.country, task.hour_ms].update(range(task.first, task.end))
     return _Query((COUNT_MINUTES, (countries, hours, shards, low, high)), minutes)
 
 

@@ -3,7 +3,6 @@
 Each is one text with its position, written in one cell. So whichever of two writers wins, what stands there is whole.
 """
 
-import json
 import logging
 import time
 from collections import defaultdict
@@ -233,13 +232,13 @@ class Store:
     def put_day(self, day: Day) -> None:
         """Note a day to be stored."""
         if day.position:
-            text = json.dumps([*day.position, day.hours, day.starts])
+            text = _encode([*day.position, day.hours, day.starts])
             self._keep(UPDATE_DAY, text, key=(day.day_ms,), until_ms=day.day_ms + DAY_MS)
 
     def put_minutes(self, country: str, hour_ms: int, minutes: Minutes) -> None:
         """Note an hour to be stored."""
         if minutes.position:
-            text = json.dumps([*minutes.position, minutes.starts])
+            text = _encode([*minutes.position, minutes.starts])
             key = (domain.day_of(hour_ms), hour_ms, country)
             self._keep(UPDATE_MINUTES, text, key=key, until_ms=hour_ms + HOUR_MS)
 
@@ -263,6 +262,10 @@ class Store:
         for write in self._in_flight:
             with _logged_when_away():
                 write.wait()
+
+
+def _encode(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 @contextmanager

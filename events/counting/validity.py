@@ -9,13 +9,14 @@ are counted anew whose registers do not lie before the position.
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
 
 from events.batched import batched
-from events.domain import CLOCKS_APART_MS, HOUR_MS, IN_FLIGHT_MS, SECOND_MS
+from events.domain import CLOCKS_APART_MS, IN_FLIGHT_MS, SECOND_MS
 from events.late_writes import CLOCK_SET_BACK_MS, EVERY_COUNTRY, LATE_MS, MARKER_SECONDS, Cell, slot_of
 from store import cassandra
 from store.cassandra import Row
@@ -38,7 +39,7 @@ MOST_SLOTS = 30
 SELECT_VERSIONS = "SELECT writer, version FROM {keyspace}.late_write WHERE slot IN ?"
 SELECT_MARKERS = "SELECT writer, version, cells FROM {keyspace}.late_write WHERE slot IN ?"
 
-_decode_cells = msgspec.json.Decoder(list[tuple[str, int, int, int]]).decode
+_decode_cells = msgspec.json.Decoder(list[Cell]).decode
 
 
 class Position(NamedTuple):
@@ -66,7 +67,7 @@ class Marker(NamedTuple):
         return slot_of(self.version)
 
 
-@dataclass(slots=True)
+@dataclass
 class LateWrites:
     """What some slots say, as they were when they were read: ``versions`` of every writer, and the markers that matter.
 
@@ -79,12 +80,14 @@ class LateWrites:
     known: Mapping[str, int] = field(default_factory=dict)
     markers: Sequence[Marker] = ()
     waiting: Sequence[Marker] = ()
-    _by_hour: dict[tuple[str, int], list[tuple[Marker, Cell]]] = field(default_factory=lambda: defaultdict(list))
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def _by_hour(self) -> Mapping[tuple[str, int], list[tuple[Marker, Cell]]]:
+        by_hour = defaultdict(list)
         for marker in self.markers:
             for cell in marker.cells:
-                self._by_hour[cell.country, cell.hour_ms].append((marker, cell))
+                by_hour[cell.country, cell.hour_ms].append((marker, cell))
+        return by_hour
 
     def hours(self) -> Collection[tuple[str, int]]:
         """Return the countries and hours that were written to."""
@@ -161,7 +164,7 @@ def read_late_writes(slots: Iterable[int], positions: Collection[Position], *, d
     news = {slot_of(version) for writer, version in rows if version > known[writer]}
     again = [slot for slot in wanted if slot in news or slot + 1 in news]  # one may have come while others were read
     markers = [
-        Marker(writer, version, [Cell(country, hour * HOUR_MS, *rest) for country, hour, *rest in _decode_cells(text)])
+        Marker(writer, version, _decode_cells(text))
         for writer, version, text in _read(SELECT_MARKERS, again, deadline=deadline)
         if version > known.get(writer, NEVER)
     ]
