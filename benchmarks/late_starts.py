@@ -50,6 +50,8 @@ MOST_RATIO_OF_WRITERS = 1.2
 # Of an event in two a session starts.
 EVENTS_PER_START = 2
 STARTS_AT_ONCE, BURST = 2_000, 20_000
+# A burst a minute is 33 late starts a second.
+SECONDS_BETWEEN_BURSTS = 60
 NONE = Lateness()
 WRITERS = "writers"
 FEW_WRITERS, MANY_WRITERS = 2, 2_000
@@ -202,6 +204,7 @@ def turn(traffic: Traffic, onlooker: Onlooker, lateness: Lateness, *, seconds: f
     """What the replies take while starts come late so."""
     traffic.lateness = lateness
     if lateness.how == BURSTS:
+        seconds = max(seconds, SECONDS_BETWEEN_BURSTS)
         traffic.burst(int(lateness.starts))
     else:
         onlooker.ask(seconds=WARM_UP_SECONDS)

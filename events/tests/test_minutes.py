@@ -15,6 +15,7 @@ from events import domain
 from events.counting import minutes
 from events.counting.hours import count_starts
 from events.counting.minutes import SELECT_ONES, part
+from events.counting.stored import Minutes
 from events.counting.validity import MARGIN_MS
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, PROMPT_MS, Event, Window, hour_of
 from events.services import record_events
@@ -156,20 +157,55 @@ waits = st.sampled_from([0, MINUTE_MS, 5 * MINUTE_MS])
 ages = st.none() | st.integers(0, PROMPT_MS) | st.integers(PROMPT_MS, HOUR_MS)
 
 
-@settings(max_examples=50, deadline=None)
-@given(steps=st.lists(st.tuples(waits, ages), min_size=5, max_size=30))
+@settings(max_examples=60, deadline=None)
+@given(
+    steps=st.lists(st.tuples(waits, ages, st.integers(0, 2)), min_size=5, max_size=30),
+    worth_a_statement=st.sampled_from([-1, 0, 2, minutes.STARTS_PER_STATEMENT]),
+    of_all=st.booleans(),
+)
 def test_counts_are_exact_whatever_comes_when(
-    new_country: Callable[[], str], steps: list[tuple[int, int | None]]
+    new_country: Callable[[], str], steps: list[tuple[int, int | None, int]], worth_a_statement: int, of_all: bool
 ) -> None:
-    """Each step waits, then a start comes that happened some time ago, or a report is asked for."""
-    country, at_ms = new_country(), an_hour() + MINUTE_MS
-    starts: list[int] = []
-    for wait_ms, age_ms in [*steps, (0, None), (2 * HOUR_MS, None)]:
-        at_ms += wait_ms
-        if age_ms is not None:
-            starts.append(at_ms - age_ms)
-            record_events([Event("start", "any", uuid.uuid4(), starts[-1], country)], now_ms=at_ms)
-        else:
-            window = Window(at_ms - 5 * HOUR_MS, at_ms)
-            counts = count_starts(window=window, now_ms=at_ms, country=country, deadline=time.monotonic() + 10)
-            assert counts.of_hours() == [sum(hour_of(ts) == hour for ts in starts) for hour in counts.hours]
+    """Each step waits, then a start comes that happened some time ago, or a report is asked for.
+
+    ``worth_a_statement`` decides whether hours are counted whole, and which minutes share a statement.
+    """
+    countries, at_ms = [new_country() for _ in range(3)], an_hour() + MINUTE_MS
+    starts: dict[str, list[int]] = {country: [] for country in countries}
+
+    def check(country: str) -> None:
+        window = Window(at_ms - 5 * HOUR_MS, at_ms)
+        asked = None if of_all else country
+        counts = count_starts(window=window, now_ms=at_ms, country=asked, deadline=time.monotonic() + 10)
+        for one in countries if of_all else [country]:
+            expected = [sum(hour_of(ts) == hour for ts in starts[one]) for hour in counts.hours]
+            assert counts.starts.get(one, [0] * len(counts.hours)) == expected
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(minutes, "STARTS_PER_STATEMENT", worth_a_statement)
+        for wait_ms, age_ms, number in [*steps, (0, None, 0), (2 * HOUR_MS, None, 1), (0, None, 2)]:
+            at_ms += wait_ms
+            country = countries[number]
+            if age_ms is not None:
+                starts[country].append(at_ms - age_ms)
+                record_events([Event("start", "any", uuid.uuid4(), at_ms - age_ms, country)], now_ms=at_ms)
+            else:
+                check(country)
+
+
+def test_minutes_of_an_hour_share_a_statement_where_little_lies_between(now_ms: int) -> None:
+    def statements(*tasks: tuple[str, int]) -> int:
+        hours = {(country, hour): Minutes(starts=[3] * 60) for country in ("FI", "US")}
+        hours["US", hour].starts[:] = [300] * 60
+        wanted = [
+            minutes._Task(country, hour, 1, first, first + 1, hours[country, hour].starts[first])
+            for country, first in tasks
+        ]
+        return len([*minutes._queries(wanted, hours)])
+
+    hour = hour_of(now_ms)
+    assert statements(("FI", 1), ("FI", 50)) == 1
+    assert statements(("US", 1), ("US", 2)) == 1
+    assert statements(("US", 1), ("US", 50)) == 2
+    assert statements(("FI", 1), ("US", 2)) == 1
+    assert statements(("FI", 1), ("US", 2), ("FI", 30)) == 2
