@@ -9,12 +9,14 @@ READY := $(VENV)/.ready
 BENCH_VENV := .venv-bench
 BENCH_READY := $(BENCH_VENV)/.ready
 STACK := $(BIN)/python -m embedded exec --
+# Fails when a link or an anchor of docs/ leads nowhere.
+SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 # A dump to import, and options of the import: make import FILE=dump.jsonl.bz2 OPTIONS=--rebase
 FILE ?=
 OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-faults test-pythons check bench load import up down docs requirements clean
+.PHONY: help demo run test test-faults test-pythons check bench load import up down docs docs-site requirements clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,13 +36,15 @@ test-faults: $(READY) ## break nodes, Redis, network and clocks under load (some
 test-pythons: $(READY) ## try the service on every other supported Python that is here (a minute or two for each)
 	@$(BIN)/pytest -v tests/test_each_python.py
 
-check: $(READY) ## lint, format, types, architecture, settings, schema
+check: $(READY) ## lint, format, types, architecture, settings, schema, documents
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python manage.py check
 	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
+	@$(BIN)/python -m documentation --check
+	@$(SITE)
 
 load: $(READY) ## load-test a running service (make demo) with locust; fails when a request fails or a p90 exceeds 500 ms
 	@$(BIN)/python -m locustfiles
@@ -64,6 +68,10 @@ down: $(READY) ## stop Cassandra and Redis
 
 docs: $(READY) ## write the OpenAPI schema to docs/openapi.yaml
 	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+
+docs-site: $(READY) ## write the generated parts of docs/ and build the site into site/
+	@$(BIN)/python -m documentation
+	@$(SITE)
 
 requirements: $(READY) ## pin requirements/*.txt anew from requirements/*.in
 	@for name in base production dev bench; do \

@@ -21,6 +21,7 @@ from cassandra.policies import (
 )
 from cassandra.query import tuple_factory
 
+from sessions_project import __version__
 from store.load_balancing import SECOND_COUNT_SECONDS, SECOND_TRY_SECONDS, ResponsiveNodesFirst
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -62,12 +63,15 @@ def _text(name: str, default: str) -> str:
 
 # --- Django -----------------------------------------------------------------------------------------------------------
 
+# "development" or "production". Production has no browsable API, logs JSON, and needs SECRET_KEY and ALLOWED_HOSTS.
 ENVIRONMENT = _text("ENVIRONMENT", "development")
 IN_PRODUCTION = ENVIRONMENT == "production"
+# Django's own; never in production.
 DEBUG = env.bool("DEBUG", default=False)
-# Signs the cursors of paged reports; every web process of one service needs the same.
 DEVELOPMENT_SECRET_KEY = "for-development-only"  # noqa: S105  # the system check refuses it in production
+# Signs the cursors of paged reports; every web process of one service needs the same.
 SECRET_KEY = _text("SECRET_KEY", DEVELOPMENT_SECRET_KEY)
+# Host names that clients use.
 ALLOWED_HOSTS = _list("ALLOWED_HOSTS", "" if IN_PRODUCTION else "localhost,127.0.0.1,[::1]")
 
 INSTALLED_APPS = [
@@ -109,28 +113,38 @@ APPEND_SLASH = False
 
 # --- The service's own rules ------------------------------------------------------------------------------------------
 
-# A year of 365.25 days.
+# A year of 365.25 days. Set it once: events keep the time to live that they were stored with, and after it is raised
+# the counts of earlier hours outlive their events. What would expire after 2038-01-19 needs a Cassandra with
+# "storage_compatibility_mode: NONE".
 RETENTION_SECONDS = _whole_number("RETENTION_SECONDS", 31_557_600)
+# How far a sender's clock may be ahead of ours.
 FUTURE_TOLERANCE_SECONDS = _whole_number("FUTURE_TOLERANCE_SECONDS", 300)
+# How old a report may be.
 REPORT_CACHE_SECONDS = CACHE_MIDDLEWARE_SECONDS = _whole_number("REPORT_CACHE_SECONDS", 50)
 # Over how many partitions the starts of one country and hour are spread: "2" for all, "1,US=4,IN=2" with exceptions.
+# More are wanted from 350 starts a second of one country. To change it, add a number that holds from a coming hour
+# (UTC) on, "1,US=4@2026-12-01T00:00", in every process five minutes before that hour.
 COUNTRY_SHARDS = _text("COUNTRY_SHARDS", "1")
-# While processes of release 1.0 run on the same tables, or may again: see events/counting/mixed_releases.py.
+# Whether processes of release 1.0 run on the same tables, or may again: see events/counting/mixed_releases.py. Set it
+# to "False" when all are of this release.
 MIXED_RELEASES = _text("MIXED_RELEASES", "True").lower() in env.BOOLEAN_TRUE_STRINGS
-# Ten events are 3 kB of JSON; the rest is room for fields that are ignored here.
+# Of one request, decompressed. Ten events are 3 kB of JSON; the rest is room for fields that are ignored here.
 MAX_BODY_BYTES = _whole_number("MAX_BODY_BYTES", 262_144)
 
 # --- Serving ----------------------------------------------------------------------------------------------------------
 
+# The address to serve on; "0.0.0.0" for all.
 HOST = _text("HOST", "127.0.0.1")
+# The port to serve on.
 PORT = _whole_number("PORT", 8000)
 # For people.
 ADDRESS = f"http://{f'[{HOST}]' if ':' in HOST else HOST}:{PORT}"
 MOST_WORKERS = 256
-# One process for each core; each has its own driver session.
+# Web processes. One for each core; each has its own driver session.
 WEB_WORKERS = _whole_number("WEB_WORKERS", min(os.cpu_count() or 1, MOST_WORKERS))
-# Requests of one process that work at a time. With 4, the mix of `make load` had 8 % refused while reports counted; 32
-# make each other wait for the interpreter's lock.
+# Requests that one process works on at a time; a few more wait, and the rest get 503. Four of them, but at most half,
+# are for batches alone. With 4, the mix of `make load` had 8 % refused while reports counted; 32 make each other wait
+# for the interpreter's lock.
 WEB_THREADS = _whole_number("WEB_THREADS", 16)
 # How long a connection without a request stays open. Proxies and load balancers keep theirs for 60 s by default, and
 # must be the first to close: a request that meets a closing connection is lost.
@@ -141,21 +155,30 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS_PROX
 
 # --- Cassandra --------------------------------------------------------------------------------------------------------
 
+# One or more nodes. When it is set, "make" uses them instead of starting one.
 CASSANDRA_HOSTS = _list("CASSANDRA_HOSTS", "127.0.0.1")
+# The port of all nodes.
 CASSANDRA_PORT = _whole_number("CASSANDRA_PORT", 9042)
+# Where the tables are.
 CASSANDRA_KEYSPACE = _text("CASSANDRA_KEYSPACE", "player_sessions")
+# For a cluster with authentication.
 CASSANDRA_USER = _text("CASSANDRA_USER", "")
+# Of "CASSANDRA_USER".
 CASSANDRA_PASSWORD = _text("CASSANDRA_PASSWORD", "")
-# Of the authority that has signed the nodes' certificates. Names are not compared: nodes are known by their addresses.
+# A PEM file of the authority that has signed the nodes' certificates; when it is set, they have to speak TLS. Names in
+# certificates are not compared, because nodes are known by their addresses: let it be one that signs for these alone.
 CASSANDRA_CA_FILE = _text("CASSANDRA_CA_FILE", "")
+# The data centre of "LOCAL_QUORUM", as "nodetool status" names it.
 CASSANDRA_LOCAL_DATACENTER = _text("CASSANDRA_LOCAL_DATACENTER", "datacenter1")
-# Copies per data centre, "datacenter1=3,datacenter2=3".
+# Copies per data centre when the keyspace is created, "datacenter1=3,datacenter2=3". With one copy a lost node takes
+# its events along.
 CASSANDRA_REPLICATION = _text("CASSANDRA_REPLICATION", f"{CASSANDRA_LOCAL_DATACENTER}=1")
 REPLICATION_IS_GIVEN = bool(os.environ.get("CASSANDRA_REPLICATION"))
 REPLICATION_FACTORS = {
     name.strip(): number.strip() for name, _, number in (one.partition("=") for one in CASSANDRA_REPLICATION.split(","))
 }
-# A write or one read of a report, unless it counts. A 503 shall come within 2.5 s, and this leaves room for the reply.
+# How long a write, or a read that does not count, may take; a report may take twice as long; then 503. The nodes'
+# "read_request_timeout" goes with it. A 503 shall come within 2.5 s, and this leaves room for the reply.
 CASSANDRA_TIMEOUT_SECONDS = _number("CASSANDRA_TIMEOUT_SECONDS", 2.0)
 # Of all reads of a report: it may have much to count.
 REPORT_SECONDS = 2 * CASSANDRA_TIMEOUT_SECONDS
@@ -228,6 +251,7 @@ DATABASES = {
 
 # --- Redis ------------------------------------------------------------------------------------------------------------
 
+# The report cache. When it is set, "make" uses that Redis instead of starting one.
 REDIS_URL = _text("REDIS_URL", "redis://127.0.0.1:6379/0")
 CACHES = {
     "default": {
@@ -267,7 +291,7 @@ SPECTACULAR_SETTINGS = {
         "started in the last X hours for each country, and the last 20 completed sessions of a player. "
         "Errors are problem details (RFC 9457)."
     ),
-    "VERSION": "1.0.0",
+    "VERSION": __version__,
     "OAS_VERSION": "3.1.0",
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "events.api.openapi.bound_batches"],
     "SERVE_INCLUDE_SCHEMA": False,
@@ -280,6 +304,7 @@ SPECTACULAR_SETTINGS = {
 
 # --- Logs -------------------------------------------------------------------------------------------------------------
 
+# "DEBUG", "INFO", "WARNING" or "ERROR". "DEBUG" logs every request.
 LOG_LEVEL = _text("LOG_LEVEL", "INFO").upper()
 if LOG_LEVEL not in logging.getLevelNamesMapping():
     # Too early for a system check, which would say it likewise.

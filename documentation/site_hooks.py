@@ -1,0 +1,64 @@
+"""mkdocs: pages that lie outside ``docs/``, links to them, and diagrams without a script from elsewhere.
+
+A link in Markdown is one between files of the repository, so that it works on a code host, too. Here it becomes one
+between pages; one that leads to no page is left as it is, and the strict build refuses it.
+"""
+
+import re
+from pathlib import Path, PurePosixPath
+from posixpath import normpath, relpath
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+PROJECT = Path(__file__).resolve().parent.parent
+# Files of the repository that are pages of the site.
+PAGES_OUTSIDE = {
+    "benchmarks/RESULTS.md": "measurements.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+}
+LINK = re.compile(r"(\]\()([^)#:\s]+\.md)(?=[)#])")
+MERMAID = "assets/vendor/mermaid.tiny.js"
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add the pages that lie outside."""
+    for source, page in PAGES_OUTSIDE.items():
+        files.append(File.generated(config, page, abs_src_path=str(PROJECT / source)))
+    return files
+
+
+def on_config(config: Any) -> Any:
+    """Put every decision into the navigation: one more needs no line there."""
+    records = sorted(path.name for path in (PROJECT / "docs/decisions").glob("0*.md"))
+    for section in config.nav:
+        if "Decisions" in section:
+            section["Decisions"] = [f"decisions/{name}" for name in ["index.md", *records]]
+    return config
+
+
+def on_page_markdown(markdown: str, page: Page, config: Any, files: Files) -> str:
+    """Let links between files of the repository lead to the pages of these files."""
+    source = _source_of(page.file.src_uri)
+
+    def linked(found: re.Match[str]) -> str:
+        target = normpath(str(PurePosixPath(source).parent / found[2]))
+        to = PAGES_OUTSIDE.get(target) or target.removeprefix("docs/")
+        return found[1] + relpath(to, str(PurePosixPath(page.file.src_uri).parent))
+
+    return LINK.sub(linked, markdown)
+
+
+def on_post_page(output: str, page: Page, config: Any) -> str:
+    """Give a page with diagrams the script that draws them; the theme would fetch one."""
+    if 'class="mermaid"' not in output:
+        return output
+    script = f'<script src="{relpath(MERMAID, str(PurePosixPath(page.file.dest_uri).parent))}"></script>'
+    return output.replace("</head>", f"{script}</head>", 1)
+
+
+def _source_of(page: str) -> str:
+    """The file of the repository that a page is made of."""
+    return next((source for source, name in PAGES_OUTSIDE.items() if name == page), f"docs/{page}")
