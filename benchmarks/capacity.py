@@ -1,8 +1,9 @@
 """What a traffic asks of the service and its stores: sizes, rates, reads, memory and nodes, computed and not measured.
 
-``python -m benchmarks.capacity`` prints the tables of docs/capacity.md; each option is a property of the traffic, of
-the service or of the machines. Each formula is a function, and its docstring is what the page says of it. What was
-measured has a name, a value and a source. ``benchmarks/capacity_simulation.py`` holds the formulas to a real ring.
+``python -m benchmarks.capacity`` prints the tables of docs/explanation/capacity.md; each option is a property of the
+traffic, of the service or of the machines. Each formula is a function, and its docstring is what the page says of it.
+What was measured has a name, a value and a source. ``benchmarks/capacity_simulation.py`` holds the formulas to a real
+ring.
 """
 
 import dataclasses
@@ -14,7 +15,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "capacity.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs/explanation/capacity.md"
 BEGIN, END = "<!-- python -m benchmarks.capacity --write -->\n", "<!-- end -->\n"
 
 SECONDS_AN_HOUR, SECONDS_A_DAY, DAYS_A_YEAR = 3_600, 86_400, 365.25
@@ -47,7 +48,7 @@ ON_DISK = Constant("files of sessions / their rows", 0.82, "", "simulation: file
 ROW_COUNTED = Constant(
     "a row that is counted, by one statement", 1.0, "µs", "RESULTS.md, present hour: 201 ms / 200,000"
 )
-PARTITION_READ = Constant("a partition of an `IN`", 55, "µs", "DESIGN.md, exact counts: 0.4 s / 7,200")
+PARTITION_READ = Constant("a partition of an `IN`", 55, "µs", "RESULTS.md, figures: 0.4 s / 7,200")
 CELL_READ = Constant("a minute of a marker, CPU of who reads it", 3.0, "µs", "simulation")
 WEB_REQUEST = Constant("a batch of ten, CPU of its web process", 543, "µs", "RESULTS.md, ingest: median")
 NODE_REQUEST = Constant("a batch of ten, CPU of all nodes at RF 3", 12_000, "µs", "simulation, three runs: 11 to 14 ms")
@@ -68,10 +69,11 @@ MOST_COUNTING_SECONDS, PAUSE_PER_ROUND = 60, 3  # there, and events/counting/bac
 PARTITIONS_PER_STATEMENT, STARTS_PER_STATEMENT = 72, 400  # events/counting/minutes.py
 WRITES_AT_A_TIME, STATEMENTS_PER_WRITE = 3, 100  # events/services.py
 READS_IN_FLIGHT = 16  # store/cassandra.py
-READ_SECONDS = 2  # read_request_timeout of docs/operations.md: a node ends each statement after it; there are no pages
+# read_request_timeout of docs/how-to/operate.md: a node ends each statement after it; there are no pages
+READ_SECONDS = 2
 REPORT_CACHE_SECONDS, RESPONSE_CACHE_MB, INDEX_ENTRIES_MB = 50, 24, 10  # settings.py, memory.py, services.py
 WINDOW_DAYS, MARKER_WINDOW_HOURS = 15, 4  # events/models.py
-GRACE_DAYS, GARBAGE_DAYS = 10, 30  # gc_grace_seconds of Cassandra; docs/operations.md: nodetool garbagecollect
+GRACE_DAYS, GARBAGE_DAYS = 10, 30  # gc_grace_seconds of Cassandra; docs/how-to/operate.md: nodetool garbagecollect
 MARKER_GRACE_HOURS = 3  # events/models.py
 COMPACTION_MIB = 64  # compaction_throughput of Cassandra
 LEVELS_GROW = 4  # T4: as many files of one size become one
@@ -888,7 +890,7 @@ def main() -> None:
     for one in dataclasses.fields(Load):
         name = f"--{one.name.replace('_', '-')}"
         parser.add_argument(name, type=type(one.default), default=one.default, help=one.metadata["help"])
-    parser.add_argument("--write", action="store_true", help=f"into docs/{PAGE.name}")
+    parser.add_argument("--write", action="store_true", help=f"into docs/explanation/{PAGE.name}")
     given = vars(parser.parse_args())
     write, load = given.pop("write"), Load(**given)
     if write:

@@ -1,8 +1,8 @@
 """Hold the formulas of benchmarks.capacity to a ring of three: what they say, what Cassandra says, and the ratio.
 
-Starts three nodes (those of ``--data`` that run are taken), sends the traffic of docs/capacity.md scaled down a hundred
-times by HTTP for two minutes, then asks the nodes' virtual tables how often each table was written and read, and
-Cassandra's own tool ``sstablepartitions`` how large each partition is. Takes some five minutes.
+Starts three nodes (those of ``--data`` that run are taken), sends the traffic of docs/explanation/capacity.md scaled
+down a hundred times by HTTP for two minutes, then asks the nodes' virtual tables how often each table was written and
+read, and Cassandra's own tool ``sstablepartitions`` how large each partition is. Takes some five minutes.
 """
 
 import csv

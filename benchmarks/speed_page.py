@@ -1,4 +1,4 @@
-"""``python -m benchmarks.readme_table``: write the README's tables of speed from RESULTS.md; nobody types them."""
+"""``python -m benchmarks.speed_page``: write the tables of docs/explanation/speed.md from RESULTS.md."""
 
 import re
 from contextlib import suppress
@@ -6,8 +6,8 @@ from contextlib import suppress
 from benchmarks.programs import PROJECT
 from benchmarks.results import Run, loaded, recorded, table, written
 
-README = PROJECT / "README.md"
-BEGIN, END = "<!-- speed: python -m benchmarks.readme_table -->", "<!-- end of speed -->"
+PAGE = PROJECT / "docs/explanation/speed.md"
+BEGIN, END = "<!-- speed: python -m benchmarks.speed_page -->", "<!-- end of speed -->"
 PROGRAMS = {
     "floor": "bare WSGI function, nothing checked (the floor)",
     "ours": "**this service**",
@@ -23,14 +23,14 @@ QUESTIONS = {
 
 
 def main() -> None:
-    """Put the table between its two markers."""
-    README.write_text(with_speed(README.read_text()))
+    """Put the table between its two marks."""
+    PAGE.write_text(with_speed(PAGE.read_text()))
 
 
-def with_speed(readme: str) -> str:
-    """The README with the tables of the runs that RESULTS.md has now."""
+def with_speed(page: str) -> str:
+    """The page with the tables of the runs that RESULTS.md has now."""
     between = f"{BEGIN}\n{speed()}\n{END}"
-    return re.sub(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: between, readme, flags=re.DOTALL)
+    return re.sub(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: between, page, flags=re.DOTALL)
 
 
 def speed() -> str:
@@ -62,8 +62,8 @@ def compared(run: Run) -> str:
 
 def under_load() -> str:
     """The mix of `make load` on a store of the demo's size."""
-    introduction, lines = loaded()
-    return f"{introduction}\n\n{table(['address', 'requests', 'p50 ms', 'p90 ms', 'p99 ms'], lines)}"
+    told, lines = loaded()
+    return f"{told}\n\n{table(['address', 'requests', 'p50 ms', 'p90 ms', 'p99 ms'], lines)}"
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ SELECT_MORE_SESSIONS = """
     SELECT session_id, country, toUnixTimestamp(started_at), toUnixTimestamp(ended_at)
     FROM {keyspace}.session_by_player_id WHERE player_id = ? AND session_id > ? LIMIT ?"""
 # Which sessions are open, and which overlap, is found by reading all sessions of the player. A hundred a day for a year
-# are 36,525; DESIGN.md says what reading them costs.
+# are 36,525; benchmarks/RESULTS.md says what reading them costs.
 MOST_SESSIONS = 40_000
 # Of a player with so few, reading all of them is cheaper than the newest ends first and then their sessions.
 FEW_SESSIONS = 100

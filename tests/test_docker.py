@@ -41,7 +41,7 @@ CASSANDRA_IMAGE_READS = {
     "HEAP_NEWSIZE",
     "JVM_EXTRA_OPTS",
 }
-# What docs/operations.md asks of every node.
+# What docs/how-to/operate.md asks of every node.
 CASSANDRA_SETTINGS = {
     "read_request_timeout": "2000ms",
     "batch_size_warn_threshold": "50KiB",
@@ -515,7 +515,7 @@ def test_cassandra_is_given_only_variables_that_its_image_reads(compose: Compose
 def test_cassandra_has_the_settings_that_operators_are_told(compose: Compose) -> None:
     wanted = ["-Dcassandra.config.allow_system_properties=true"]
     wanted += [f"-Dcassandra.settings.{name}={value}" for name, value in CASSANDRA_SETTINGS.items()]
-    told = (PROJECT / "docs/operations.md").read_text()
+    told = (PROJECT / "docs/how-to/operate.md").read_text()
     assert all(f"| `{name}` | `{value}` |" in told for name, value in CASSANDRA_SETTINGS.items())
     for node in compose.of_image("cassandra").values():
         assert node["environment"]["JVM_EXTRA_OPTS"].split() == wanted

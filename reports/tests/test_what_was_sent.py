@@ -1,4 +1,4 @@
-"""What was sent, and what each report shows of it: the table of README.md, a test for every cell.
+"""What was sent, and what each report shows of it: the table of docs/reference/reports.md, a test for every cell.
 
 The events of a cell come in every order; each order has players and a session of its own.
 """
