@@ -1,9 +1,11 @@
-"""The README is true: its commands, settings, addresses and replies are those of the code."""
+"""The documents are true: their commands, settings, addresses and replies are those of the code.
+
+What form they have, their links and the site are in ``test_documents_form.py``.
+"""
 
 import json
 import os
 import re
-import shlex
 import subprocess
 import time
 import urllib.request
@@ -13,16 +15,33 @@ from pathlib import Path
 import pytest
 from django.urls import get_resolver
 from drf_spectacular.generators import SchemaGenerator
+from rest_framework.exceptions import (
+    APIException,
+    MethodNotAllowed,
+    NotAcceptable,
+    NotFound,
+    ParseError,
+    UnsupportedMediaType,
+    ValidationError,
+)
 
-from benchmarks.readme_table import with_speed
-from conftest import PROJECT, WebServer, manage
+from benchmarks import speed_page
+from conftest import COUNTRIES_OF_DOCUMENTS, PROJECT, WebServer, manage
 from events.domain import HOUR_MS, MINUTE_MS, Event, Window, day_of, format_timestamp, hour_of
 from events.services import record_events
 from reports.starts import starts_of_country
 from store import cassandra
+from web import problems
 
-README = (PROJECT / "README.md").read_text()
-EXAMPLES = re.findall(r"```console\n\$ (curl .*?)\n((?:[{\[Hs].*?)?)```", README, flags=re.DOTALL)
+# In the order in which they are read: an example may show what an earlier one has sent.
+PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
+# Line breaks of a paragraph do not matter.
+DOCUMENTS = "\n".join(page.read_text() for page in PAGES)
+RUNNING = re.sub(r"(?<=\S)\n\s*(?=\S)", " ", DOCUMENTS)
+# A command, perhaps with the moment that it names before it, and the reply that is shown.
+EXAMPLES = re.findall(
+    r"```console\n((?:\$ NOW=[^\n]*\n)?\$ curl .*?)\n((?:[{\[Hs].*?)?)```", DOCUMENTS, flags=re.DOTALL
+)
 VARYING = {
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}": "UUID",
     r"\d{4}-\d\d-\d\dT\d\d(:|%3A)\d\d(:|%3A)\d\d(\.\d+)?Z": "MOMENT",
@@ -45,39 +64,41 @@ def alike(text: str) -> object:
         return text.split()[:2]
     reply = json.loads(text)
     if isinstance(reply, dict) and "countries" in reply:  # other tests have countries of their own
-        reply["countries"] = [one for one in reply["countries"] if one["country"] == "AQ"]
+        reply["countries"] = [one for one in reply["countries"] if one["country"] in COUNTRIES_OF_DOCUMENTS]
         del reply["total"]
     return reply
 
 
-def test_every_example_gives_the_reply_that_is_shown(web: WebServer) -> None:
-    assert len(EXAMPLES) >= 9
+def test_every_example_gives_the_reply_that_is_shown(web: WebServer, tmp_path: Path) -> None:
+    assert len(EXAMPLES) >= 19
+    (tmp_path / ".curlrc").write_text("silent\n")
     if (left := 3600 - time.time() % 3600) < 30:
         time.sleep(left)  # the timeline that is shown has its events in one hour
     for command, shown in EXAMPLES:
-        words = shlex.split(command.replace("\\\n", " ").replace("http://127.0.0.1:8000", web.url))
-        told = subprocess.run([*words, "--silent"], capture_output=True, text=True, check=True).stdout
-        assert alike(told) == alike(shown), command
+        script = re.sub(r"^\$ ", "", command, flags=re.MULTILINE).replace("http://127.0.0.1:8000", web.url)
+        environment = {**os.environ, "CURL_HOME": str(tmp_path)}
+        shell = subprocess.run(["sh", "-ec", script], env=environment, capture_output=True, text=True, check=True)
+        assert alike(shell.stdout) == alike(shown), command
 
 
-def test_every_address_is_in_the_readme() -> None:
+def test_every_address_is_in_the_documents() -> None:
     for pattern in get_resolver().reverse_dict.values():
         template = pattern[0][0][0]
         plain = re.sub(r"%\((\w+)\)s", r"{\1}", template)
-        assert f"/{plain}" in README, plain
+        assert f"`/{plain}`" in DOCUMENTS, plain
 
 
-def test_every_setting_is_in_the_readme_and_the_example() -> None:
+def test_every_setting_is_in_the_documents_and_the_example() -> None:
     sources = ["sessions_project/settings.py", "locustfiles/__main__.py"]
     code = "".join((PROJECT / source).read_text() for source in sources)
     read = set(re.findall(r'(?:env\.\w+|_whole_number|_number|_list|_text|environ\.get)\(\s*["\']([A-Z_]+)', code))
     example = set(re.findall(r"^#?([A-Z_]+)=", (PROJECT / ".env.example").read_text(), re.MULTILINE))
     assert read == example
     for name in read:
-        assert f"`{name}`" in README, name
+        assert f"`{name}`" in DOCUMENTS, name
 
 
-def test_the_defaults_are_those_of_the_readme_and_the_example() -> None:
+def test_the_defaults_are_those_of_the_documents_and_the_example() -> None:
     example = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", (PROJECT / ".env.example").read_text(), re.MULTILINE))
     # A secret has no default, this one is of the machine, and those of the load are not the service's.
     names = [name for name in example if name not in ("SECRET_KEY", "WEB_WORKERS") and not name.startswith("LOAD_")]
@@ -90,14 +111,12 @@ def test_the_defaults_are_those_of_the_readme_and_the_example() -> None:
         for name, value in zip(names, values, strict=True)
     }
     assert defaults == {name: example[name] for name in names}
-    told = dict(re.findall(r"^\| `([A-Z_]+)` \| `([^`]*)` \|", README, re.MULTILINE))
-    assert {"REPORT_CACHE_SECONDS", "RETENTION_SECONDS", "MAX_BODY_BYTES"} <= told.keys()
-    assert {name: value for name, value in told.items() if name in defaults} == {
-        name: value for name, value in defaults.items() if name in told
-    }
+    page = (PROJECT / "docs/reference/settings.md").read_text()
+    shown = dict(re.findall(r"^### `([A-Z_]+)`\n\nDefault: (?:`([^`]*)`|empty)", page, re.MULTILINE))
+    assert shown == defaults
 
 
-def test_the_bounds_are_those_of_the_readme() -> None:
+def test_the_bounds_are_those_of_the_documents() -> None:
     operations = SchemaGenerator().get_schema(request=None, public=True)["paths"]
     asked = {
         (path, one["name"]): one["schema"]
@@ -107,34 +126,40 @@ def test_the_bounds_are_those_of_the_readme() -> None:
     for (_, name), schema in asked.items():
         if "minimum" in schema and "default" in schema:
             bounds = rf"{schema['minimum']} to {schema['maximum']},? \(?default {schema['default']}\b"
-            assert re.search(rf"`{name}=?` (is )?{bounds}", README), f"{name}: {bounds}"
+            assert re.search(rf"`{name}=?` (is )?{bounds}", RUNNING), f"{name}: {bounds}"
 
 
-def test_every_command_and_target_is_in_the_readme() -> None:
+def test_every_command_and_target_is_in_the_documents() -> None:
     commands = [path.stem for path in (PROJECT / "events/management/commands").glob("[a-z]*.py")]
     targets = re.findall(r"^([a-z-]+):.*##", (PROJECT / "Makefile").read_text(), re.MULTILINE)
     for command in commands:
-        assert f"manage.py {command}" in README or f"`{command}`" in README, command
+        assert f"manage.py {command}" in DOCUMENTS or f"`{command}`" in DOCUMENTS, command
     for target in targets:
-        assert re.search(rf"make {target}\b(?!-)", README), target
+        assert re.search(rf"make {target}\b(?!-)", DOCUMENTS), target
 
 
-def test_every_option_of_the_import_is_in_the_readme() -> None:
+def test_every_option_of_the_import_is_in_its_guide() -> None:
     own = manage("import_sessions", "--help").stdout.split("positional arguments")[0]
     ours = {"--rebase", "--dry-run", "--resume", "--rejects", "--max-rejects", "--checkpoint", "--workers", "--json"}
     assert ours <= set(re.findall(r"--[a-z-]+", own))
+    guide = (PROJECT / "docs/how-to/import.md").read_text()
     for option in ours:
-        assert f"`{option}" in README, option
+        assert f"`{option}" in guide, option
+
+
+def test_every_kind_of_problem_is_in_the_documents() -> None:
+    page = (PROJECT / "docs/reference/api.md").read_text()
+    shown = set(re.findall(r"^\| `([a-z-]+)` \| \d{3} \|", page, re.MULTILINE))
+    own = [one for one in vars(problems).values() if isinstance(one, type) and issubclass(one, APIException)]
+    drf = [ParseError, NotFound, MethodNotAllowed, NotAcceptable, UnsupportedMediaType]
+    codes = {one.default_code for one in [*own, *drf]} - {ValidationError.default_code}
+    codes |= {problems.STORE_UNAVAILABLE[0], "invalid_input", "bad_request", "internal_error", "overloaded"}
+    assert shown == {code.replace("_", "-") for code in codes}
 
 
 def test_the_tables_of_speed_are_those_of_the_results() -> None:
-    assert with_speed(README) == README, "run: python -m benchmarks.readme_table"
-
-
-def test_every_file_that_is_linked_is_there() -> None:
-    for name in ("README.md", "DESIGN.md", "CONTRIBUTING.md"):
-        for target in re.findall(r"\]\((?!http)([^)#]+)\)", (PROJECT / name).read_text()):
-            assert (PROJECT / target).exists(), f"{name}: {target}"
+    page = speed_page.PAGE.read_text()
+    assert speed_page.with_speed(page) == page, "run: python -m benchmarks.speed_page"
 
 
 def test_swagger_redoc_and_the_schema_work_offline(web: WebServer) -> None:
@@ -169,7 +194,7 @@ def test_no_file_names_a_path_of_somebodys_machine() -> None:
             assert not re.search(r"(?<![\w.])/(home|root|Users)/\w", text.replace(r"/(home|root|Users)/\w", "")), name
 
 
-def test_an_hour_is_counted_anew_as_operations_says(country: str, now_ms: int) -> None:
+def test_an_hour_is_counted_anew_as_the_operators_guide_says(country: str, now_ms: int) -> None:
     """With the keyspace and the hour of a test."""
     hour_ms = hour_of(now_ms) - 5 * HOUR_MS
     day, hour = (format_timestamp(ms)[:16] + "Z" for ms in (day_of(hour_ms), hour_ms))
@@ -184,7 +209,7 @@ def test_an_hour_is_counted_anew_as_operations_says(country: str, now_ms: int) -
     wrong = json.dumps([now_ms // 10_000 - 9, {}, "", [99] * 60])
     cassandra.execute(f"UPDATE {{keyspace}}.start_count SET minutes = '{wrong}' {where}", ())
     assert counted() == 1 + 58 * 99  # the minute of the late start is counted again
-    operations = (PROJECT / "docs/operations.md").read_text()
+    operations = (PROJECT / "docs/how-to/operate.md").read_text()
     [told] = re.findall(r"```sql\n(DELETE day_hours .*?)```", operations, flags=re.DOTALL)
     told, places = re.subn(r"WHERE day = '[^']+' AND hour = '[^']+' AND country = 'FI'", where, told)
     told, days = re.subn(r"WHERE day = '[^']+';", f"WHERE day = '{day}';", told)
@@ -195,10 +220,10 @@ def test_an_hour_is_counted_anew_as_operations_says(country: str, now_ms: int) -
 
 
 def test_a_player_id_that_is_nobodys_is_deleted_by_hand(api, player: str, now_ms: int) -> None:
-    """As docs/operations.md says it; what happened later stays."""
+    """As docs/how-to/operate.md says it; what happened later stays."""
     old, new = (Event("end", player, uuid.uuid4(), ts, None) for ts in (now_ms - HOUR_MS, now_ms))
     record_events([old, new], now_ms=now_ms)
-    told = re.findall(r"^(DELETE FROM .*?);$", (PROJECT / "docs/operations.md").read_text(), flags=re.MULTILINE)
+    told = re.findall(r"^(DELETE FROM .*?);$", (PROJECT / "docs/how-to/operate.md").read_text(), flags=re.MULTILINE)
     assert len(told) == 2
     for statement in told:
         statement, places = re.subn(r"TIMESTAMP \d{16}\b", f"TIMESTAMP {old.ts_ms * 1000}", statement)
