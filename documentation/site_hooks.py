@@ -1,4 +1,4 @@
-"""mkdocs: pages that lie outside ``docs/``, links to them, and diagrams without a script from elsewhere.
+"""mkdocs: pages that lie outside ``docs/``, links to them, and scripts from beside the pages.
 
 A link in Markdown is one between files of the repository, so that it works on a code host, too. Here it becomes one
 between pages; one that leads to no page is left as it is, and the strict build refuses it.
@@ -20,7 +20,9 @@ PAGES_OUTSIDE = {
     "CHANGELOG.md": "changelog.md",
 }
 LINK = re.compile(r"(\]\()([^)#:\s]+\.md)(?=[)#])")
-MERMAID = "assets/vendor/mermaid.tiny.js"
+# What draws diagrams, and what lets the search work from a disk; the theme knows where to fetch them.
+MERMAID, SEARCH_FROM_DISK = "assets/vendor/mermaid.tiny.js", "assets/vendor/iframe-worker.js"
+SEARCH_FROM_ELSEWHERE = "https://unpkg.com/iframe-worker/shim"
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -52,11 +54,17 @@ def on_page_markdown(markdown: str, page: Page, config: Any, files: Files) -> st
 
 
 def on_post_page(output: str, page: Page, config: Any) -> str:
-    """Give a page with diagrams the script that draws them; the theme would fetch one."""
-    if 'class="mermaid"' not in output:
-        return output
-    script = f'<script src="{relpath(MERMAID, str(PurePosixPath(page.file.dest_uri).parent))}"></script>'
-    return output.replace("</head>", f"{script}</head>", 1)
+    """Take the scripts that the theme would fetch from the files beside the pages."""
+    folder = str(PurePosixPath(page.file.dest_uri).parent)
+    output = output.replace(f'"{SEARCH_FROM_ELSEWHERE}"', f'"{relpath(SEARCH_FROM_DISK, folder)}"')
+    if 'class="mermaid"' in output:
+        output = output.replace("</head>", f'<script src="{relpath(MERMAID, folder)}"></script></head>', 1)
+    return output
+
+
+def on_post_template(output_content: str, template_name: str, config: Any) -> str:
+    """Do so for the page of an address that is not there."""
+    return output_content.replace(f'"{SEARCH_FROM_ELSEWHERE}"', f'"/{SEARCH_FROM_DISK}"')
 
 
 def _source_of(page: str) -> str:
