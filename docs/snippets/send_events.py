@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 import uuid
 from datetime import UTC, datetime
+from http.client import HTTPException
 
 AGAIN = {429, 503}
 MOST_ATTEMPTS = 10
@@ -37,8 +38,9 @@ def send(url, events):
         except urllib.error.HTTPError as error:
             if error.code not in AGAIN:
                 raise RuntimeError(f"Refused, and would be again: {error.read().decode()}") from error
-            wait_seconds = float(error.headers.get("Retry-After") or wait_seconds)
-        except (OSError, ValueError):
+            if (retry_after := error.headers.get("Retry-After", "")).isdecimal():
+                wait_seconds = int(retry_after)
+        except (OSError, HTTPException, ValueError):
             pass  # the reply was lost: the events may be stored or not, and sending them again is safe
         time.sleep(wait_seconds)
     raise RuntimeError("Not acknowledged. Keep the events, and send the same ones later.")
