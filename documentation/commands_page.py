@@ -30,7 +30,7 @@ def command_help(name: str) -> str:
 
 @contextmanager
 def _columns(number: int) -> Iterator[None]:
-    """argparse asks the terminal how wide it is."""
+    """Have argparse write lines of so many characters: it asks the terminal how wide it is."""
     before = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = str(number)
     try:

@@ -89,7 +89,7 @@ def _functions(path: Path) -> Iterator[tuple[str, int]]:
 
 
 def _complexity() -> dict[Path, tuple[str, int]]:
-    """The most complex function of each file, by the rule that the checks use."""
+    """Return the most complex function of each file, by the rule that the checks use."""
     most: dict[Path, tuple[str, int]] = {}
     ruff = str(Path(sys.executable).with_name("ruff"))
     options = ["--select=C901", "--config=lint.mccabe.max-complexity=0", "--ignore-noqa", "--exit-zero"]

@@ -68,5 +68,5 @@ def on_post_template(output_content: str, template_name: str, config: Any) -> st
 
 
 def _source_of(page: str) -> str:
-    """The file of the repository that a page is made of."""
+    """Return the file of the repository that a page is made of."""
     return next((source for source, name in PAGES_OUTSIDE.items() if name == page), f"docs/{page}")
