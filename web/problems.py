@@ -120,7 +120,7 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     elif isinstance(error, Http404):
         status, code, detail = HTTPStatus.NOT_FOUND, "not_found", "There is nothing at this address."
     else:
-        log.error("An error that nobody foresaw", exc_info=error)
+        log_unforeseen(error)
         return None
     if isinstance(error, exceptions.APIException) and (wait := getattr(error, "wait", None)):
         headers["Retry-After"] = str(wait)
@@ -131,6 +131,11 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
         request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
         response.content_type = MEDIA_TYPE
     return response
+
+
+def log_unforeseen(error: Exception) -> None:
+    """Log what is our mistake, with its traceback; the reply, of ``server_error``, tells nothing of it."""
+    log.error("An error that nobody foresaw", exc_info=error)
 
 
 def refuse(
