@@ -1,7 +1,7 @@
-"""A report that this process has sent is sent again while it is fresh: without the framework and without Redis.
+"""The memory tier: a reply that this process has sent is sent again while it is fresh, without framework and Redis.
 
-What may be kept is decided in reports/urls.py, which marks the requests; for how long, by the Expires of cache_page. So
-no report gets older than in Redis.
+What may be cached is decided in reports/urls.py, which names the QUESTION of a request; for how long, by the Expires of
+cache_page. So no report gets older than in Redis.
 """
 
 import logging
@@ -12,114 +12,109 @@ from typing import Any, NamedTuple
 
 from django.utils.http import parse_http_date
 
+from caching.replies import Reply
 from web.request_ids import HEADER as REQUEST_ID
 from web.request_ids import chosen_request_id
-from web.wsgi_types import Application, Headers
+from web.wsgi_types import Application, answer_of, whole
 
 log = logging.getLogger(__name__)
 
-Name = tuple[str, ...]
+# In the environment of a request whose reply may be cached: what it asks, in the one spelling that all tiers go by.
+QUESTION = "player_sessions.question"
+Spelling = tuple[str, ...]
 
-# In the environment of a request: its reply may be kept.
-MAY_BE_CACHED = "player_sessions.may_be_cached"
 # Some 1,700 reports of 12 kB, or 8,000 of 1 kB.
 MOST_BYTES = 24_000_000
-# Of a reply beside its body: its headers and its name.
+# Of a reply beside its body: its headers and its question.
 BYTES_BESIDE_BODY = 2_000
-# An address or an Accept that is longer is nobody's who wants the same report again.
-MOST_KEY_CHARACTERS = 1_000
 # A larger one would drive out too many others.
 LARGEST_BYTES = MOST_BYTES // 24
+# How questions were spelled by those who asked: 10 MB at most. An address or an Accept that is longer is nobody's who
+# wants the same report again.
+MOST_SPELLINGS, MOST_SPELLING_CHARACTERS = 5_000, 1_000
 
 
-class _Reply(NamedTuple):
+class _Entry(NamedTuple):
     """``expires_at`` is in seconds of ``time.time()``."""
 
-    status: str
-    headers: Headers
-    body: bytes
+    reply: Reply
     expires_at: float
 
 
-class ResponseCache:
-    """A WSGI application: the replies of ``application``, again and again while they are fresh.
-
-    They are told apart by ``cache_key``.
-    """
+class MemoryTier:
+    """A WSGI application: the replies of ``application``, again and again while they are fresh."""
 
     def __init__(self, application: Application, *, lifetime_seconds: float) -> None:
         self._application = application
         self._lifetime = lifetime_seconds
         self._ordinary = f"max-age={lifetime_seconds:.0f}"
-        self._replies: dict[Name, _Reply] = {}
+        self._questions: dict[Spelling, str] = {}
+        self._entries: dict[str, _Entry] = {}
         self._bytes = 0
         self._lock = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        name = cache_key(environ)
-        reply = self._replies.get(name)
-        seconds_left = reply.expires_at - time.time() if reply else 0.0
+        spelling = _spelling(environ)
+        entry = self._entries.get(self._questions.get(spelling, ""))
+        seconds_left = entry.expires_at - time.time() if entry else 0.0
         # More than its lifetime: the clock was set back.
-        if reply is None or not 0 < seconds_left <= self._lifetime + 1:
-            return self._new_reply(environ, start_response, name)
+        if entry is None or not 0 < seconds_left <= self._lifetime + 1:
+            return self._ask(environ, start_response, spelling)
         age = str(max(0, int(self._lifetime - seconds_left)))
         chosen = chosen_request_id(environ)
         if log.isEnabledFor(logging.DEBUG):
-            log.debug(
-                "%s %s %.3s from memory [%s]", environ["REQUEST_METHOD"], environ["PATH_INFO"], reply.status, chosen
-            )
-        start_response(reply.status, [*reply.headers, ("Age", age), (REQUEST_ID, chosen)])
+            method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+            log.debug("%s %s %.3s from memory [%s]", method, path, entry.reply.status, chosen)
+        start_response(entry.reply.status, [*entry.reply.headers, ("Age", age), (REQUEST_ID, chosen)])
+        return [entry.reply.body]
+
+    def _ask(self, environ: dict[str, Any], start_response: Callable[..., Any], spelling: Spelling) -> Iterable[bytes]:
+        head, response = answer_of(self._application, environ)
+        start_response(*head)
+        if QUESTION not in environ or getattr(response, "streaming", False):
+            return response
+        reply = Reply(head[0], head[1], whole(response))
+        self._store(spelling, environ[QUESTION], reply)
         return [reply.body]
 
-    def _new_reply(self, environ: dict[str, Any], start_response: Callable[..., Any], name: Name) -> Iterable[bytes]:
-        head: list[tuple[str, Headers]] = []
-
-        def begin(status: str, headers: Headers, *error: Any) -> Any:
-            head.append((status, headers))
-            return start_response(status, headers, *error)
-
-        response = self._application(environ, begin)
-        if MAY_BE_CACHED not in environ or getattr(response, "streaming", False):
-            return response
-        body = b"".join(response)
-        response.close()  # type: ignore[attr-defined]  # Django's
-        self._keep(name, *head[-1], body)
-        return [body]
-
-    def _keep(self, name: Name, status: str, headers: Headers, body: bytes) -> None:
-        told = dict(headers)
-        is_large = len(body) > LARGEST_BYTES or sum(map(len, name)) > MOST_KEY_CHARACTERS
-        # One that may be cached for a shorter time is kept in Redis alone.
+    def _store(self, spelling: Spelling, question: str, reply: Reply) -> None:
+        told = dict(reply.headers)
+        is_large = len(reply.body) > LARGEST_BYTES or sum(map(len, spelling)) > MOST_SPELLING_CHARACTERS
+        # One that may be cached for a shorter time is cached in Redis alone.
         is_short = told.get("Cache-Control", self._ordinary) != self._ordinary
         if is_large or is_short or "Expires" not in told:
             return
-        lasting = [header for header in headers if header[0] not in (REQUEST_ID, "Age")]
-        reply = _Reply(status, lasting, body, parse_http_date(told["Expires"]))
+        lasting = [header for header in reply.headers if header[0] not in (REQUEST_ID, "Age")]
+        entry = _Entry(Reply(reply.status, lasting, reply.body), parse_http_date(told["Expires"]))
         with self._lock:
-            self._forget(name)
-            self._replies[name] = reply
-            self._bytes += len(body) + BYTES_BESIDE_BODY
+            if len(self._questions) >= MOST_SPELLINGS:
+                self._questions.clear()
+            self._questions[spelling] = question
+            self._remove(question)
+            self._entries[question] = entry
+            self._bytes += len(reply.body) + BYTES_BESIDE_BODY
             self._make_room()
 
     def _make_room(self) -> None:
-        """Let go what has expired or is too much, from the first that came. One that Redis gave, with less time left,
-        may stay until those before it have expired.
+        """Remove what has expired or is too much, from the first that came.
+
+        One that Redis gave, with less time left, may stay until those before it have expired.
         """
         now = time.time()
-        while self._replies:
-            oldest, reply = next(iter(self._replies.items()))
-            if self._bytes <= MOST_BYTES and reply.expires_at > now:
+        while self._entries:
+            oldest, entry = next(iter(self._entries.items()))
+            if self._bytes <= MOST_BYTES and entry.expires_at > now:
                 return
-            self._forget(oldest)
+            self._remove(oldest)
 
-    def _forget(self, name: Name) -> None:
-        reply = self._replies.pop(name, None)
-        if reply is not None:
-            self._bytes -= len(reply.body) + BYTES_BESIDE_BODY
+    def _remove(self, question: str) -> None:
+        entry = self._entries.pop(question, None)
+        if entry is not None:
+            self._bytes -= len(entry.reply.body) + BYTES_BESIDE_BODY
 
 
-def cache_key(environ: Mapping[str, Any]) -> Name:
-    """What tells a request's reply from others: method, address, and the Accept header."""
+def _spelling(environ: Mapping[str, Any]) -> Spelling:
+    """All of a request that its question is read from."""
     return (
         environ["REQUEST_METHOD"],
         environ["wsgi.url_scheme"],

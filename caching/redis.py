@@ -86,7 +86,7 @@ def _guarded(ask: Callable[[], Any], otherwise: Any) -> Any:
     asked_at = time.monotonic()
     try:
         answer = ask()
-    except Exception as error:  # garbage under a key fails in the unpickler, with anything
+    except Exception as error:  # whatever it is, the report does not need a cache
         _breaker.failed(asked_at=asked_at)
         cause = error.__cause__ or error
         log.warning("Redis is left alone for a moment: %s: %s", type(cause).__name__, cause)

@@ -1,25 +1,27 @@
-"""When a popular report leaves the cache, one request builds it and the others wait for that one.
+"""Single flight: when a popular reply is not cached, one request builds it and the others wait for that one.
 
-In each process requests for the same report share one answer, which needs no Redis. Between processes a short lock in
+In each process requests for the same question share one reply, which needs no Redis. Between processes a short lock in
 Redis holds back all but one; when Redis is away each process builds for itself, without waiting.
 """
 
 import logging
-import pickle
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 from django.conf import settings
 from django.core.cache import caches
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import SimpleTemplateResponse
 
-from caching.memory import cache_key
+from caching.memory import QUESTION
+from caching.replies import Reply
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +39,7 @@ POLL_SECONDS = 0.01
 def single_flight(view: View, *, cache_page: Callable[[View], View], costs_more_than_a_lock: bool = True) -> View:
     """``view`` behind ``cache_page``; while it is not cached, one request builds it and the others get the same reply.
 
-    One in each process when it does not cost more than a lock. Replies must depend on nothing but the method, the
-    address and the Accept header.
+    One in each process when it does not cost more than a lock. Requests are the same that have the same QUESTION.
     """
     logged = _logged(view)
     if costs_more_than_a_lock:
@@ -46,46 +47,29 @@ def single_flight(view: View, *, cache_page: Callable[[View], View], costs_more_
     return _shared_in_this_process(cache_page(logged))
 
 
-class _Build:
-    """A reply that a thread of this process is about to have."""
-
-    def __init__(self) -> None:
-        self.waiting = 0
-        self._done = threading.Event()
-        self._pickled: bytes | None = None
-
-    def finish(self, response: HttpResponseBase | None) -> None:
-        """Give it to those who wait. None, or one that is streamed: each of them builds for himself."""
-        if self.waiting and response is not None and not response.streaming:
-            self._pickled = pickle.dumps(response)
-        self._done.set()
-
-    def wait(self) -> HttpResponseBase | None:
-        """A copy of the reply, which the caller may change."""
-        self._done.wait(LONGEST_WAIT_SECONDS)
-        return pickle.loads(self._pickled) if self._pickled else None  # noqa: S301  # pickled above, in this process
-
-
 def _shared_in_this_process(view: View) -> View:
-    builds: dict[Hashable, _Build] = {}
+    in_flight: dict[str, Future[Reply | None]] = {}
     lock = threading.Lock()
 
     def shared(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        name = cache_key(request.META)
+        question = request.META[QUESTION]
+        own: Future[Reply | None] = Future()
         with lock:
-            ours = name not in builds
-            build = builds.setdefault(name, _Build())
-            build.waiting += not ours
-        if not ours:
-            return build.wait() or view(request, *args, **kwargs)
-        response = None
+            flight = in_flight.setdefault(question, own)
+        reply = None
+        if flight is not own:
+            with suppress(TimeoutError):
+                reply = flight.result(LONGEST_WAIT_SECONDS)
+            return reply.response() if reply else view(request, *args, **kwargs)
         try:
             response = _rendered(view(request, *args, **kwargs))
+            # One that is streamed each builds for himself.
+            reply = Reply.of(response) if isinstance(response, HttpResponse) else None
+            return response
         finally:
             with lock:
-                del builds[name]
-            build.finish(response)
-        return response
+                del in_flight[question]
+            own.set_result(reply)
 
     return shared
 
@@ -95,46 +79,46 @@ def _one_process_at_a_time(view: View, *, cache_page: Callable[[View], View]) ->
     cached = cache_page(view)
 
     def alone(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        lock = f"building.{sha256(repr(cache_key(request.META)).encode()).hexdigest()}"
-        hold = _Hold()
+        lock = _Lock(f"building.{sha256(request.META[QUESTION].encode()).hexdigest()}")
 
         def build(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            hold.take(lock)
+            lock.acquire()
             # Whoever has waited asks the cache again: another process may have filled it meanwhile.
-            return (cached if hold.has_waited else view)(request, *args, **kwargs)
+            return (cached if lock.has_waited else view)(request, *args, **kwargs)
 
         try:
             return _rendered(cache_page(build)(request, *args, **kwargs))
         finally:
-            if hold.lasts():
-                caches["default"].delete(lock)
+            lock.release()
 
     return alone
 
 
 @dataclass(slots=True)
-class _Hold:
-    """What became of an attempt to take a lock."""
+class _Lock:
+    """A lock in Redis that runs out by itself; taken for granted when Redis is away."""
 
+    name: str
     has_waited: bool = False
-    until: float = 0.0
+    held_until: float = 0.0
 
-    def take(self, lock: str) -> None:
+    def acquire(self) -> None:
         """Wait until the lock is ours, or free, too old, or Redis away: then go on without it."""
         redis = caches["default"]
         give_up_at = time.monotonic() + LOCK_SECONDS
         while (asked_at := time.monotonic()) <= give_up_at:
-            if redis.add(lock, True, timeout=LOCK_SECONDS):
-                self.until = asked_at + LOCK_SECONDS
+            if redis.add(self.name, True, timeout=LOCK_SECONDS):
+                self.held_until = asked_at + LOCK_SECONDS
                 return
             self.has_waited = True
-            if redis.get(lock) is None:
+            if redis.get(self.name) is None:
                 return
             time.sleep(POLL_SECONDS)
 
-    def lasts(self) -> bool:
-        """Whether the lock is still ours: one that has run out may be another's by now."""
-        return time.monotonic() < self.until
+    def release(self) -> None:
+        """Let others in, unless the lock has run out: it may be another's by now."""
+        if time.monotonic() < self.held_until:
+            caches["default"].delete(self.name)
 
 
 def _logged(view: View) -> View:

@@ -1,12 +1,12 @@
 """The questions of the reports, as query parameters, and the shapes of their answers."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
 
-from events.domain import CLOCKS_APART_MS, EARLIEST_MS
+from events.domain import EARLIEST_MS, LATEST_MS, format_timestamp
 from events.serializers import TIMESTAMP_FORMS, CountryField, PlayerIdField, TimestampField, timestamp_errors
 from reports import player_sessions
 
@@ -24,6 +24,12 @@ class AsOfField(TimestampField):
         f"Send an ISO 8601 date and time, {TIMESTAMP_FORMS} In an address + is written as %2B."
     )
 
+    def to_internal_value(self, value: Any) -> int:  # type: ignore[override]  # a field's values may differ in type
+        return min(max(super().to_internal_value(value), EARLIEST_MS), LATEST_MS)
+
+    def to_representation(self, value: int) -> str:  # type: ignore[override]
+        return format_timestamp(value)
+
 
 class WindowQuerySerializer(Shape):
     """The hours before a moment."""
@@ -36,14 +42,6 @@ class WindowQuerySerializer(Shape):
         help_text="The end of the window, ISO 8601; default now. The same as_of gives the same report, but for "
         "events that come late or expire.",
     )
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        now_ms = self.context["now_ms"]
-        # Links name the moment of the process that made them: its clock may be ahead.
-        if attrs.setdefault("as_of", now_ms) > now_ms + CLOCKS_APART_MS:
-            raise ValidationError({"as_of": ["This is in the future. Leave as_of out for now."]}, code="in_the_future")
-        attrs["as_of"] = max(attrs["as_of"], EARLIEST_MS)
-        return attrs
 
 
 class StartsQuerySerializer(WindowQuerySerializer):
@@ -87,17 +85,35 @@ class PlayerQuerySerializer(Shape):
     cursor = serializers.CharField(required=False, help_text="From `next` of the page before.")
 
 
-@cache
-def parameters_of(question: type[Shape]) -> frozenset[str]:
-    """Return the names of the query parameters that a question has."""
-    return frozenset(question().fields)
-
-
 class PathSerializer(Shape):
     """What stands in an address."""
 
     country = CountryField(required=False)
     player_id = PlayerIdField(required=False)
+    hours = serializers.IntegerField(required=False, min_value=1, max_value=MOST_HOURS)
+
+
+def parameters_of(question: type[Shape]) -> frozenset[str]:
+    """Return the names of the query parameters that a question has."""
+    return frozenset(_serializer(question).fields)
+
+
+def validated(question: type[Shape], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is asked, defaults included; raise ValidationError."""
+    # As a plain dict: in a QueryDict DRF takes an empty value, such as ?country=, for one that was left out.
+    return dict(_serializer(question).run_validation(dict(values.items())))
+
+
+def spelled(question: type[Shape], values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the same as it is written in an address: equal questions are equal texts. Raise ValidationError."""
+    fields = _serializer(question).fields
+    return {name: str(fields[name].to_representation(value)) for name, value in validated(question, values).items()}
+
+
+@cache
+def _serializer(question: type[Shape]) -> Shape:
+    """One for all requests: DRF copies every field for each new serializer."""
+    return question()
 
 
 class LateStartsSerializer(Shape):

@@ -12,13 +12,12 @@ from tempfile import TemporaryFile
 from typing import Any
 from uuid import UUID
 
-from django.http import FileResponse, HttpRequest
+from django.http import FileResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.renderers import BaseRenderer
 
 from reports.expensive import expensive
-from web.links import FORMAT
 from web.problems import DownloadFailed, TooManyDownloads
 from web.worker_slots import WorkerSlots
 
@@ -76,12 +75,6 @@ class Download(FileResponse):
         if not self.closed:
             _downloads.release()
         super().close()
-
-
-def asks_for_csv(request: HttpRequest) -> bool:
-    """Return whether the reply may be CSV."""
-    form, accepted = request.GET.get(FORMAT), request.headers.get("Accept", "").lower()
-    return form == CsvRenderer.format if form is not None else MEDIA_TYPE in accepted or "text/*" in accepted
 
 
 def attachment(name: str) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """The reports over HTTP: read the question, ask the selector, shape the answer."""
 
 from collections.abc import Mapping
-from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -15,7 +14,7 @@ from rest_framework.viewsets import ViewSet
 
 from events.clock import wall_clock_ms
 from events.counting.hours import Waiting
-from events.domain import EARLIEST_MS, HOUR_MS, Window, format_timestamp
+from events.domain import CLOCKS_APART_MS, EARLIEST_MS, HOUR_MS, Window, format_timestamp
 from events.serializers import COUNTRY_SCHEMA, PLAYER_ID_SCHEMA
 from reports import player_sessions, starts
 from reports.cursors import decode_cursor, encode_cursor
@@ -38,6 +37,7 @@ from reports.serializers import (
     TimelineReportSerializer,
     WindowQuerySerializer,
     parameters_of,
+    validated,
 )
 from reports.spreadsheets import CsvRenderer, Download, attachment, csv_or
 from reports.starts import Start
@@ -153,7 +153,7 @@ class StartsViewSet(ViewSet):
         },
     )
     def retrieve(self, request: Request, country: str) -> Report | Download:
-        country = _validated(PathSerializer, {"country": country})["country"]
+        country = validated(PathSerializer, {"country": country})["country"]
         asked, window, now_ms = _asked(CountryStartsQuerySerializer, request)
         if _wants_csv(request):
             rows = starts.every_start_of_country(country=country, window=window, now_ms=now_ms)
@@ -221,7 +221,7 @@ class PlayerSessionsViewSet(ViewSet):
         responses={200: PlayerReportSerializer, **problems(400, 406, 503)},
     )
     def sessions(self, request: Request, player_id: str) -> Report:
-        player_id = _validated(PathSerializer, {"player_id": player_id})["player_id"]
+        player_id = validated(PathSerializer, {"player_id": player_id})["player_id"]
         asked = _query(PlayerQuerySerializer, request)
         report = f"{PLAYERS}.{asked['state']}"
         try:
@@ -265,9 +265,9 @@ class LegacyReportsViewSet(ViewSet):
         responses={200: LegacyStartSerializer(many=True), **problems(400, 406, 503)},
     )
     def by_country(self, request: Request, country: str, hours: str) -> Report:
-        country = _validated(PathSerializer, {"country": country})["country"]
+        country = validated(PathSerializer, {"country": country})["country"]
         now_ms = wall_clock_ms()
-        asked = _validated(WindowQuerySerializer, {"hours": hours}, now_ms=now_ms)
+        asked = _up_to(validated(WindowQuerySerializer, {"hours": hours}), now_ms=now_ms)
         window = _window_of(asked, now_ms=now_ms)
         _, page, end = starts.starts_of_country(country=country, window=window, now_ms=now_ms, limit=LEGACY_LIMIT)
         next_url = end and _country_url(request, country, asked, **_behind(end, limit=LEGACY_LIMIT, report=STARTS))
@@ -282,7 +282,7 @@ class LegacyReportsViewSet(ViewSet):
         responses={200: CompletedSessionSerializer(many=True), **problems(400, 406, 503)},
     )
     def by_player(self, request: Request, player_id: str) -> Report:
-        player_id = _validated(PathSerializer, {"player_id": player_id})["player_id"]
+        player_id = validated(PathSerializer, {"player_id": player_id})["player_id"]
         page, _ = player_sessions.completed_sessions(
             player_id=player_id, now_ms=wall_clock_ms(), limit=DEFAULT_SESSIONS
         )
@@ -292,29 +292,25 @@ class LegacyReportsViewSet(ViewSet):
 def _asked(serializer: type[Shape], request: Request) -> tuple[dict[str, Any], Window, int]:
     """Return what is asked for, its window, and now."""
     now_ms = wall_clock_ms()
-    asked = _query(serializer, request, now_ms=now_ms)
+    asked = _up_to(_query(serializer, request), now_ms=now_ms)
     return asked, _window_of(asked, now_ms=now_ms), now_ms
+
+
+def _up_to(asked: dict[str, Any], *, now_ms: int) -> dict[str, Any]:
+    """Return what is asked, up to now unless it says another moment."""
+    # Links name the moment of the process that made them: its clock may be ahead.
+    if asked.setdefault("as_of", now_ms) > now_ms + CLOCKS_APART_MS:
+        raise ValidationError({"as_of": ["This is in the future. Leave as_of out for now."]}, code="in_the_future")
+    return asked
 
 
 def _window_of(asked: Mapping[str, Any], *, now_ms: int) -> Window:
     return starts.report_window(hours=asked["hours"], as_of_ms=asked["as_of"], now_ms=now_ms)
 
 
-def _query(serializer: type[Shape], request: Request, **context: Any) -> dict[str, Any]:
+def _query(serializer: type[Shape], request: Request) -> dict[str, Any]:
     refuse_other_parameters(request.query_params, known=parameters_of(serializer))
-    return _validated(serializer, request.query_params, **context)
-
-
-def _validated(serializer: type[Shape], values: Mapping[str, Any], **context: Any) -> dict[str, Any]:
-    # As a plain dict: in a QueryDict DRF takes an empty value, such as ?country=, for one that was left out.
-    asked = serializer(context=context) if context else _without_context(serializer)
-    return dict(asked.run_validation(dict(values.items())))
-
-
-@cache
-def _without_context(serializer: type[Shape]) -> Shape:
-    """One for all requests: DRF copies every field for each new serializer."""
-    return serializer()
+    return validated(serializer, request.query_params)
 
 
 def _wants_csv(request: Request) -> bool:

@@ -127,7 +127,7 @@ REPORT_CACHE_SECONDS = CACHE_MIDDLEWARE_SECONDS = _whole_number("REPORT_CACHE_SE
 COUNTRY_SHARDS = _text("COUNTRY_SHARDS", "1")
 # Whether processes of release 1.0 run on the same tables, or may again: see events/counting/mixed_releases.py. Set it
 # to "False" when all are of this release.
-MIXED_RELEASES = _text("MIXED_RELEASES", "True").lower() in env.BOOLEAN_TRUE_STRINGS
+MIXED___version__S = _text("MIXED___version__S", "True").lower() in env.BOOLEAN_TRUE_STRINGS
 # Of one request, decompressed. Ten events are 3 kB of JSON; the rest is room for fields that are ignored here.
 MAX_BODY_BYTES = _whole_number("MAX_BODY_BYTES", 262_144)
 
@@ -257,9 +257,12 @@ CACHES = {
     "default": {
         "BACKEND": "caching.redis.ReportCache",
         "LOCATION": REDIS_URL,
-        # Services on different keyspaces may share a Redis.
+        # Services on different keyspaces may share a Redis, and during a roll-out processes of different releases do:
+        # what one release has stored another one never reads.
         "KEY_PREFIX": CASSANDRA_KEYSPACE,
+        "VERSION": __version__,
         "OPTIONS": {
+            "SERIALIZER": "caching.replies.ReplySerializer",
             # A cache that takes longer than this is slower than the report.
             "SOCKET_CONNECT_TIMEOUT": 0.1,
             "SOCKET_TIMEOUT": 0.1,

@@ -17,7 +17,7 @@ django_application = get_wsgi_application()
 
 from django.conf import settings  # noqa: E402  # it must be set up first
 
-from caching.memory import ResponseCache  # noqa: E402
+from caching.memory import MemoryTier  # noqa: E402
 from events.api.fast_path import FastPath  # noqa: E402
 from events.counting import background  # noqa: E402
 from sessions_project.health import PROBES  # noqa: E402
@@ -36,13 +36,13 @@ gc.set_threshold(NEW_OBJECTS_PER_COLLECTION, *gc.get_threshold()[1:])
 EXEMPT_FROM_LOAD_SHEDDING = {*PROBES, "/"}
 
 # What a request meets before Django, from the outside in. A stage answers, or passes the request on to the next one.
-# Each stands where its neighbours are cheap enough, or strict enough, to be before or behind it:
 STAGES: list[Callable[[Any], Application]] = [
-    # First, because it makes every reply heard, also those of the stages below; metrics belong right behind it.
+    # First: it makes every reply heard, whichever stage gives it.
     Transport,
-    # Keys and limits belong here: before the first stage that answers a question.
+    # (Metrics belong here: they see every request and what became of it.)
+    # (Keys and limits belong here: before the first stage that answers a question.)
     # Before load shedding: a reply from memory costs less than to refuse it.
-    partial(ResponseCache, lifetime_seconds=settings.REPORT_CACHE_SECONDS),
+    partial(MemoryTier, lifetime_seconds=settings.REPORT_CACHE_SECONDS),
     # Before everything that works: what is refused has cost nothing.
     partial(
         LoadShedding,
@@ -50,7 +50,7 @@ STAGES: list[Callable[[Any], Application]] = [
         exempt=EXEMPT_FROM_LOAD_SHEDDING,
         exempt_below=f"/{settings.STATIC_URL.lstrip('/')}",
     ),
-    # Last: it does what Django and its middleware would do for a batch, so nothing may stand between them.
+    # Last: it does in Django's place what Django and its middleware would do for a batch.
     FastPath,
 ]
 

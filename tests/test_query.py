@@ -11,7 +11,7 @@ import redis
 from django.test import RequestFactory
 from django.urls import resolve
 
-from caching.memory import MAY_BE_CACHED
+from caching.memory import QUESTION
 from conftest import WebServer
 from embedded.redis import RedisServer
 from events.counting.background import LEASE
@@ -125,7 +125,7 @@ def test_unique_nonsense_fills_no_cache(
     [
         ("/by-player/ada", True),
         ("/by-player/ada?format=json", True),
-        ("/by-player/ada?x=1", False),
+        ("/by-player/ada?x=1", True),
         (PLAYER, True),
         (f"{PLAYER}?x=1", False),
         (f"{PLAYER}?limit=1&limit=1", False),
@@ -135,4 +135,6 @@ def test_nor_does_it_fill_the_memory_of_a_process(address, kept):
     request = RequestFactory().get(address)
     view, _, places = resolve(request.path)
     view(request, **places)
-    assert (MAY_BE_CACHED in request.META) is kept
+    assert (QUESTION in request.META) is kept
+    if "x=1" in address and kept:
+        assert request.META[QUESTION] == "GET http://testserver/by-player/ada application/json"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from web.worker_slots import WorkerSlots
-from web.wsgi_types import Application
+from web.wsgi_types import Application, answer_of
 
 # Game engines queue 5 MB on disk; whoever sends more than this by mistake will see it from the broken pipe as well.
 MOST_DRAINED_BYTES = 32 * 1024 * 1024
@@ -66,10 +66,8 @@ class Transport:
         if not length:
             return self._application(environ, start_response)
         body = environ["wsgi.input"] = Body(environ["wsgi.input"], length)
-        heads: list[Any] = []
         # Not while the reply begins: then the request still has its place among those that work.
-        reply = self._application(environ, lambda *head: heads.append(head))
-        status, headers, *error = heads[-1]
+        (status, headers, *error), reply = answer_of(self._application, environ)
         if body.left and not self._drain(body, waits="HTTP_EXPECT" in environ):
             headers = [*headers, ("Connection", "close")]
         start_response(status, headers, *error)

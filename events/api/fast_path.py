@@ -98,7 +98,7 @@ class _Head(HttpRequest):
 
 
 def _created_headers(application: WSGIHandler, *, path: str, scheme: str) -> Headers:
-    """The headers of the framework's own 201, but for those of a single reply. It is asked with EXPIRED_BATCH."""
+    """Ask the framework, with EXPIRED_BATCH, for the headers of its own 201, but for those of a single reply."""
     environ: dict[str, Any] = {
         "REQUEST_METHOD": "POST",
         "PATH_INFO": path,
@@ -116,7 +116,7 @@ def _created_headers(application: WSGIHandler, *, path: str, scheme: str) -> Hea
 
 
 def _scheme_of_well_formed(environ: dict[str, Any]) -> str | None:
-    """``http`` or ``https`` of a request to which the full stack gives 201 if its body is well-formed; else None."""
+    """Return ``http`` or ``https`` if the full stack gives 201 to a request with a well-formed body, else None."""
     if not (
         environ["REQUEST_METHOD"] == "POST"
         and not environ["QUERY_STRING"]
@@ -135,7 +135,7 @@ def _scheme_of_well_formed(environ: dict[str, Any]) -> str | None:
 
 
 def _is_json(content_type: str) -> bool:
-    """Whether DRF chooses EventsParser."""
+    """Return whether DRF chooses EventsParser."""
     return content_type == EventsParser.media_type or media_type_matches(EventsParser.media_type, content_type)
 
 
@@ -150,7 +150,7 @@ def _stored(body: bytes, environ: Mapping[str, Any]) -> bytes | None:
 
 
 def _is_whole(body: bytes, environ: Mapping[str, Any]) -> bool:
-    """Neither cut off nor too large."""
+    """Return whether a body is neither cut off nor too large."""
     return len(body) <= settings.MAX_BODY_BYTES and str(len(body)) == environ["CONTENT_LENGTH"]
 
 
