@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.utils.cache import patch_cache_control
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -74,8 +74,16 @@ CONTENT_DISPOSITION = OpenApiParameter(
     response=[200],
     description="As CSV: an attachment with a file name.",
 )
-HEADERS = [CACHE_CONTROL, *COMMON_HEADERS]
+ETAG = OpenApiParameter(
+    "ETag", location=OpenApiParameter.HEADER, response=[200, 304], description="Of this report; send it to ask again."
+)
+IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match", location=OpenApiParameter.HEADER, description="The ETag of a report that you have (RFC 9110)."
+)
+HEADERS = [CACHE_CONTROL, ETAG, IF_NONE_MATCH, *COMMON_HEADERS]
 STARTS_HEADERS = [CONTENT_DISPOSITION, *HEADERS]
+# Beside a report.
+OTHERWISE = {304: OpenApiResponse(description="You have this report."), **problems(400, 406, 503)}
 
 
 class LateStarts:
@@ -114,7 +122,7 @@ class StartsViewSet(ViewSet):
         parameters=[StartsQuerySerializer, *STARTS_HEADERS],
         responses={
             **csv_or(StartsReportSerializer, header="country,starts"),
-            **problems(400, 406, 503),
+            **OTHERWISE,
         },
     )
     def by_country(self, request: Request) -> Report:
@@ -149,7 +157,7 @@ class StartsViewSet(ViewSet):
         parameters=[COUNTRY, CountryStartsQuerySerializer, *STARTS_HEADERS],
         responses={
             **csv_or(CountryStartsReportSerializer, header="session_id,player_id,ts"),
-            **problems(400, 406, 503),
+            **OTHERWISE,
         },
     )
     def retrieve(self, request: Request, country: str) -> Report | Download:
@@ -183,7 +191,7 @@ class StartsViewSet(ViewSet):
         summary="Starts per hour",
         tags=["reports"],
         parameters=[TimelineQuerySerializer, *STARTS_HEADERS],
-        responses={**csv_or(TimelineReportSerializer, header="hour,starts"), **problems(400, 406, 503)},
+        responses={**csv_or(TimelineReportSerializer, header="hour,starts"), **OTHERWISE},
     )
     def timeline(self, request: Request) -> Report:
         asked, window, now_ms = _asked(TimelineQuerySerializer, request)
@@ -218,7 +226,7 @@ class PlayerSessionsViewSet(ViewSet):
         f"more than {player_sessions.MOST_SESSIONS} sessions only `state=completed` can be listed.",
         tags=["reports"],
         parameters=[PLAYER, PlayerQuerySerializer, *HEADERS],
-        responses={200: PlayerReportSerializer, **problems(400, 406, 503)},
+        responses={200: PlayerReportSerializer, **OTHERWISE},
     )
     def sessions(self, request: Request, player_id: str) -> Report:
         player_id = validated(PathSerializer, {"player_id": player_id})["player_id"]
@@ -262,7 +270,7 @@ class LegacyReportsViewSet(ViewSet):
             LINK,
             *HEADERS,
         ],
-        responses={200: LegacyStartSerializer(many=True), **problems(400, 406, 503)},
+        responses={200: LegacyStartSerializer(many=True), **OTHERWISE},
     )
     def by_country(self, request: Request, country: str, hours: str) -> Report:
         country = validated(PathSerializer, {"country": country})["country"]
@@ -279,7 +287,7 @@ class LegacyReportsViewSet(ViewSet):
         summary="The last 20 completed sessions of a player (legacy endpoint)",
         tags=["legacy endpoints"],
         parameters=[PLAYER, *HEADERS],
-        responses={200: CompletedSessionSerializer(many=True), **problems(400, 406, 503)},
+        responses={200: CompletedSessionSerializer(many=True), **OTHERWISE},
     )
     def by_player(self, request: Request, player_id: str) -> Report:
         player_id = validated(PathSerializer, {"player_id": player_id})["player_id"]

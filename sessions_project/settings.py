@@ -89,6 +89,7 @@ MIDDLEWARE = [
     "web.request_ids.RequestLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "web.static_files.StaticFilesMiddleware",
+    "web.compression.CompressibleMiddleware",
     "web.problems.NotAllowedMiddleware",
     "sessions_project.health.HealthMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -105,6 +106,7 @@ STATIC_URL = "static/"
 # Static files come straight from the installed packages: nothing to collect before the first request.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
+STORAGES = {"staticfiles": {"BACKEND": "web.static_files.HashedStorage"}}
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
@@ -127,7 +129,7 @@ REPORT_CACHE_SECONDS = CACHE_MIDDLEWARE_SECONDS = _whole_number("REPORT_CACHE_SE
 COUNTRY_SHARDS = _text("COUNTRY_SHARDS", "1")
 # Whether processes of release 1.0 run on the same tables, or may again: see events/counting/mixed_releases.py. Set it
 # to "False" when all are of this release.
-MIXED___version__S = _text("MIXED___version__S", "True").lower() in env.BOOLEAN_TRUE_STRINGS
+MIXED_RELEASES = _text("MIXED_RELEASES", "True").lower() in env.BOOLEAN_TRUE_STRINGS
 # Of one request, decompressed. Ten events are 3 kB of JSON; the rest is room for fields that are ignored here.
 MAX_BODY_BYTES = _whole_number("MAX_BODY_BYTES", 262_144)
 

@@ -23,6 +23,8 @@ from events.counting import background  # noqa: E402
 from sessions_project.health import PROBES  # noqa: E402
 from store import cassandra  # noqa: E402
 from store.errors import StoreError  # noqa: E402
+from web.compression import Compression  # noqa: E402
+from web.conditional import Conditional  # noqa: E402
 from web.load_shedding import LoadShedding  # noqa: E402
 from web.transport import Transport  # noqa: E402
 from web.wsgi_types import Application  # noqa: E402
@@ -40,6 +42,9 @@ STAGES: list[Callable[[Any], Application]] = [
     # First: it makes every reply heard, whichever stage gives it.
     Transport,
     # (Metrics belong here: they see every request and what became of it.)
+    # Outside of all that answers and caches: these two know of a reply only what its headers say.
+    Conditional,
+    Compression,
     # (Keys and limits belong here: before the first stage that answers a question.)
     # Before load shedding: a reply from memory costs less than to refuse it.
     partial(MemoryTier, lifetime_seconds=settings.REPORT_CACHE_SECONDS),

@@ -126,6 +126,9 @@ STICKS_OUT = """
         .filter((one) => one.offsetParent && !one.closest(".scroll, .canvas, .unseen"))
         .filter((one) => right(one) > room(one.closest("section")) + 1)
         .map((one) => one.outerHTML.slice(0, 80));"""
+LOADED = """
+    const entries = ["navigation", "resource"].flatMap((type) => performance.getEntriesByType(type));
+    return entries.map((one) => [one.name, one.transferSize]);"""
 NOTE_WHEN_HIDDEN = """
     window.turns = [];
     const note = () => window.turns.push([document.visibilityState, performance.now()]);
@@ -225,6 +228,17 @@ def test_the_plot_is_drawn_with_every_layer_of_its_legend(browser, web):
     assert "Other countries" in legend[-1]
     browser.wait(lambda: all(pixels > 50 for pixels in browser.run(PIXELS_OF_LAYERS)))
     assert sum(map(number, browser.texts("#plot .legend b"))) == number(browser.text("#total"))
+
+
+def test_the_first_load_takes_at_most_70_kb(browser, web):
+    """Page, scripts, styles and reports, with their headers, as the network carries them."""
+    browser.tell("Network.clearBrowserCache")
+    browser.open(web.url)
+    browser.wait_for_numbers()
+    loaded = dict(browser.run(LOADED))
+    assert sum("/static/" in address for address in loaded) >= 17
+    assert sum("/reports/" in address for address in loaded) >= 7
+    assert 30_000 < sum(loaded.values()) <= 70_000, loaded
 
 
 def test_the_plot_is_also_a_table(browser, web):

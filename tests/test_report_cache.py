@@ -164,11 +164,11 @@ def test_what_is_stored_is_data_of_this_release(web, new_process, own_redis, cou
     client = redis.Redis(port=own_redis.address[1])
     assert starts(web, country)[0] == 1
     pages = [key for key in client.scan_iter() if b".cache_page." in key]
-    assert [key.split(b":")[1] for key in pages] == [settings.RELEASE.encode()]
+    assert [key.split(b":")[1] for key in pages] == [__version__.encode()]
     reply = msgspec.msgpack.decode(client.get(pages[0]))
     assert (reply["status"], json.loads(reply["body"])["starts"]) == ("200 OK", 1)
     for key in list(client.scan_iter("*views.decorators*")):
-        client.rename(key, key.replace(settings.RELEASE.encode(), b"0.9.0"))
+        client.rename(key, key.replace(__version__.encode(), b"0.9.0"))
     record_start(country, now_ms)
     assert starts(new_process(), country, host=web.url.removeprefix("http://"))[0] == 2
 

@@ -11,6 +11,7 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from web.conditional import weak_etag
 from web.links import FORMAT
 
 # DRF's messages are strings with a code, which the encoder does not know.
@@ -33,7 +34,8 @@ class Report(Response):
     """A reply that keeps its text and not what it was rendered from.
 
     That would go into the cache as well, and wait for the garbage collector, because DRF's views hold themselves.
-    It depends on Accept also where one form is offered, because another one is refused: the cache must know.
+    It depends on Accept also where one form is offered, because another one is refused: the cache must know. Its ETag
+    is weak, so that it holds for the compressed text as well.
     """
 
     def __init__(self, data: Any = None, **options: Any) -> None:
@@ -44,6 +46,7 @@ class Report(Response):
     def rendered_content(self) -> Any:
         content = super().rendered_content
         self.data = None
+        self["ETag"] = weak_etag(content.encode() if isinstance(content, str) else content)
         return content
 
 

@@ -1,5 +1,6 @@
 """GET /"""
 
+import gzip
 import hashlib
 import re
 import time
@@ -114,13 +115,26 @@ def test_everything_comes_from_here(page):
     for target in Tags(page).targets():
         assert re.match(r"/(?!/)|#", target), target
         if target.startswith("/static/"):
-            assert finders.find(target.removeprefix("/static/")), target
+            assert finders.find(re.sub(r"^/static/[0-9a-f]{16}/", "", target)), target
 
 
 def test_every_module_that_is_imported_is_there():
     modules = list(STATIC.glob("*.js"))
     imported = {name for module in modules for name in re.findall(r'from "\./(.+?)"', module.read_text())}
     assert imported | {"main.js"} == {module.name for module in modules}
+
+
+def test_its_first_load_is_light(client, page):
+    """Page, styles and scripts as a browser gets them: 20 kB of 70 are left for their headers and the reports."""
+    addresses = {target for target in Tags(page).targets() if target.startswith("/static/")}
+    [main] = [address for address in addresses if address.endswith("/main.js")]
+    addresses |= {main.replace("main.js", module.name) for module in STATIC.glob("*.js")}
+    replies = [client.get(address, headers={"accept-encoding": "gzip"}) for address in addresses]
+    for reply in replies:
+        reply.close()
+    assert len(replies) >= 15
+    assert {reply.status_code for reply in replies} == {200}
+    assert len(gzip.compress(page.encode())) + sum(int(reply["Content-Length"]) for reply in replies) < 50_000
 
 
 def test_every_label_names_an_input(page):
