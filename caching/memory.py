@@ -78,14 +78,14 @@ class MemoryTier:
         return [reply.body]
 
     def _store(self, spelling: Spelling, question: str, reply: Reply) -> None:
-        told = dict(reply.headers)
+        by_name = dict(reply.headers)
         is_large = len(reply.body) > LARGEST_BYTES or sum(map(len, spelling)) > MOST_SPELLING_CHARACTERS
         # One that may be cached for a shorter time is cached in Redis alone.
-        is_short = told.get("Cache-Control", self._ordinary) != self._ordinary
-        if is_large or is_short or "Expires" not in told:
+        is_short = by_name.get("Cache-Control", self._ordinary) != self._ordinary
+        if is_large or is_short or "Expires" not in by_name:
             return
         lasting = [header for header in reply.headers if header[0] not in (REQUEST_ID, "Age")]
-        entry = _Entry(Reply(reply.status, lasting, reply.body), parse_http_date(told["Expires"]))
+        entry = _Entry(Reply(reply.status, lasting, reply.body), parse_http_date(by_name["Expires"]))
         with self._lock:
             if len(self._questions) >= MOST_SPELLINGS:
                 self._questions.clear()

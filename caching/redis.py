@@ -15,7 +15,7 @@ from store.circuit_breaker import Breaker
 
 log = logging.getLogger(__name__)
 
-# Parts of cache_page's keys, and what it keeps there: anything else is not ours, and it would fail over it.
+# Parts of cache_page's keys, and what it stores there: anything else is not ours, and it would fail over it.
 STORED_BY_CACHE_PAGE = {".cache_page.": HttpResponseBase, ".cache_header.": list}
 HOLDER = re.compile(rb"[0-9a-f]{32}")
 # One request in two seconds and process pays the socket timeout to find out whether Redis is back. Of the module:
@@ -89,7 +89,7 @@ def _guarded(ask: Callable[[], Any], otherwise: Any) -> Any:
     except Exception as error:  # whatever it is, the report does not need a cache
         _breaker.failed(asked_at=asked_at)
         cause = error.__cause__ or error
-        log.warning("Redis is left alone for a moment: %s: %s", type(cause).__name__, cause)
+        log.warning("Redis is not asked for a moment: %s: %s", type(cause).__name__, cause)
         return otherwise
     _breaker.succeeded()
     return answer

@@ -1,7 +1,7 @@
 """Single flight: when a popular reply is not cached, one request builds it and the others wait for that one.
 
 In each process requests for the same question share one reply, which needs no Redis. Between processes a short lock in
-Redis holds back all but one; when Redis is away each process builds for itself, without waiting.
+Redis holds back all but one; when Redis is unavailable each process builds for itself, without waiting.
 """
 
 import logging
@@ -30,7 +30,7 @@ View = Callable[..., HttpResponseBase]
 # A process that dies while it builds holds the others up for so long; a report that takes longer is built once in each
 # process that waits.
 LOCK_SECONDS = 1
-# Longer than a report takes, with the wait for the lock; whoever has waited for longer helps himself.
+# Longer than a report takes, with the wait for the lock; whoever has waited for longer builds its own.
 LONGEST_WAIT_SECONDS = settings.REPORT_SECONDS + 2 * LOCK_SECONDS
 # What a process that waits for another one may lose by asking too late.
 POLL_SECONDS = 0.01
@@ -63,7 +63,7 @@ def _shared_in_this_process(view: View) -> View:
             return reply.response() if reply else view(request, *args, **kwargs)
         try:
             response = _rendered(view(request, *args, **kwargs))
-            # One that is streamed each builds for himself.
+            # One that is streamed is built by each for itself.
             reply = Reply.of(response) if isinstance(response, HttpResponse) else None
             return response
         finally:
@@ -96,14 +96,14 @@ def _one_process_at_a_time(view: View, *, cache_page: Callable[[View], View]) ->
 
 @dataclass(slots=True)
 class _Lock:
-    """A lock in Redis that runs out by itself; taken for granted when Redis is away."""
+    """A lock in Redis that runs out by itself; taken for granted when Redis is unavailable."""
 
     name: str
     has_waited: bool = False
     held_until: float = 0.0
 
     def acquire(self) -> None:
-        """Wait until the lock is ours, or free, too old, or Redis away: then go on without it."""
+        """Wait until the lock is ours, or free, too old, or Redis unavailable: then go on without it."""
         redis = caches["default"]
         give_up_at = time.monotonic() + LOCK_SECONDS
         while (asked_at := time.monotonic()) <= give_up_at:

@@ -15,13 +15,13 @@ from collections.abc import Callable
 import msgspec
 import pytest
 import redis
-from django.conf import settings
 
 from conftest import WebServer
 from embedded.redis import READY_SECONDS, RedisServer
 from events.counting.background import LEASE
 from events.domain import Event
 from events.services import record_events
+from sessions_project import __version__
 
 SHORT = 0.5
 # MessagePack as ours, but of nothing that we store: of another shape, with an impossible status, with a forged header.
