@@ -29,7 +29,9 @@ def breaker(clock: Clock) -> Breaker:
     return Breaker(pause_seconds=1.0)
 
 
-def test_it_works(breaker: Breaker, clock: Clock) -> None:
+def test_a_server_that_failed_is_asked_once_after_the_pause_and_always_after_an_answer(
+    breaker: Breaker, clock: Clock
+) -> None:
     assert breaker.allows()
     breaker.failed(asked_at=clock.now - 2)
     assert breaker.is_open

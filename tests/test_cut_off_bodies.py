@@ -52,7 +52,9 @@ def rows_of(player: str) -> int:
 
 
 @pytest.mark.parametrize("path", [EVENTS, "/event-handler"])
-def test_it_works(web: WebServer, player: str, path: str) -> None:
+def test_a_body_that_is_shorter_than_its_length_is_refused_and_not_stored(
+    web: WebServer, player: str, path: str
+) -> None:
     """All of the JSON came, but the client meant to send more."""
     reply = reply_to(web, head("Content-Length: 500", path=path) + end(player))
     assert reply.startswith(b"HTTP/1.1 400 ")

@@ -59,7 +59,7 @@ def joined(pool: ThreadPoolExecutor, commits: GroupCommit, name: str) -> Future[
     return caller
 
 
-def test_it_works(pool, now_ms, country):
+def test_writes_of_many_callers_go_together_and_all_are_stored(pool, now_ms, country):
     before = cassandra.execute_batch
     calls = []
 

@@ -12,7 +12,9 @@ from conftest import WebServer
 
 
 @pytest.mark.parametrize("seconds", [2, 4])
-def test_it_works(web_server: Callable[..., WebServer], seconds: int) -> None:
+def test_an_idle_connection_stays_open_for_the_seconds_of_the_setting(
+    web_server: Callable[..., WebServer], seconds: int
+) -> None:
     web = web_server(KEEP_ALIVE_SECONDS=str(seconds), WEB_WORKERS="1")
     with closing(http.client.HTTPConnection(urlsplit(web.url).netloc, timeout=20)) as connection:
         for pause in (0, seconds - 1):

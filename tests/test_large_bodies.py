@@ -58,7 +58,9 @@ def status_of(
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_it_works(connection: http.client.HTTPConnection, player: str, size: int) -> None:
+def test_a_body_that_is_too_large_is_refused_and_the_next_batch_on_the_connection_is_stored(
+    connection: http.client.HTTPConnection, player: str, size: int
+) -> None:
     for _ in range(3):
         assert status_of(connection, b" " * size) == 413
         first = connection.sock
@@ -68,7 +70,9 @@ def test_it_works(connection: http.client.HTTPConnection, player: str, size: int
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("tells_its_length", [True, False])
-def test_it_works_with_http_2(web: WebServer, player: str, size: int, tells_its_length: bool) -> None:
+def test_a_stream_of_http_2_that_is_too_large_is_refused_and_the_next_is_stored(
+    web: WebServer, player: str, size: int, tells_its_length: bool
+) -> None:
     with Http2Client(web.url) as client:
         for _ in range(3):
             refused = client.post(EVENTS, b" " * size, says=size if tells_its_length else None)
@@ -77,7 +81,9 @@ def test_it_works_with_http_2(web: WebServer, player: str, size: int, tells_its_
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_it_works_in_chunks(connection: http.client.HTTPConnection, player: str, size: int) -> None:
+def test_a_body_in_chunks_that_is_too_large_is_refused_and_the_next_batch_is_stored(
+    connection: http.client.HTTPConnection, player: str, size: int
+) -> None:
     pieces = (b" " * 10_000 for _ in range(size // 10_000))
     assert status_of(connection, pieces, **{"Transfer-Encoding": "chunked"}) == 413
     assert status_of(connection, batch(player)) == 201

@@ -44,7 +44,7 @@ def reports_of(player: str, country: str, now_ms: int) -> tuple:
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**32))
-def test_it_works(new_country, seed: int) -> None:
+def test_a_shuffled_and_repeated_stream_gives_equal_reports_and_equal_rows(new_country, seed: int) -> None:
     chance = random.Random(seed)
     now_ms = 1_000 * (time.time_ns() // 1_000_000_000)
     country_once, country_often = new_country(), new_country()

@@ -45,7 +45,7 @@ def fair_wait_ms(seen: Seen) -> float:
     return CLIENTS * SECONDS / len(seen.accepted) * 1000
 
 
-def test_it_works(web: WebServer) -> None:
+def test_an_overloaded_service_refuses_promptly_and_stores_all_that_it_accepts(web: WebServer) -> None:
     overload(web.url, clients=8, seconds=1)
     seen = overload(web.url, clients=CLIENTS, seconds=SECONDS)
     assert seen.others == []

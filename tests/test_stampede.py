@@ -78,7 +78,7 @@ def check(replies: list[tuple[int, float, dict]]) -> None:
     assert {len(body["results"]) for _, _, body in replies} == {1000}
 
 
-def test_it_works(service: Service, path: str) -> None:
+def test_a_report_that_many_ask_for_at_once_is_built_a_few_times_at_most(service: Service, path: str) -> None:
     check(service.ask_at_once(path))
     assert 1 <= service.builds(path) <= MOST_BUILDS
     check(service.ask_at_once(path))

@@ -12,7 +12,7 @@ from web.load_shedding import server_threads
 LARGE_FILE = "/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js"
 
 
-def test_it_works(web_server: Callable[..., WebServer]) -> None:
+def test_clients_that_do_not_read_a_large_file_keep_no_report_waiting(web_server: Callable[..., WebServer]) -> None:
     web = web_server(WEB_WORKERS="1", WEB_THREADS="1")
     with ExitStack() as clients:
         for _ in range(server_threads(working=1) + 1):

@@ -21,7 +21,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield threads
 
 
-def test_it_works(pool: ThreadPoolExecutor) -> None:
+def test_a_request_waits_for_a_slot_and_is_refused_when_the_queue_is_full(pool: ThreadPoolExecutor) -> None:
     slots = WorkerSlots(2, waiting=1, seconds=10)
     assert [slots.acquire(), slots.acquire()] == [True, True]
     waits = pool.submit(slots.acquire)

@@ -51,7 +51,7 @@ def policy(client: Client) -> dict[str, str]:
     return {name: rest for name, _, rest in (directive.partition(" ") for directive in written.split("; "))}
 
 
-def test_it_works(client):
+def test_the_page_is_html_with_the_name_of_the_service(client):
     reply = client.get("/")
     assert (reply.status_code, reply["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert "<title>Player sessions</title>" in reply.content.decode()

@@ -17,7 +17,7 @@ NOW_MS = 1_790_000_000_000
 
 
 @pytest.mark.parametrize("events", [1, 2, 1_000, 20_000])
-def test_it_works(events):
+def test_as_many_events_are_made_as_are_asked_for_and_only_starts_have_a_country(events):
     lines = [json.loads(line) for line in generated_lines(events=events, days=30, seed=1, now_ms=NOW_MS)]
     assert len(lines) == events
     assert all(("country" in line) == (line["event"] == "start") for line in lines)

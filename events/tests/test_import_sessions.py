@@ -44,7 +44,9 @@ INTERRUPTED_EVENTS = 100_000
         ("d", bytes),
     ],
 )
-def test_it_works(run, tmp_path, player, country, now_ms, name, pack):
+def test_a_dump_is_stored_in_each_packing_and_storing_it_again_changes_nothing(
+    run, tmp_path, player, country, now_ms, name, pack
+):
     (tmp_path / name).write_bytes(pack(lines_of(player, country, now_ms).encode()))
     for _ in range(2):  # again changes nothing
         status, summary = run(name)

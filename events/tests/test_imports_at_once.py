@@ -72,7 +72,7 @@ def record_live(game: Game, moments: list[int], imports: list[subprocess.Popen],
     return overlapped
 
 
-def test_it_works(country: str, now_ms: int, tmp_path: Path) -> None:
+def test_every_start_of_two_imports_and_live_events_is_counted_once(country: str, now_ms: int, tmp_path: Path) -> None:
     game = Game(country, now_ms)
     # Every hour has been counted, and its count is stored, before the imports begin.
     for some in batched(game.new_moments(200), 10):

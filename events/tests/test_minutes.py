@@ -50,7 +50,9 @@ def kept_minutes(country: str, hour: int) -> str | None:
 
 
 @pytest.mark.parametrize("few", [0, minutes.STARTS_IN_PLACE_OF_A_COUNT])
-def test_it_works(country: str, now_ms: int, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+def test_a_partial_hour_is_counted_exactly_also_after_late_starts(
+    country: str, now_ms: int, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
     """Also where few starts are read in place of a count."""
     ask, asked = cassandra.execute_many, set()
 

@@ -33,7 +33,7 @@ def rows_of(player: str) -> list[tuple]:
     return cassandra.execute("SELECT * FROM {keyspace}.session_by_player_id WHERE player_id = ?", (player,))
 
 
-def test_it_works(api, player):
+def test_a_start_and_an_end_are_stored_and_each_has_a_result(api, player):
     reply = api.post(EVENTS, [start(player), start(player, event="end")], format="json")
     assert reply.status_code == 201
     assert (reply.data["stored"], reply.data["discarded"]) == (2, 0)

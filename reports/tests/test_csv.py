@@ -28,7 +28,7 @@ def get(api, path: str, **query: object):
     return api.get(path, {"format": "csv", **query})
 
 
-def test_it_works(api, country, now_ms):
+def test_a_country_has_a_row_for_each_start_and_a_file_name_that_says_the_question(api, country, now_ms):
     events = record_starts(country, now_ms - 1_000, now_ms - 2_000, now_ms=now_ms)
     reply = get(api, f"{STARTS}{country}/", hours=1, as_of=format_timestamp(now_ms))
     assert table_of(reply) == [

@@ -14,7 +14,7 @@ from reports.views import STARTS
 SESSION = "0b2d4d5e8c5c4d0e9a533a8a4b1f2c11"
 
 
-def test_it_works() -> None:
+def test_a_cursor_decodes_to_the_position_that_it_was_made_of() -> None:
     position = Position(1_795_946_400_000, uuid.UUID(SESSION))
     assert decode_cursor(encode_cursor(position, report="a"), report="a") == position
 

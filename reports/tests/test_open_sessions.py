@@ -23,7 +23,7 @@ def walk(api, player: str, **query: object) -> list[uuid.UUID]:
     return seen
 
 
-def test_it_works(api, player, now_ms):
+def test_a_session_is_listed_under_the_state_that_it_has(api, player, now_ms):
     ended, open_, without_start = (uuid.uuid4() for _ in range(3))
     record(player, ("start", ended, now_ms - 90_000), ("end", ended, now_ms - 80_000), now_ms=now_ms)
     record(player, ("start", open_, now_ms - 60_000), ("end", without_start, now_ms - 70_000), now_ms=now_ms)

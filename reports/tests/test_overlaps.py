@@ -18,7 +18,7 @@ def numbers(*bounds: tuple[int, int]) -> set[int]:
     return {session.int for session in overlapping(intervals(*bounds))}
 
 
-def test_it_works():
+def test_two_sessions_that_run_at_the_same_time_overlap_and_a_later_one_does_not():
     assert numbers((0, 10), (5, 15), (20, 30)) == {0, 1}
 
 

@@ -26,7 +26,7 @@ def report(api, player: str, **query: object) -> dict:
     return api.get(f"/api/v1/reports/players/{player}/sessions/", query).json()
 
 
-def test_it_works(api, player, now_ms):
+def test_a_completed_session_is_listed_with_its_start_end_and_duration(api, player, now_ms):
     session = uuid.uuid4()
     record(player, ("start", session, now_ms - 60_000), ("end", session, now_ms - 1_500), now_ms=now_ms)
     assert report(api, player) == {

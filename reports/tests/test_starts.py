@@ -29,7 +29,7 @@ def of_country(report: dict, country: str) -> dict:
     return next(one for one in report["countries"] if one["country"] == country)
 
 
-def test_it_works(api, country, now_ms):
+def test_each_country_has_its_number_of_starts_and_its_newest_sessions(api, country, now_ms):
     newer, older = now_ms - 60_000, now_ms - 120_000
     events = record_starts(country, older, newer, now_ms=now_ms)
     report = api.get(STARTS, {"hours": 1}).json()
