@@ -100,7 +100,7 @@ def test_reads_that_take_too_long_leave_writes_alone(player, now_ms, settings) -
         (OperationTimedOut(), False),
     ],
 )
-def test_what_is_refused_for_ever_is_told_from_what_may_pass(
+def test_what_is_refused_for_ever_differs_from_what_may_pass(
     monkeypatch: pytest.MonkeyPatch, error: Exception, for_ever: bool
 ) -> None:
     """An import waits for the one, and ends at the other; to a request both are a 503."""
@@ -111,6 +111,6 @@ def test_what_is_refused_for_ever_is_told_from_what_may_pass(
     session = connections["cassandra"].connection.session
     cassandra.execute("SELECT release_version FROM system.local", ())
     monkeypatch.setattr(session, "execute_async", fail)
-    with pytest.raises(StoreUnavailable) as told:
+    with pytest.raises(StoreUnavailable) as raised:
         cassandra.execute("SELECT release_version FROM system.local", ())
-    assert isinstance(told.value, StatementRejected) == for_ever
+    assert isinstance(raised.value, StatementRejected) == for_ever

@@ -1,4 +1,4 @@
-"""A process that cannot connect tries again and again: it says why, and keeps nothing of the attempts that failed."""
+"""A process that cannot connect tries again and again: it says why, and leaves nothing of the attempts that failed."""
 
 import json
 import os
@@ -24,13 +24,13 @@ for _ in range({ATTEMPTS}):
 """
 
 
-def test_another_data_centre() -> None:
+def test_attempts_to_connect_to_another_data_centre_leave_no_threads_and_no_sockets() -> None:
     environment = {**os.environ, "CASSANDRA_LOCAL_DATACENTER": "elsewhere"}
-    told = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-c", SCRIPT], cwd=PROJECT, env=environment, capture_output=True, text=True, check=True
     )
-    left = [json.loads(line) for line in told.stdout.splitlines()]
+    left = [json.loads(line) for line in ended.stdout.splitlines()]
     assert len(left) == ATTEMPTS
     for first, last in zip(left[0], left[-1], strict=True):
         assert last < first + ATTEMPTS - 1, left  # the last threads of an attempt may still be ending
-    assert "CASSANDRA_LOCAL_DATACENTER is elsewhere" in told.stderr
+    assert "CASSANDRA_LOCAL_DATACENTER is elsewhere" in ended.stderr

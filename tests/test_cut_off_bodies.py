@@ -18,7 +18,7 @@ EVENTS = "/api/v1/events/"
 
 @pytest.fixture(scope="module")
 def web() -> Iterator[WebServer]:
-    """One that has learned to store ordinary batches without the framework."""
+    """One that has stored a batch."""
     server = WebServer(WEB_WORKERS="1")
     body = end("nobody")
     whole = head("Connection: close", f"Content-Length: {len(body)}") + body
@@ -32,8 +32,8 @@ def end(player: str) -> bytes:
 
 
 def head(*lines: str, path: str = EVENTS) -> bytes:
-    told = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json", *lines, "", ""]
-    return "\r\n".join(told).encode()
+    sent = [f"POST {path} HTTP/1.1", "Host: 127.0.0.1", "Content-Type: application/json", *lines, "", ""]
+    return "\r\n".join(sent).encode()
 
 
 def reply_to(web: WebServer, sent: bytes, *, breaks_off: bool = True) -> bytes:
@@ -62,7 +62,7 @@ def test_a_body_that_is_shorter_than_its_length_is_refused_and_not_stored(
     assert rows_of(player) == 0
 
 
-def test_a_gzip_body(web: WebServer, player: str) -> None:
+def test_a_gzip_body_without_its_second_member_is_not_stored(web: WebServer, player: str) -> None:
     """The second of its members is missing, and what came is whole."""
     packed = gzip.compress(end(player))
     reply = reply_to(web, head("Content-Encoding: gzip", f"Content-Length: {len(packed) + 20}") + packed)
@@ -70,7 +70,7 @@ def test_a_gzip_body(web: WebServer, player: str) -> None:
     assert rows_of(player) == 0
 
 
-def test_a_body_in_chunks(web: WebServer, player: str) -> None:
+def test_a_body_in_chunks_that_ends_inside_its_json_is_not_stored(web: WebServer, player: str) -> None:
     """It has no length to compare with, but JSON has an end of its own."""
     body = b"[" + end(player) + b"]"
     piece = f"{len(body) - 1:x}\r\n".encode() + body[:-1] + b"\r\n"
@@ -80,7 +80,9 @@ def test_a_body_in_chunks(web: WebServer, player: str) -> None:
 
 
 @pytest.mark.parametrize(("length", "ends"), [(500, True), (500, False), (None, False)])
-def test_a_stream_of_http_2(web: WebServer, player: str, length: int | None, ends: bool) -> None:
+def test_a_stream_of_http_2_that_ends_early_is_not_stored(
+    web: WebServer, player: str, length: int | None, ends: bool
+) -> None:
     """Ended before its length, or reset; the connection serves on."""
     body = b"[" + end(player) + (b"]" if length else b"")
     with Http2Client(web.url) as client:

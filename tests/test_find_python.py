@@ -65,49 +65,49 @@ def test_plain_python3_counts_when_its_version_is_supported(folder: Path) -> Non
     assert find(path=folder).stdout == f"{folder / 'python3'}\n"
 
 
-def test_one_that_makes_no_environments_is_passed_over_and_told(folder: Path) -> None:
+def test_one_that_makes_no_environments_is_passed_over_and_named(folder: Path) -> None:
     """As on Debian and Ubuntu without python3-venv."""
     without("ensurepip", folder / "python3")
-    told = find(path=folder)
-    assert told.returncode == 1
-    assert f"{folder / 'python3'} makes no virtual environments" in told.stderr
-    assert f"apt install {THIS}-venv" in told.stderr
+    ended = find(path=folder)
+    assert ended.returncode == 1
+    assert f"{folder / 'python3'} makes no virtual environments" in ended.stderr
+    assert f"apt install {THIS}-venv" in ended.stderr
     working(folder / THIS)
     assert find(path=folder).stdout == f"{folder / THIS}\n"
 
 
-def test_one_that_was_built_without_bzip2_is_told(folder: Path) -> None:
+def test_one_that_was_built_without_bzip2_is_named(folder: Path) -> None:
     """As pyenv builds it on a machine without its headers: no dump could be read."""
     without("bz2", folder / "python3")
     assert f"{folder / 'python3'} was built without bz2\n" in find(path=folder).stderr
 
 
-def test_the_one_that_is_named_is_taken_or_told_and_no_other(folder: Path) -> None:
+def test_the_one_that_is_named_is_taken_or_refused_and_no_other(folder: Path) -> None:
     working(folder / THIS)
     named = working(folder / "mine")
     assert find(str(named), path=folder).stdout == f"{named}\n"
     assert find("mine", path=folder).stdout == f"{named}\n"
-    told = find(str(folder / "python3.10"), path=folder)
-    assert (told.returncode, told.stdout) == (1, "")
-    assert told.stderr.splitlines()[1:] == ["None of these will do:", f"  {folder / 'python3.10'} does not start"]
+    ended = find(str(folder / "python3.10"), path=folder)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.splitlines()[1:] == ["None of these will do:", f"  {folder / 'python3.10'} does not start"]
 
 
-def test_one_of_another_version_is_told(folder: Path) -> None:
+def test_one_of_another_version_is_refused(folder: Path) -> None:
     """Asked of a copy of the script that supports none that is here."""
     working(folder / "python3")
     asked = folder / "find-python.sh"
     asked.write_text(FINDER.read_text().replace(f'"{SUPPORTED}"', '"3.9 3.8"'))
-    told = find(path=folder, script=asked)
-    assert told.stderr.startswith("Python 3.8 to 3.9 is needed.")
-    assert f"{folder / 'python3'} is CPython {THIS.removeprefix('python')}\n" in told.stderr
+    ended = find(path=folder, script=asked)
+    assert ended.stderr.startswith("Python 3.8 to 3.9 is needed.")
+    assert f"{folder / 'python3'} is CPython {THIS.removeprefix('python')}\n" in ended.stderr
 
 
 def test_make_says_what_is_needed(tmp_path: Path) -> None:
     words = ["make", "up", f"VENV={tmp_path / 'environment'}", f"PYTHON={tmp_path / 'python3'}"]
-    told = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=False)
-    assert told.returncode == 2
-    assert "Python 3.11 to 3.14 is needed. Install one, or name it: make PYTHON=/path/to/python3\n" in told.stderr
-    assert f"{tmp_path / 'python3'} does not start" in told.stderr
+    ended = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "Python 3.11 to 3.14 is needed. Install one, or name it: make PYTHON=/path/to/python3\n" in ended.stderr
+    assert f"{tmp_path / 'python3'} does not start" in ended.stderr
 
 
 def test_every_file_names_the_same_versions() -> None:

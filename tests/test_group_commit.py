@@ -1,4 +1,4 @@
-"""Writes that go together: every caller learns what became of its own statements."""
+"""Writes that go together: every caller learns the result of its own statements."""
 
 import threading
 import time
@@ -33,7 +33,7 @@ def pool():
 @pytest.fixture
 def store() -> SimpleNamespace:
     """A write that notes what it gets, waits until it is let through, and fails for what is in ``refused``."""
-    noted = SimpleNamespace(calls=[], open=threading.Event(), refused=set(), error=StoreUnavailable("away"))
+    noted = SimpleNamespace(calls=[], open=threading.Event(), refused=set(), error=StoreUnavailable("unavailable"))
 
     def write(statements: Sequence[Statement], *, seconds: float) -> None:
         noted.calls.append([cql for cql, _ in statements])
@@ -46,7 +46,7 @@ def store() -> SimpleNamespace:
 
 
 def started(pool: ThreadPoolExecutor, commits: GroupCommit, name: str, *, seconds: float = 10) -> Future[None]:
-    """A caller that is under way: its statement is being written, or waits in a group."""
+    """A caller in flight: its statement is being written, or waits in a group."""
     caller = pool.submit(commits.write, [statement(name)], seconds=seconds)
     wait_for(lambda: caller.running() or caller.done())
     return caller
@@ -100,8 +100,8 @@ def test_who_comes_meanwhile_goes_together_in_writes_of_bounded_size(pool, store
     assert sorted(name for call in store.calls[1:] for name in call) == [str(number) for number in range(7)]
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable("away"), ValueError("a bug")])
-def test_what_failed_is_told_to_all_whom_it_concerns_and_to_nobody_else(pool, store, error):
+@pytest.mark.parametrize("error", [StoreUnavailable("unavailable"), ValueError("a bug")])
+def test_a_failed_write_fails_all_its_callers_and_nobody_else(pool, store, error):
     store.refused, store.error = {"0"}, error
     commits = GroupCommit(store.write, at_a_time=1, most_statements=3)
     first = started(pool, commits, "first")

@@ -40,18 +40,24 @@ def post(web: WebServer, player: str, **headers: str) -> int:
         ({"Content_Type": "application/json"}, 415),
     ],
 )
-def test_the_type_of_a_body(web: WebServer, player: str, headers: dict[str, str], status: int) -> None:
+def test_a_name_with_underscores_does_not_choose_the_type_of_a_body(
+    web: WebServer, player: str, headers: dict[str, str], status: int
+) -> None:
     assert post(web, player, **headers) == status
 
 
 @pytest.mark.parametrize("length", ["3", "1000000", "-1", "many"])
 @pytest.mark.parametrize("transfer", [{}, {"Transfer-Encoding": "chunked"}])
-def test_the_length_of_a_body(web: WebServer, player: str, transfer: dict[str, str], length: str) -> None:
+def test_a_name_with_underscores_does_not_choose_the_length_of_a_body(
+    web: WebServer, player: str, transfer: dict[str, str], length: str
+) -> None:
     assert post(web, player, **{"Content-Type": "application/json", "Content_Length": length, **transfer}) == 201
 
 
 @pytest.mark.parametrize("name", ["X_Forwarded_Proto", "X-Forwarded_Proto"])
-def test_the_scheme_of_links(web: WebServer, country: str, now_ms: int, name: str) -> None:
+def test_a_name_with_underscores_does_not_choose_the_scheme_of_links(
+    web: WebServer, country: str, now_ms: int, name: str
+) -> None:
     """Behind a proxy it is the proxy that must not pass these names on."""
     for number in range(2):
         record_events([Event("start", "p", uuid.uuid4(), now_ms - number, country)], now_ms=now_ms)

@@ -16,7 +16,7 @@ def test_probes_ask_by_the_address_of_a_machine(api, path):
     assert api.head(path, headers={"host": "10.0.0.5:8000"}).status_code == 200
 
 
-def test_tables_that_are_not_as_this_version_needs_them_are_told(api, monkeypatch):
+def test_tables_that_are_not_as_this_version_needs_them_are_named(api, monkeypatch):
     monkeypatch.setattr(health, "SELECT_A_DAY", "SELECT of_the_next_version FROM {keyspace}.country_hour WHERE day = ?")
     reply = api.get("/readyz")
     assert reply.status_code == 503

@@ -69,13 +69,13 @@ def test_a_body_that_is_too_large_is_refused_and_the_next_batch_on_the_connectio
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("tells_its_length", [True, False])
+@pytest.mark.parametrize("names_its_length", [True, False])
 def test_a_stream_of_http_2_that_is_too_large_is_refused_and_the_next_is_stored(
-    web: WebServer, player: str, size: int, tells_its_length: bool
+    web: WebServer, player: str, size: int, names_its_length: bool
 ) -> None:
     with Http2Client(web.url) as client:
         for _ in range(3):
-            refused = client.post(EVENTS, b" " * size, says=size if tells_its_length else None)
+            refused = client.post(EVENTS, b" " * size, says=size if names_its_length else None)
             assert json.loads(refused)["status"] == 413
             assert json.loads(client.post(EVENTS, batch(player)))["stored"] == 1
 
@@ -116,8 +116,8 @@ def test_so_do_other_replies_that_leave_a_body_unread(
 
 
 def head(size: int, **headers: str) -> bytes:
-    told = {"Host": "127.0.0.1", **JSON, "Content-Length": str(size), **headers}
-    lines = [f"POST {EVENTS} HTTP/1.1", *(f"{name}: {value}" for name, value in told.items())]
+    named = {"Host": "127.0.0.1", **JSON, "Content-Length": str(size), **headers}
+    lines = [f"POST {EVENTS} HTTP/1.1", *(f"{name}: {value}" for name, value in named.items())]
     return "\r\n".join([*lines, "", ""]).encode()
 
 
@@ -136,29 +136,29 @@ def received(connection: socket.socket) -> bytes:
 @pytest.mark.parametrize(
     "sent", [head(MOST_DRAINED_BYTES + 1), head(1_000_000, Expect="100-continue")], ids=["too large", "asks first"]
 )
-def test_what_is_not_read_to_its_end_is_told(web: WebServer, sent: bytes) -> None:
+def test_a_reply_before_the_end_of_a_body_says_that_the_connection_closes(web: WebServer, sent: bytes) -> None:
     """At once, without waiting for the body; the second client need not send it."""
     reply = received(connected(web, sent))
     assert reply.startswith(b"HTTP/1.1 413 ")
     assert b"\r\nconnection: close\r\n" in reply
 
 
-def test_silent_clients_hold_no_more_than_the_threads_that_are_there_for_them(
+def test_clients_that_send_nothing_hold_no_more_than_the_threads_that_are_there_for_them(
     web: WebServer, connection: http.client.HTTPConnection, player: str
 ) -> None:
-    with ExitStack() as silent:
+    with ExitStack() as waiting:
 
         def one_more_finds_no_thread() -> bool:
-            silent.enter_context(connected(web, head(1_000_000) + b" " * 10))
-            return is_told_to_close(web)
+            waiting.enter_context(connected(web, head(1_000_000) + b" " * 10))
+            return must_close(web)
 
         wait_for(one_more_finds_no_thread)
         assert status_of(connection, batch(player)) == 201
         assert status_of(connection, b" " * 1_000, closes=True, **{"Content-Type": "text/plain"}) == 415
-    wait_for(lambda: not is_told_to_close(web))
+    wait_for(lambda: not must_close(web))
 
 
-def is_told_to_close(web: WebServer) -> bool:
+def must_close(web: WebServer) -> bool:
     with closing(http.client.HTTPConnection(urlsplit(web.url).netloc, timeout=20)) as connection:
         connection.request("POST", "/nowhere/", b"[]")
         return connection.getresponse().headers.get("Connection") == "close"
@@ -170,17 +170,17 @@ def refuses(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iter
 
 
 def headers_of(sent: BytesIO, **environ: str) -> dict[str, str]:
-    """What ``refuses`` tells behind the stage."""
-    told: list[Any] = []
+    """What ``refuses`` sends behind the stage."""
+    replied: list[Any] = []
     asked = {"SERVER_PROTOCOL": "HTTP/1.1", "wsgi.input": sent, **environ}
-    assert Transport(refuses)(asked, lambda *head: told.append(head)) == [b"later"]
-    [(status, headers)] = told
+    assert Transport(refuses)(asked, lambda *head: replied.append(head)) == [b"later"]
+    [(status, headers)] = replied
     assert status == "503 Service Unavailable"
     return dict(headers)
 
 
 @pytest.mark.parametrize("seconds", [0, 10])
-def test_a_slow_client_is_told_that_the_connection_closes(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
+def test_a_slow_client_learns_that_the_connection_closes(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
     monkeypatch.setattr(transport, "MOST_DRAINING_SECONDS", seconds)
     closes = {"Connection": "close"} if seconds == 0 else {}
     assert headers_of(BytesIO(b" " * 100_000), CONTENT_LENGTH="100000") == {"Retry-After": "1", **closes}

@@ -57,7 +57,7 @@ def shown_on(page: str) -> dict:
         ("/api/v1/reports/players/PLAYER/sessions/", {"limit": 1, "state": "all"}),
     ],
 )
-def test_a_walk_over_the_pages_keeps_the_form(api, paged, form, path, query):
+def test_a_walk_over_the_pages_has_the_same_form(api, paged, form, path, query):
     player, country = paged
     address: str | None = asked(path.replace("COUNTRY", country).replace("PLAYER", player), **query, format=form)
     seen = []
@@ -77,7 +77,7 @@ def test_the_report_of_countries_links_to_each_in_the_same_form(api, paged, form
 
 
 @pytest.mark.parametrize("form", [None, "json"])
-def test_the_earlier_address_links_to_the_rest_in_the_same_form(api, paged, form, monkeypatch):
+def test_the_legacy_address_links_to_the_rest_in_the_same_form(api, paged, form, monkeypatch):
     monkeypatch.setattr("reports.views.LEGACY_LIMIT", 4)
     _, country = paged
     reply = api.get(asked(f"/by-country/{country}/2", format=form))

@@ -1,4 +1,4 @@
-"""What ``make load`` sends, and its validated."""
+"""What ``make load`` sends, and how it validates the replies."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from conftest import PROJECT, free_port
 from locustfiles.sessions import Batch, GameSessions
 
 # In a process of its own: locust changes the sockets and threads of the one that imports it.
-JUDGE = """
+VALIDATE = """
 import json, sys
 from locust.env import Environment
 from locustfiles.latency import validate
@@ -105,21 +105,21 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 def test_nine_of_ten_replies_of_every_address_are_quick_and_none_fails(
     requests: list[tuple[str, int, bool]], validated: int
 ) -> None:
-    told = python("-c", JUDGE, json.dumps(requests))
-    assert told.returncode == validated, told.stderr
-    assert ("Kept: " if validated == KEPT else "BROKEN: ") in told.stdout
+    ended = python("-c", VALIDATE, json.dumps(requests))
+    assert ended.returncode == validated, ended.stderr
+    assert ("Kept: " if validated == KEPT else "BROKEN: ") in ended.stdout
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "1.5", "many"])
 @pytest.mark.parametrize("name", ["LOAD_USERS", "LOAD_SECONDS"])
-def test_a_wrong_number_is_told(name: str, number: str) -> None:
-    told = python("-m", "locustfiles", **{name: number})
-    assert (told.returncode, told.stderr) == (1, f"{name} is '{number}': write a whole number, at least 1.\n")
+def test_a_wrong_number_is_refused(name: str, number: str) -> None:
+    ended = python("-m", "locustfiles", **{name: number})
+    assert (ended.returncode, ended.stderr) == (1, f"{name} is '{number}': write a whole number, at least 1.\n")
 
 
 def test_a_service_that_is_not_there_breaks_the_promise(tmp_path) -> None:
     report = tmp_path / "load.html"
-    told = python(
+    ended = python(
         "-m",
         "locustfiles",
         HOST="127.0.0.1",
@@ -128,6 +128,6 @@ def test_a_service_that_is_not_there_breaks_the_promise(tmp_path) -> None:
         LOAD_USERS="2",
         LOAD_REPORT=str(report),
     )
-    assert told.returncode == BROKEN
-    assert "BROKEN: " in told.stdout
+    assert ended.returncode == BROKEN
+    assert "BROKEN: " in ended.stdout
     assert "<html" in report.read_text()

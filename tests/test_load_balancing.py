@@ -108,26 +108,26 @@ def test_the_second_try_goes_to_another_node_whatever_was_planned_in_between(hos
 
 
 def test_a_node_that_did_not_answer_goes_last_but_for_one_statement_in_a_second(hosts: list[Host], plan: Plan) -> None:
-    silent, other, _ = hosts
-    answer(silent, other, answered=other)
-    assert all(list(plan())[-1] is silent for _ in range(PLANS))
+    unresponsive, other, _ = hosts
+    answer(unresponsive, other, answered=other)
+    assert all(list(plan())[-1] is unresponsive for _ in range(PLANS))
     time.sleep(1.05)
     first = [next(plan()) for _ in range(PLANS)]
-    assert first.count(silent) == 1
+    assert first.count(unresponsive) == 1
 
 
-def test_a_statement_that_counts_is_not_spent_on_a_silent_node(hosts: list[Host], cluster: Cluster) -> None:
+def test_a_statement_that_counts_is_not_spent_on_an_unresponsive_node(hosts: list[Host], cluster: Cluster) -> None:
     count_plan = plan_of(cluster, probes_unresponsive=False)
-    silent, other, _ = hosts
-    answer(silent, other, answered=other)
+    unresponsive, other, _ = hosts
+    answer(unresponsive, other, answered=other)
     time.sleep(1.05)
-    assert all(list(count_plan())[-1] is silent for _ in range(PLANS))
+    assert all(list(count_plan())[-1] is unresponsive for _ in range(PLANS))
 
 
 def test_a_node_that_answers_again_is_asked_like_the_others(hosts: list[Host], plan: Plan) -> None:
-    silent, other, _ = hosts
-    answer(silent, other, answered=other)
-    answer(silent, answered=silent)
+    unresponsive, other, _ = hosts
+    answer(unresponsive, other, answered=other)
+    answer(unresponsive, answered=unresponsive)
     assert {next(plan()) for _ in range(PLANS)} == set(hosts)
 
 
@@ -143,10 +143,10 @@ def test_when_no_node_answers_all_are_still_planned(hosts: list[Host], plan: Pla
 
 
 def test_a_node_without_a_connection_goes_last(hosts: list[Host], plan: Plan, connected: Connected) -> None:
-    silent, other, unconnected = hosts
-    answer(silent, other, answered=other)
+    unresponsive, other, unconnected = hosts
+    answer(unresponsive, other, answered=other)
     connected.lose(unconnected)
-    assert list(plan()) == [other, silent, unconnected]
+    assert list(plan()) == [other, unresponsive, unconnected]
 
 
 def test_without_any_connection_all_are_still_planned(hosts: list[Host], plan: Plan, connected: Connected) -> None:

@@ -8,12 +8,12 @@ import pytest
 
 from conftest import PROJECT
 
-# In the place of the interpreter: tells what it is called with.
+# In the place of the interpreter: prints what it is called with.
 TELL = "#!/bin/sh\nprintf '<%s>' \"$@\"\n"
 
 
 @pytest.fixture
-def told(tmp_path: Path):
+def make_import(tmp_path: Path):
     """Calls ``make import`` with a stand-in for the interpreter; what ``manage.py import_sessions`` would have got."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/python").write_text(TELL)
@@ -21,30 +21,30 @@ def told(tmp_path: Path):
     (tmp_path / ".ready").touch()
     os.utime(tmp_path / ".ready", (2**31, 2**31))  # newer than what is to be installed
 
-    def told(*variables: str, **environment: str) -> str:
+    def make_import(*variables: str, **environment: str) -> str:
         command = ["make", "--no-print-directory", "import", f"VENV={tmp_path}", "STACK=", *variables]
         environment = {**os.environ, **environment}
         return subprocess.run(
             command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False
         ).stdout.strip()
 
-    return told
+    return make_import
 
 
 @pytest.mark.parametrize(
     "name",
     ["my day (1).jsonl", "it's.jsonl", 'a "quoted" one', "a$b $(c) `d` $HOME", "[1]*?;&|<>#!\\n", "-", "--help"],
 )
-def test_an_import_gets_the_path_as_it_was_typed(told, name):
+def test_an_import_gets_the_path_as_it_was_typed(make_import, name):
     expected = f"<manage.py><import_sessions><--><{name}>"
-    assert told(f"FILE={name}") == expected
-    assert told(FILE=name) == expected
+    assert make_import(f"FILE={name}") == expected
+    assert make_import(FILE=name) == expected
 
 
-def test_an_import_gets_options_as_a_shell_reads_them(told):
-    options = told("FILE=a b", "OPTIONS=--rebase --rejects 'my rejects.jsonl'")
+def test_an_import_gets_options_as_a_shell_reads_them(make_import):
+    options = make_import("FILE=a b", "OPTIONS=--rebase --rejects 'my rejects.jsonl'")
     assert options == "<manage.py><import_sessions><--rebase><--rejects><my rejects.jsonl><--><a b>"
 
 
-def test_an_import_needs_a_file(told):
-    assert told() == "Name the dump: make import FILE=dump.jsonl.bz2"
+def test_an_import_needs_a_file(make_import):
+    assert make_import() == "Name the dump: make import FILE=dump.jsonl.bz2"

@@ -76,14 +76,14 @@ def test_a_very_long_name_is_not_compared(api):
 
 
 @pytest.mark.parametrize("query", ["x=1", "hours=3&limit=0", "format=json&x=1", "x=1&x=2", "a&b"])
-def test_the_earlier_addresses_ignore_what_they_do_not_know(api, player, query):
+def test_the_legacy_addresses_ignore_what_they_do_not_know(api, player, query):
     for address in (f"/by-player/{player}", "/by-country/FI/1"):
         assert api.get(f"{address}?{query}").json() == api.get(address).json()
     event = {"event": "end", "player_id": player}
     assert api.post(f"/event-handler?{query}", event, format="json").status_code == 204
 
 
-def test_the_earlier_addresses_still_know_the_format(api):
+def test_the_legacy_addresses_still_know_the_format(api):
     assert api.get("/by-player/ada?x=1&format=nope").status_code == 406
     assert api.get("/by-player/ada?x=1&format=api")["Content-Type"].startswith("text/html")
 
@@ -121,7 +121,7 @@ def test_unique_nonsense_fills_no_cache(
 
 
 @pytest.mark.parametrize(
-    ("address", "kept"),
+    ("address", "is_cached"),
     [
         ("/by-player/ada", True),
         ("/by-player/ada?format=json", True),
@@ -131,10 +131,10 @@ def test_unique_nonsense_fills_no_cache(
         (f"{PLAYER}?limit=1&limit=1", False),
     ],
 )
-def test_nor_does_it_fill_the_memory_of_a_process(address, kept):
+def test_nor_does_it_fill_the_memory_of_a_process(address, is_cached):
     request = RequestFactory().get(address)
-    view, _, places = resolve(request.path)
-    view(request, **places)
-    assert (QUESTION in request.META) is kept
-    if "x=1" in address and kept:
+    view, _, captured = resolve(request.path)
+    view(request, **captured)
+    assert (QUESTION in request.META) is is_cached
+    if "x=1" in address and is_cached:
         assert request.META[QUESTION] == "GET http://testserver/by-player/ada application/json"

@@ -50,7 +50,9 @@ def report_of(country: str, player: str, now_ms: int) -> Callable[[str], str]:
 
 
 @pytest.mark.parametrize("report", ["country", "all countries", "player"])
-def test_the_sessions_of_a_report(api: APIClient, report_of: Callable[[str], str], report: str) -> None:
+def test_the_sessions_of_a_report_are_freed_without_the_collector(
+    api: APIClient, report_of: Callable[[str], str], report: str
+) -> None:
     before = alive(uuid.UUID)
     reply = api.get(report_of(report))
     assert reply.status_code == 200
@@ -81,7 +83,7 @@ def row(player: str, now_ms: int) -> cassandra.Statement:
 
 
 @pytest.mark.parametrize("ask", [read, written, written_with_an_answer])
-def test_a_statement(
+def test_the_future_of_a_statement_is_freed_without_the_collector(
     player: str, now_ms: int, monkeypatch: pytest.MonkeyPatch, ask: Callable[[str, int], None]
 ) -> None:
     session, futures = cassandra._connected(), []

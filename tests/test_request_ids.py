@@ -34,7 +34,7 @@ def test_production_logs_are_json_with_the_request_id():
         "SECRET_KEY": "x" * 50,
         "ALLOWED_HOSTS": "a",
     }
-    told = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-c", SCRIPT],
         cwd=PROJECT,
         env={**os.environ, **environment},
@@ -42,7 +42,7 @@ def test_production_logs_are_json_with_the_request_id():
         text=True,
         check=True,
     )
-    line = json.loads(told.stderr)
+    line = json.loads(ended.stderr)
     assert (line["message"], line["levelname"], line["request_id"]) == ("it's done", "WARNING", "abc")
 
 
@@ -85,9 +85,9 @@ def test_a_path_cannot_forge_a_line(web_server: Callable[..., WebServer], tmp_pa
         for path in (f"/nowhere{sign}forged", f"/api/v1/reports/players/a{sign}forged/sessions/"):
             with pytest.raises(urllib.error.HTTPError):
                 urllib.request.urlopen(web.url + urllib.parse.quote(path))
-    told = [line for line in log.read_text().splitlines() if "forged" in line]
-    assert sum("web.request_ids" in line for line in told) == 2 * len(BREAKS)
-    for line in told:
+    logged = [line for line in log.read_text().splitlines() if "forged" in line]
+    assert sum("web.request_ids" in line for line in logged) == 2 * len(BREAKS)
+    for line in logged:
         assert line.isprintable()
         assert json.loads(line)["name"] if environment == "production" else re.match(r"\d{4}-\d\d-\d\d ", line)
 

@@ -36,7 +36,7 @@ def check(reply, path: str, method: str = "get") -> None:
             assert header in documented.get("headers", {}), header
 
 
-def test_it_is_valid():
+def test_the_schema_is_valid_and_knows_the_sizes_of_a_batch():
     validate_schema(schema())
     paths = schema()["paths"]
     assert "413" in paths[EVENTS]["post"]["responses"]

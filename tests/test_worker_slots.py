@@ -1,4 +1,4 @@
-"""Who has a place, who waits for one, and which are kept for batches."""
+"""Who has a worker slot, who waits for one, and which are reserved for batches."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ def test_a_request_waits_for_a_slot_and_is_refused_when_the_queue_is_full(pool: 
     assert slots.acquire()
 
 
-def test_who_waits_in_vain_is_told_so() -> None:
+def test_who_waits_in_vain_is_refused() -> None:
     slots = WorkerSlots(1, waiting=1, seconds=0.01)
     assert slots.acquire()
     assert [slots.acquire(), slots.acquire()] == [False, False]
@@ -56,11 +56,11 @@ class Slow:
 
 
 class Asked:
-    """Requests to an LoadShedding before a Slow application."""
+    """Requests to a LoadShedding before a Slow application."""
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self.slow = Slow()
-        self._admission = LoadShedding(self.slow, working=WORKING)
+        self._load_shedding = LoadShedding(self.slow, working=WORKING)
         self._pool = pool
 
     def ask(self, method: str, path: str) -> Future[str]:
@@ -74,10 +74,10 @@ class Asked:
         return futures
 
     def _status(self, method: str, path: str) -> str:
-        told: list[str] = []
+        statuses: list[str] = []
         environ = RequestFactory().generic(method, path).environ
-        self._admission(environ, lambda status, headers: told.append(status))
-        return told[0]
+        self._load_shedding(environ, lambda status, headers: statuses.append(status))
+        return statuses[0]
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def asked(pool: ThreadPoolExecutor) -> Iterator[Asked]:
     one.slow.let_through.set()
 
 
-def test_slots_are_kept_for_batches_while_readers_fill_the_rest(asked: Asked) -> None:
+def test_slots_are_reserved_for_batches_while_readers_fill_the_rest(asked: Asked) -> None:
     reading = asked.begin("GET", REPORTS, number=readers(working=WORKING))
     assert asked.ask("GET", REPORTS).result(5) == asked.ask("HEAD", REPORTS).result(5) == "503 Service Unavailable"
     posting = asked.begin("POST", EVENTS, number=WORKING - readers(working=WORKING))
@@ -96,7 +96,7 @@ def test_slots_are_kept_for_batches_while_readers_fill_the_rest(asked: Asked) ->
     assert [future.result(5) for future in reading + posting] == ["200 OK"] * WORKING
 
 
-def test_batches_may_have_every_place(asked: Asked) -> None:
+def test_batches_may_have_every_slot(asked: Asked) -> None:
     posting = asked.begin("POST", EVENTS, number=WORKING)
     assert asked.ask("GET", REPORTS).result(5) == "503 Service Unavailable"
     asked.slow.let_through.set()
@@ -104,7 +104,7 @@ def test_batches_may_have_every_place(asked: Asked) -> None:
     assert asked.ask("GET", REPORTS).result(5) == "200 OK"
 
 
-def test_readers_who_wait_for_each_other_keep_no_batch_from_waiting(asked: Asked) -> None:
+def test_readers_who_wait_for_each_other_do_not_take_the_queue_of_batches(asked: Asked) -> None:
     """Were there one waiting room for both, a batch would be refused at once."""
     asked.begin("GET", REPORTS, number=readers(working=WORKING))
     waiting = [asked.ask("GET", REPORTS) for _ in range(2 * MOST_WAITING)]

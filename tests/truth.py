@@ -146,7 +146,7 @@ class Game(Clients):
             self._check_country(service, country, window, listed=window)
         self._check_countries(service, window)
 
-    def told(self) -> str:
+    def summary(self) -> str:
         return (
             f"{len(self.truth.may()):,} starts sent {self.sent:,} times, {self.refused:,} requests refused, "
             f"{self.compared:,} reports compared, no difference"

@@ -1,4 +1,4 @@
-"""Counts are brought up to date before anybody asks: by one process, and by each when Redis is away."""
+"""Counts are brought up to date before anybody asks: by one process, and by each when Redis is unavailable."""
 
 import time
 import uuid
@@ -94,7 +94,7 @@ def test_one_process_at_a_time_does_it(country, caught_up, counting_statements) 
     assert counting_statements == []
 
 
-def test_garbage_in_place_of_the_lease_keeps_nobody_from_it(country, caught_up, counting_statements) -> None:
+def test_garbage_in_place_of_the_lease_does_not_stop_anybody(country, caught_up, counting_statements) -> None:
     cache = caches["default"]
     cache.client.get_client().set(str(cache.client.make_key(LEASE)), b"garbage")
     one = caught_up()
@@ -104,14 +104,14 @@ def test_garbage_in_place_of_the_lease_keeps_nobody_from_it(country, caught_up, 
     assert counting_statements != []
 
 
-def test_every_process_does_it_when_redis_is_away(settings, country, monkeypatch, counting_statements) -> None:
-    class Away:
+def test_every_process_does_it_when_redis_is_unavailable(settings, country, monkeypatch, counting_statements) -> None:
+    class Unavailable:
         """A cache as ReportCache is while Redis does not answer."""
 
         def hold(self, *arguments: Any, **options: Any) -> None:
             return None
 
-    monkeypatch.setattr(background, "caches", {"default": Away()})
+    monkeypatch.setattr(background, "caches", {"default": Unavailable()})
     for one in (Background(), Background()):
         record(country, now() - 2 * DAY_MS)
         counting_statements.clear()

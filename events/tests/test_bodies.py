@@ -62,19 +62,21 @@ def test_the_members_of_a_gzip_body_are_one_body(api: APIClient, player: str, me
         (gzip.compress(b" " * 262_144) + gzip.compress(b" " * 50_000_000), 413, "too large"),
     ],
 )
-def test_what_they_may_not_be(api: APIClient, packed: bytes, status: int, said: str) -> None:
+def test_a_gzip_body_that_is_damaged_or_too_large_is_refused(
+    api: APIClient, packed: bytes, status: int, said: str
+) -> None:
     reply = post(api, packed, "gzip")
     assert reply.status_code == status
     assert said in reply.json()["detail"]
 
 
 @pytest.mark.parametrize("coding", ["", " ", "identity", "Identity", ",", "identity, identity"])
-def test_no_coding(api: APIClient, player: str, coding: str) -> None:
+def test_a_body_without_a_coding_is_stored(api: APIClient, player: str, coding: str) -> None:
     assert post(api, batch(player), coding).status_code == 201
 
 
 @pytest.mark.parametrize("coding", ["gzip", "GZip ", "x-gzip", "identity, gzip", "gzip,"])
-def test_gzip(api: APIClient, player: str, coding: str) -> None:
+def test_a_gzip_body_is_stored_whatever_the_case_of_its_coding(api: APIClient, player: str, coding: str) -> None:
     assert post(api, gzip.compress(batch(player)), coding).status_code == 201
 
 

@@ -1,4 +1,4 @@
-"""The fast lane accepts nothing that the serializer refuses, and gives the same events."""
+"""The fast decoder accepts nothing that the serializer refuses, and gives the same events."""
 
 import json
 import uuid
@@ -48,8 +48,8 @@ good = st.fixed_dictionaries(
 )
 
 
-def judged(text: bytes) -> Event | ValidationError:
-    """What the thorough way says: the standard library's JSON, then the serializer."""
+def validated(text: bytes) -> Event | ValidationError:
+    """What the serializer says: the standard library's JSON, then the serializer."""
     try:
         item = json.loads(text.decode())
     except ValueError as error:
@@ -59,10 +59,10 @@ def judged(text: bytes) -> Event | ValidationError:
 
 def check(text: bytes) -> Event | None:
     plain = READER.event(text, new_session_id=lambda: SESSION)
-    thorough = judged(text)
-    assert isinstance(thorough, Event | ValidationError)
+    expected = validated(text)
+    assert isinstance(expected, Event | ValidationError)
     if plain is not None:
-        assert plain == thorough
+        assert plain == expected
     return plain
 
 
@@ -97,7 +97,7 @@ def test_null_is_absent(field: str) -> None:
     end = {**json.loads(GAME), "event": "end"}
     left_out = {name: value for name, value in end.items() if name != field}
     plain = check(json.dumps({**end, field: None}).encode())
-    assert plain == check(json.dumps(left_out).encode()) == judged(json.dumps(left_out).encode())
+    assert plain == check(json.dumps(left_out).encode()) == validated(json.dumps(left_out).encode())
     assert isinstance(plain, Event)
 
 
@@ -108,7 +108,7 @@ def test_a_start_whose_country_is_null_is_left_to_the_serializer() -> None:
 def test_the_nil_uuid_is_left_to_the_serializer() -> None:
     text = GAME.replace(str(SESSION).encode(), str(NIL_SESSION_ID).encode())
     assert check(text) is None
-    assert isinstance(judged(text), ValidationError)
+    assert isinstance(validated(text), ValidationError)
 
 
 def test_what_games_send_is_this_event() -> None:

@@ -32,7 +32,7 @@ def test_a_second_demo_fills_the_hours_since_the_first(starts, empty_hours):
     assert empty_days(month, now_ms=NOW_MS, events=144_000) * 24 == pytest.approx(empty_hours)
 
 
-def test_it_makes_sessions_and_serves():
+def test_the_demo_makes_sessions_once_and_serves():
     """As far as to the port, which is taken here."""
     keyspace = f"demo_{uuid.uuid4().hex[:8]}"
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -45,14 +45,14 @@ def test_it_makes_sessions_and_serves():
         try:
             sessions = []
             # The second time none are made, or a few of the moments since.
-            for told_first in (
+            for said_first in (
                 r"Generating \d+,\d+ events",
                 r"The sessions of an earlier demo are there|Generating \d+ ",
             ):
-                told = manage("demo", "--events", "60000", env={**os.environ, **ours})
-                assert re.match(rf"Creating the tables \.\.\.\n({told_first})", told.stdout)
-                assert f"http://127.0.0.1:{port}/api/v1/docs/" in told.stdout
-                assert told.stderr.endswith(f"listens on 127.0.0.1:{port}. Stop it, or choose another PORT.\n")
+                ended = manage("demo", "--events", "60000", env={**os.environ, **ours})
+                assert re.match(rf"Creating the tables \.\.\.\n({said_first})", ended.stdout)
+                assert f"http://127.0.0.1:{port}/api/v1/docs/" in ended.stdout
+                assert ended.stderr.endswith(f"listens on 127.0.0.1:{port}. Stop it, or choose another PORT.\n")
                 [(number,)] = cassandra.execute(f"SELECT COUNT(*) FROM {keyspace}.session_by_player_id", ())
                 sessions.append(number)
             assert 30_000 < sessions[0] <= sessions[1] < 31_500  # some are open
@@ -60,8 +60,8 @@ def test_it_makes_sessions_and_serves():
             drop_keyspace(keyspace)
 
 
-def test_it_is_not_for_production():
+def test_the_demo_is_refused_in_production():
     ours = {"DJANGO_SETTINGS_MODULE": "sessions_project.settings", "ENVIRONMENT": "production"}
-    told = manage("demo", env={**os.environ, **ours, "SECRET_KEY": "x" * 50, "ALLOWED_HOSTS": "example.org"})
-    assert told.returncode == 1
-    assert told.stderr.endswith("nobody could take the made-up sessions out again.\n")
+    ended = manage("demo", env={**os.environ, **ours, "SECRET_KEY": "x" * 50, "ALLOWED_HOSTS": "example.org"})
+    assert ended.returncode == 1
+    assert ended.stderr.endswith("nobody could take the made-up sessions out again.\n")

@@ -80,10 +80,10 @@ def test_where_the_shell_has_led_a_stream_no_rejects_go(folder, stream):
     command = [sys.executable, str(PROJECT / "manage.py"), "import_sessions", "-", "--rejects", taken.name]
     streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with taken.open("r+") as file:
-        told = subprocess.run(command, cwd=folder, check=False, text=True, **{**streams, stream: file})
-    assert told.returncode == 1
+        ended = subprocess.run(command, cwd=folder, check=False, text=True, **{**streams, stream: file})
+    assert ended.returncode == 1
     said = f"{taken.name} is {'read as' if stream == 'stdin' else 'where'} standard"
-    assert said in (taken.read_text() if stream == "stderr" else told.stderr)
+    assert said in (taken.read_text() if stream == "stderr" else ended.stderr)
     assert taken.read_text() == before or stream == "stderr"
 
 
@@ -128,7 +128,7 @@ def test_other_lines_are_of_no_import(line):
     assert kind_of(line) is None
 
 
-def test_rejects_of_an_earlier_import_give_way_to_those_of_the_next(run, tmp_path, player, country, now_ms):
+def test_rejects_of_a_previous_import_give_way_to_those_of_the_next(run, tmp_path, player, country, now_ms):
     for name, before in (("a", REJECTS), ("b", FORMER_REJECT)):
         (tmp_path / "dump").write_text("no event\n" + lines_of(player, country, now_ms))
         (tmp_path / name).write_text(before)
@@ -205,12 +205,12 @@ def test_with_a_checkpoint_there_is_no_second_beginning_with_rebase(refused, fol
     assert (folder / "day2.jsonl.checkpoint").read_text() == CHECKPOINT
 
 
-def test_without_rebase_a_second_beginning_is_harmless_and_told(tmp_path, player, country, now_ms):
+def test_without_rebase_a_second_beginning_is_harmless_and_logged(tmp_path, player, country, now_ms):
     (tmp_path / "dump").write_text(lines_of(player, country, now_ms))
     (tmp_path / "dump.checkpoint").write_text(CHECKPOINT)
-    told = manage("import_sessions", "dump", cwd=tmp_path)
-    assert told.returncode == 0
-    assert "beginning anew all the same (--resume would go on)" in told.stderr
+    ended = manage("import_sessions", "dump", cwd=tmp_path)
+    assert ended.returncode == 0
+    assert "beginning anew all the same (--resume would go on)" in ended.stderr
     assert stored(player, country, now_ms) == (5, 5)
     assert [path.name for path in tmp_path.iterdir()] == ["dump"]
 
@@ -219,9 +219,9 @@ def test_an_import_that_cassandra_does_not_let_begin_says_so_once_and_leaves_no_
     (folder / "day2.jsonl.rejects.jsonl").write_text(REJECTS)
     before = contents(folder)
     port = free_port()
-    told = manage("import_sessions", "day2.jsonl", cwd=folder, env={**os.environ, "CASSANDRA_PORT": str(port)})
-    assert (told.returncode, told.stdout) == (1, "")
-    assert told.stderr.splitlines() == [
+    ended = manage("import_sessions", "day2.jsonl", cwd=folder, env={**os.environ, "CASSANDRA_PORT": str(port)})
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.splitlines() == [
         f"Cassandra does not answer at 127.0.0.1, port {port}: Connection refused. "
         "Is it up, and do CASSANDRA_HOSTS and CASSANDRA_PORT name it?"
     ]

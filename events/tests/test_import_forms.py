@@ -1,4 +1,4 @@
-"""manage.py import_sessions with files that are no JSON lines, or not whole: what is told, and what is stored."""
+"""manage.py import_sessions with files that are no JSON lines, or not whole: what is said, and what is stored."""
 
 import bz2
 import gzip
@@ -59,9 +59,9 @@ def tarred() -> bytes:
 )
 def test_what_is_no_text_is_named_before_anything_is_read(tmp_path, content, said):
     (tmp_path / "dump").write_bytes(content)
-    with pytest.raises(DumpError) as told:
+    with pytest.raises(DumpError) as raised:
         Dump(str(tmp_path / "dump"))
-    assert f"dump {said}" in str(told.value)
+    assert f"dump {said}" in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_when_nothing_is_stored_nothing_is_left_to_go_on_with(run, tmp_path):
         (10**9, Totals(10**9, 0, 0, 10**9), float("inf"), False),
     ],
 )
-def test_the_limits_of_rejects(rejected, of_file, most, stops):
+def test_an_import_stops_at_the_limits_of_rejects(rejected, of_file, most, stops):
     totals = Totals(read=2 * 10**9, rejected=rejected)
     assert bool(limit_passed(totals, of_file, most_rejects=most)) == stops
 
@@ -186,19 +186,19 @@ def test_a_warning_is_of_the_file_that_is_lost(run, tmp_path, player, country, n
 def test_an_empty_or_closed_standard_input_is_an_error(tmp_path, stdin):
     command = [sys.executable, str(PROJECT / "manage.py"), "import_sessions", "-", "--dry-run", "--workers", "1"]
     close = None if stdin else (lambda: os.close(0))
-    told = subprocess.run(
+    ended = subprocess.run(
         command, cwd=tmp_path, stdin=stdin, capture_output=True, text=True, check=False, preexec_fn=close
     )
-    assert (told.returncode, told.stdout) == (1, "")
-    assert told.stderr.splitlines()[-1].startswith(f"Standard input is {'empty' if stdin else 'closed'}.")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.splitlines()[-1].startswith(f"Standard input is {'empty' if stdin else 'closed'}.")
 
 
-@pytest.mark.parametrize("place", ["first", "middle", "last"])
-def test_a_line_of_zeros_is_one_reject_wherever_it_stands(run, tmp_path, player, country, now_ms, place):
+@pytest.mark.parametrize("where", ["first", "middle", "last"])
+def test_a_line_of_zeros_is_one_reject_wherever_it_stands(run, tmp_path, player, country, now_ms, where):
     """A power failure leaves such lines."""
     lines = lines_of(player, country, now_ms).splitlines(keepends=True)
     zeros = "\0" * (MOST_LINE_BYTES * 20) + "\n"
-    lines.insert({"first": 0, "middle": 5, "last": 10}[place], zeros)
+    lines.insert({"first": 0, "middle": 5, "last": 10}[where], zeros)
     (tmp_path / "dump").write_text("".join(lines))
     status, summary = run("dump", "--dry-run")
     assert (status, summary["would_be_stored"], summary["rejected"]) == (1, 10, 1)
@@ -216,10 +216,10 @@ def test_a_file_that_is_cut_while_it_is_read_is_noticed(tmp_path):
     blocks = Dump(str(path)).blocks()
     lines = len(next(blocks).lines)
     os.truncate(path, path.stat().st_size - len(LINE) // 2)
-    with pytest.raises(DumpError) as told:
+    with pytest.raises(DumpError) as raised:
         lines += sum(len(block.lines) for block in blocks)
     assert lines < 50_000
-    assert str(told.value).endswith("only: it has become shorter since it was opened.")
+    assert str(raised.value).endswith("only: it has become shorter since it was opened.")
 
 
 def test_a_file_that_grows_while_it_is_read_is_read_to_its_end(tmp_path):

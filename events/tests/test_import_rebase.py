@@ -1,4 +1,4 @@
-"""manage.py import_sessions --rebase: by how much events are moved, and what is told of it."""
+"""manage.py import_sessions --rebase: by how much events are moved, and what is said of it."""
 
 import json
 import re
@@ -42,29 +42,29 @@ def test_events_that_lie_years_apart_are_not_lost_in_silence(run, tmp_path, play
 
 def test_without_any_event_up_to_now_nothing_is_moved(tmp_path, player, country):
     (tmp_path / "dump").write_text(start(player, country, "2099-01-01T00:00:00Z") + '{"event":"end","player_id":"p"}\n')
-    told = manage("import_sessions", "dump", "--rebase", "--dry-run", "--json", "--workers", "1", cwd=tmp_path)
-    assert "No event has a time up to now: nothing is moved." in told.stderr
-    assert json.loads(told.stdout)["shift_ms"] == 0
+    ended = manage("import_sessions", "dump", "--rebase", "--dry-run", "--json", "--workers", "1", cwd=tmp_path)
+    assert "No event has a time up to now: nothing is moved." in ended.stderr
+    assert json.loads(ended.stdout)["shift_ms"] == 0
 
 
-def test_times_can_be_mapped_back_by_the_shift_that_is_told(tmp_path, player, country, now_ms):
+def test_times_can_be_mapped_back_by_the_shift_that_is_printed(tmp_path, player, country, now_ms):
     text = OLD.replace("0a2d12a1a7e145de8bae44c0c6e06629", player).replace('"FI"', f'"{country}"')
     (tmp_path / "dump").write_text(text)
-    told = manage("import_sessions", "dump", "--rebase", "--json", "--workers", "1", cwd=tmp_path)
-    [seconds] = re.findall(r"All events are moved by \+\d+ days [\d:.]+ \(\+([\d.]+) s\)", told.stderr)
+    ended = manage("import_sessions", "dump", "--rebase", "--json", "--workers", "1", cwd=tmp_path)
+    [seconds] = re.findall(r"All events are moved by \+\d+ days [\d:.]+ \(\+([\d.]+) s\)", ended.stderr)
     [session], _ = completed_sessions(player_id=player, now_ms=now_ms + 60_000, limit=10)
     shift_ms = round(float(seconds) * 1000)
-    assert json.loads(told.stdout)["shift_ms"] == shift_ms
+    assert json.loads(ended.stdout)["shift_ms"] == shift_ms
     assert session.ended_ms - shift_ms == parse_timestamp("2016-12-02T13:00:00")
-    assert "of 2016-12-02T13:00:00.000Z and becomes one of " + format_timestamp(session.ended_ms) in told.stderr
+    assert "of 2016-12-02T13:00:00.000Z and becomes one of " + format_timestamp(session.ended_ms) in ended.stderr
 
 
-def test_a_resumed_import_tells_the_shift_of_before(tmp_path, player, country, now_ms):
+def test_a_resumed_import_prints_the_shift_of_before(tmp_path, player, country, now_ms):
     (tmp_path / "dump").write_text(lines_of(player, country, now_ms - 500 * DAY_MS))
     begun = Checkpoint([Dump(str(tmp_path / "dump")).identity()], now_ms, 500 * DAY_MS, line=1)
     (tmp_path / "dump.checkpoint").write_text(begun.text())
-    told = manage("import_sessions", "dump", "--resume", "--dry-run", "--workers", "1", cwd=tmp_path)
-    assert "All events are moved by +500 days 00:00:00.000 (+43200000.000 s), as before." in told.stderr
+    ended = manage("import_sessions", "dump", "--resume", "--dry-run", "--workers", "1", cwd=tmp_path)
+    assert "All events are moved by +500 days 00:00:00.000 (+43200000.000 s), as before." in ended.stderr
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_resumed_import_tells_the_shift_of_before(tmp_path, player, country, n
         (-1_001, "-0 days 00:00:01.001 (-1.001 s)"),
     ],
 )
-def test_a_shift_is_told_to_the_millisecond(shift_ms, said):
+def test_a_shift_is_printed_to_the_millisecond(shift_ms, said):
     assert shift_in_words(shift_ms) == said
 
 

@@ -51,15 +51,15 @@ def test_log_lines_stand_above_the_bar(dump):
         assert not re.search(rf"^{LOG_LINE}.*[━╸]", line), line
 
 
-def test_the_log_of_the_store_is_not_told_by_every_worker(dump):
-    told = manage("import_sessions", "dump", cwd=dump)
-    assert told.returncode == 0
-    assert not re.search(LOG_LINE, told.stderr)
+def test_the_log_of_the_store_is_not_written_by_every_worker(dump):
+    ended = manage("import_sessions", "dump", cwd=dump)
+    assert ended.returncode == 0
+    assert not re.search(LOG_LINE, ended.stderr)
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_a_summary_that_nobody_reads_is_no_error(dump, options):
-    """As before ``| head -1``, which may have gone."""
+    """As before ``| head -1``, which may have ended."""
     with subprocess.Popen(
         [*IMPORT, "--dry-run", *options], cwd=dump, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:
@@ -71,29 +71,29 @@ def test_a_summary_that_nobody_reads_is_no_error(dump, options):
 def test_an_import_whose_log_nobody_reads_goes_on(dump):
     with subprocess.Popen([*IMPORT, "--rebase"], cwd=dump, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         running.stderr.close()
-        told = running.stdout.read().decode()
+        printed = running.stdout.read().decode()
     assert running.returncode == 0
-    assert re.search(r"stored\W+10\b", told)
+    assert re.search(r"stored\W+10\b", printed)
 
 
 def test_a_dry_run_does_not_say_that_it_stored(dump):
-    told = manage("import_sessions", "dump", "--dry-run", cwd=dump).stdout
-    assert re.search(r"would be stored\W+10\b", told)
-    assert not re.search(r"│ stored", told)
+    printed = manage("import_sessions", "dump", "--dry-run", cwd=dump).stdout
+    assert re.search(r"would be stored\W+10\b", printed)
+    assert not re.search(r"│ stored", printed)
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path):
-    told = manage("import_sessions", "dump", cwd=tmp_path)
-    assert (told.returncode, told.stdout) == (1, "")
-    assert told.stderr == "dump cannot be read: No such file or directory.\n"
+    ended = manage("import_sessions", "dump", cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == "dump cannot be read: No such file or directory.\n"
 
 
 def test_most_of_a_file_lost_is_a_warning_of_its_own_line(tmp_path):
     (tmp_path / "dump").write_text("[\n{}\n]\n")
-    told = manage("import_sessions", "dump", "--dry-run", cwd=tmp_path)
-    assert told.returncode == 1
+    ended = manage("import_sessions", "dump", "--dry-run", cwd=tmp_path)
+    assert ended.returncode == 1
     assert re.search(
-        r"^WARNING: 3 of the 3 lines of dump are not stored.* It looks like a JSON array\.", told.stderr, re.M
+        r"^WARNING: 3 of the 3 lines of dump are not stored.* It looks like a JSON array\.", ended.stderr, re.M
     )
 
 

@@ -75,10 +75,10 @@ def test_whoever_sees_a_marker_sees_all_before_it(country: str, monkeypatch: pyt
 def test_a_late_start_whose_marker_fails_is_not_acknowledged(
     country: str, now_ms: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(*_: Any, **__: Any) -> None:
-        raise StoreUnavailable("away")
+    def unavailable(*_: Any, **__: Any) -> None:
+        raise StoreUnavailable("unavailable")
 
-    monkeypatch.setattr(cassandra, "send_batch", away)
+    monkeypatch.setattr(cassandra, "send_batch", unavailable)
     with pytest.raises(StoreUnavailable):
         record(country, now_ms - 5 * HOUR_MS, now_ms=now_ms)
     record(country, now_ms, now_ms=now_ms)

@@ -75,7 +75,7 @@ def test_batches_that_failed_are_sent_again(
 
     def unreliable(*arguments: Any, **options: Any) -> cassandra.WriteInFlight:
         if next(fails, False):
-            raise StoreUnavailable("away")
+            raise StoreUnavailable("unavailable")
         return send_batch(*arguments, **options)
 
     monkeypatch.setattr(loader_module, "RETRY_SECONDS", 0.01)

@@ -157,7 +157,7 @@ def test_null_is_absent(api, player, now_ms):
     [1795946400000, 1795946400.5, True, [], {}, "", "1795946400", "2026-11-29T10:00:00 UTC", "2026-11-29T24:00:00Z",
      "2026-11-29T10:00:60Z", "2026-11-29", "29.11.2026 10:00"],
 )  # fmt: skip
-def test_a_ts_of_another_form_is_told_the_forms_that_are_accepted(api, player, ts):
+def test_a_ts_of_another_form_is_refused_with_the_forms_that_are_accepted(api, player, ts):
     [error] = api.post(EVENTS, [start(player, ts=ts)], format="json").json()["errors"]
     assert error["pointer"] == "/0/ts"
     assert error["detail"].startswith("Send an ISO 8601 date and time as a string, such as 2016-12-02T12:48:05.520Z")
@@ -186,7 +186,7 @@ def test_an_end_needs_no_country(api, player):
     assert api.post(EVENTS, event, format="json").status_code == 201
 
 
-def test_every_error_of_every_event_is_told(api):
+def test_every_error_of_every_event_is_in_the_reply(api):
     reply = api.post(EVENTS, [{"event": "x", "player_id": 1}, 3, {"event": "end"}], format="json")
     assert [error["pointer"] for error in reply.json()["errors"]] == [
         "/0/event",
@@ -196,7 +196,7 @@ def test_every_error_of_every_event_is_told(api):
     ]
 
 
-def test_what_is_wrong_across_fields_is_told_beside_them(api):
+def test_what_is_wrong_across_fields_is_reported_beside_them(api):
     late = "2999-01-01T00:00:00Z"
     batch = [
         {"event": "start", "player_id": "a b"},
@@ -216,15 +216,15 @@ def test_what_is_wrong_across_fields_is_told_beside_them(api):
     ]
 
 
-def test_lenient_handling_keeps_the_good_ones(api, player):
+def test_lenient_handling_stores_the_valid_ones(api, player):
     batch = [start(player), {"event": "end"}, start(player, ts="2001-01-01T00:00:00Z")]
     reply = api.post(EVENTS, batch, format="json", headers={"prefer": "handling=lenient"})
     assert reply.status_code == 207
     assert reply["Preference-Applied"] == "handling=lenient"
-    told = reply.json()
-    assert (told["stored"], told["discarded"], told["invalid"]) == (1, 1, 1)
-    assert [result["status"] for result in told["results"]] == ["stored", "invalid", "discarded"]
-    assert told["results"][1]["errors"][0]["pointer"] == "/1/player_id"
+    answer = reply.json()
+    assert (answer["stored"], answer["discarded"], answer["invalid"]) == (1, 1, 1)
+    assert [result["status"] for result in answer["results"]] == ["stored", "invalid", "discarded"]
+    assert answer["results"][1]["errors"][0]["pointer"] == "/1/player_id"
     assert len(rows_of(player)) == 1
 
 
@@ -268,7 +268,7 @@ def test_a_number_of_any_length_in_a_field_that_is_ignored_is_no_trouble(api, pl
 
 
 def test_what_a_paused_process_writes_late_leaves_a_register(player, country, now_ms, monkeypatch):
-    """Its clock goes on while it is paused: a count may have been kept meanwhile."""
+    """Its clock goes on while it is paused: a count may have been stored meanwhile."""
     clock = chain([now_ms, now_ms + 200_000], repeat(now_ms + 200_000))
     monkeypatch.setattr(services, "wall_clock_ms", lambda: next(clock))
     event = Event("start", player, uuid.uuid4(), now_ms, country)
@@ -351,7 +351,7 @@ def test_other_methods_are_refused_with_what_is_allowed(api):
     assert reply["Content-Type"] == "application/problem+json"
 
 
-def test_a_forgotten_slash_is_told(api):
+def test_a_forgotten_slash_is_named_in_the_refusal(api):
     reply = api.post("/api/v1/events", [], format="json")
     assert reply.status_code == 404
     assert "Did you mean /api/v1/events/ ?" in reply.json()["detail"]
@@ -362,14 +362,14 @@ def test_the_request_id_comes_back(api, player):
     assert api.post(EVENTS, start(player), format="json", headers={"x-request-id": "a b\n"})["X-Request-ID"] != "a b\n"
 
 
-def test_the_earlier_address_takes_its_event_as_it_stands(api, player):
+def test_the_legacy_address_takes_its_event_as_it_stands(api, player):
     body = '{"country":"US","event":"start","player_id":"player_2"}'.replace("player_2", player)
     reply = api.post("/event-handler", body, content_type="application/json")
     assert (reply.status_code, reply.content) == (204, b"")
     assert len(rows_of(player)) == 1
 
 
-def test_the_earlier_address_takes_an_array_too(api, player):
+def test_the_legacy_address_takes_an_array_too(api, player):
     events = [start(player) for _ in range(10)]
     reply = api.post("/event-handler", events, format="json")
     assert (reply.status_code, reply.content) == (204, b"")
@@ -377,12 +377,12 @@ def test_the_earlier_address_takes_an_array_too(api, player):
     assert api.post("/event-handler", [*events, start(player)], format="json").status_code == 400
 
 
-def test_the_earlier_address_refuses_as_the_new_one_does(api):
+def test_the_legacy_address_refuses_as_the_new_one_does(api):
     reply = api.post("/event-handler", {"event": "start"}, format="json")
     assert [error["pointer"] for error in reply.json()["errors"]] == ["/player_id", "/country"]
 
 
-def test_every_touch_of_a_writer_is_new_even_when_its_clock_is_set_back():
+def test_every_version_of_a_writer_is_new_even_when_its_clock_is_set_back():
     writer = Writer()
     moments = [50_000, 50_000, 49_999, 45_000, 60_000, 60_000 - CLOCK_SET_BACK_MS - 1]
     names, versions = zip(*map(writer.next_version, moments), strict=True)
@@ -391,14 +391,14 @@ def test_every_touch_of_a_writer_is_new_even_when_its_clock_is_set_back():
     assert names[5] != names[4]
 
 
-def test_a_mark_is_left_out_only_when_it_is_durable(player, country, now_ms, monkeypatch):
+def test_an_hour_index_entry_is_left_out_only_when_it_is_durable(player, country, now_ms, monkeypatch):
     event = Event("start", player, uuid.uuid4(), now_ms, country)
 
-    def away(statements: object, *, seconds: float) -> None:
-        raise StoreUnavailable("away")
+    def unavailable(statements: object, *, seconds: float) -> None:
+        raise StoreUnavailable("unavailable")
 
     with monkeypatch.context() as patched:
-        patched.setattr(services._commits, "write", away)
+        patched.setattr(services._commits, "write", unavailable)
         with pytest.raises(StoreUnavailable):
             record_events([event], now_ms=now_ms)
     record_events([event], now_ms=now_ms)

@@ -1,4 +1,4 @@
-"""Nothing older than the retention is kept, however it arrives; what is kept goes on time."""
+"""Nothing older than the retention is stored, however it arrives; what is stored expires on time."""
 
 import time
 import uuid
@@ -39,7 +39,7 @@ def test_an_event_that_comes_late_lives_for_what_is_left(player, country, now_ms
     assert all(100 - passed <= ttl <= 100 for ttl in ttls)
 
 
-def test_one_second_inside_is_kept_and_one_outside_discarded(player, country, now_ms):
+def test_one_second_inside_is_stored_and_one_outside_discarded(player, country, now_ms):
     inside = start(player, country, now_ms - RETENTION_MS + 1_000)
     outside = start(player, country, now_ms - RETENTION_MS - 1_000)
     edge = start(player, country, now_ms - RETENTION_MS)
@@ -70,7 +70,7 @@ def test_every_row_of_an_event_has_its_time_to_live(player, country, now_ms):
 
 
 @pytest.mark.parametrize("late_seconds", [0, 10])
-def test_with_a_short_retention_events_go_on_time(settings, player, country, late_seconds):
+def test_with_a_short_retention_events_expire_on_time(settings, player, country, late_seconds):
     settings.RETENTION_SECONDS = 6 + late_seconds
     now_ms = time.time_ns() // 1_000_000
     session = uuid.uuid4()
@@ -102,12 +102,12 @@ def test_stored_counts_have_a_time_to_live_too(country, now_ms):
     assert sum(counts.starts[country]) == 1
     columns = ("minutes", "last_slot", "day_hours", "day_last_slot")
     selected = ", ".join(f"TTL({column})" for column in columns)
-    [told] = cassandra.execute(
+    [ttls] = cassandra.execute(
         f"SELECT {selected} FROM {{keyspace}}.start_count WHERE day = ? AND hour = ? AND country = ?",
         (day, day, country),
     )
     least, most = 31_557_600 - 3 * 86_400, 31_557_600
-    assert all(least <= ttl <= most for ttl in told), dict(zip(columns, told, strict=True))
+    assert all(least <= ttl <= most for ttl in ttls), dict(zip(columns, ttls, strict=True))
 
 
 def test_the_api_says_what_it_discarded(api, player):

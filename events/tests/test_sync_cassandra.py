@@ -1,4 +1,4 @@
-"""manage.py sync_cassandra brings the tables of an earlier version up to date."""
+"""manage.py sync_cassandra brings the tables of a previous version up to date."""
 
 import os
 import re
@@ -25,11 +25,11 @@ def options() -> dict[str, dict[str, str]]:
     return {table: dict(zip(names, values, strict=True)) for table, *values in rows}
 
 
-def test_how_tables_are_read() -> None:
+def test_the_options_of_reads_are_brought_up_to_date() -> None:
     table = next(iter(READ_OPTIONS)).__table_name__
-    earlier = "speculative_retry = '99p' AND read_repair = 'BLOCKING'"
+    former = "speculative_retry = '99p' AND read_repair = 'BLOCKING'"
     connections["cassandra"].connection.session.execute(
-        f"ALTER TABLE {settings.CASSANDRA_KEYSPACE}.{table} WITH {earlier}"
+        f"ALTER TABLE {settings.CASSANDRA_KEYSPACE}.{table} WITH {former}"
     )
     assert options()[table]["read_repair"] == "BLOCKING"
     for _ in range(2):
@@ -59,19 +59,19 @@ def test_other_copies_than_are_asked_for_are_refused() -> None:
     try:
         centre = settings.CASSANDRA_LOCAL_DATACENTER
         for copies, status in (("", 0), (f"{centre}=1", 0), (f"{centre}=3", 1), ("", 0)):
-            told = manage("sync_cassandra", env={**os.environ, **ours, "CASSANDRA_REPLICATION": copies})
-            assert told.returncode == status, told.stderr
+            ended = manage("sync_cassandra", env={**os.environ, **ours, "CASSANDRA_REPLICATION": copies})
+            assert ended.returncode == status, ended.stderr
             if status:
-                assert f"ALTER KEYSPACE {keyspace} WITH replication" in told.stderr
-                assert f"'{centre}': 3" in told.stderr
+                assert f"ALTER KEYSPACE {keyspace} WITH replication" in ended.stderr
+                assert f"'{centre}': 3" in ended.stderr
     finally:
         drop_keyspace(keyspace)
 
 
-def test_another_data_centre_is_told() -> None:
+def test_another_data_centre_is_named() -> None:
     ours = {"DJANGO_SETTINGS_MODULE": "sessions_project.settings", "CASSANDRA_LOCAL_DATACENTER": "elsewhere"}
-    told = manage("sync_cassandra", env={**os.environ, **ours})
-    assert told.returncode == 1
+    ended = manage("sync_cassandra", env={**os.environ, **ours})
+    assert ended.returncode == 1
     centre = settings.CASSANDRA_LOCAL_DATACENTER
-    assert f"The nodes are in the data centre {centre}, and CASSANDRA_LOCAL_DATACENTER is elsewhere." in told.stderr
-    assert "Traceback" not in told.stderr
+    assert f"The nodes are in the data centre {centre}, and CASSANDRA_LOCAL_DATACENTER is elsewhere." in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -59,7 +59,7 @@ def test_the_file_has_every_row_of_the_window_once(api, monkeypatch, settings, c
     assert [row[2] for row in rows] == sorted((row[2] for row in rows), reverse=True)
 
 
-def test_the_timeline_and_the_countries(api, country, now_ms):
+def test_the_csv_of_the_timeline_and_of_the_countries_has_their_numbers(api, country, now_ms):
     record_starts(country, now_ms - HOUR_MS, now_ms, now_ms=now_ms)
     query = {"hours": 2, "country": country, "as_of": format_timestamp(now_ms)}
     reply = get(api, f"{STARTS}timeline/", **query)
@@ -91,7 +91,7 @@ def test_errors_are_problems_as_everywhere(api, country, query):
     assert reply.json()["status"] == reply.status_code
 
 
-def test_a_store_that_goes_away_in_the_middle_gives_no_file(api, monkeypatch, country, now_ms):
+def test_a_store_that_fails_in_the_middle_gives_no_file(api, monkeypatch, country, now_ms):
     """The deadline of the third read is over before it begins, as in a store that has become too slow."""
     monkeypatch.setattr(starts, "STARTS_AT_A_TIME", 5)
     record_starts(country, *range(now_ms - 30, now_ms), now_ms=now_ms)
@@ -106,7 +106,7 @@ def test_a_store_that_goes_away_in_the_middle_gives_no_file(api, monkeypatch, co
         assert reply.json()["type"].endswith("store-unavailable")
 
 
-def test_a_disk_that_is_full_is_told(api, monkeypatch, country):
+def test_a_full_disk_is_named(api, monkeypatch, country):
     def full() -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 

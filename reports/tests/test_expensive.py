@@ -42,7 +42,7 @@ def players() -> dict[str, str]:
 
 @pytest.fixture
 def all_taken() -> Iterator[None]:
-    """Every place is."""
+    """Every slot is."""
     assert [expensive._slots.acquire() for _ in range(AT_A_TIME)] == [True] * AT_A_TIME
     yield
     for _ in range(AT_A_TIME):
@@ -56,7 +56,7 @@ def address(template: str, players: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize("template", EXPENSIVE)
-def test_an_expensive_question_waits_for_a_place_and_is_told_that_there_is_none(api, players, template, all_taken):
+def test_an_expensive_question_waits_for_a_slot_and_is_refused_when_there_is_none(api, players, template, all_taken):
     reply = api.get(address(template, players))
     assert (reply.status_code, reply["Retry-After"], reply["Content-Type"]) == (503, "2", "application/problem+json")
     assert reply.json() == {
@@ -68,7 +68,7 @@ def test_an_expensive_question_waits_for_a_place_and_is_told_that_there_is_none(
 
 
 @pytest.mark.parametrize("template", EXPENSIVE)
-def test_an_expensive_question_has_its_place_until_it_is_answered(api, players, template):
+def test_an_expensive_question_has_its_slot_until_it_is_answered(api, players, template):
     for _ in range(AT_A_TIME + 1):
         reply = api.get(address(template, players))
         assert reply.status_code == 200
@@ -77,11 +77,11 @@ def test_an_expensive_question_has_its_place_until_it_is_answered(api, players, 
 
 
 @pytest.mark.parametrize("template", CHEAP)
-def test_other_questions_need_no_such_place(api, players, template, all_taken):
+def test_other_questions_need_no_such_slot(api, players, template, all_taken):
     assert api.get(address(template, players)).status_code == 200
 
 
-def test_who_waits_has_the_place_that_becomes_free(api, players, monkeypatch):
+def test_who_waits_has_the_slot_that_becomes_free(api, players, monkeypatch):
     monkeypatch.setattr(expensive._slots, "_seconds", 10)
     with ThreadPoolExecutor() as pool:
         with expensive.expensive(), expensive.expensive():
@@ -92,7 +92,7 @@ def test_who_waits_has_the_place_that_becomes_free(api, players, monkeypatch):
         assert waits.result(10).status_code == 200
 
 
-def test_the_place_is_free_again_when_the_store_fails(api, players, settings):
+def test_the_slot_is_free_again_when_the_store_fails(api, players, settings):
     settings.REPORT_SECONDS = -1
     assert api.get(f"{STARTS}?hours={LONGER}").json()["type"].endswith("store-unavailable")
     assert expensive._slots._slots.qsize() == AT_A_TIME
@@ -140,7 +140,7 @@ def test_a_player_with_too_many_sessions_is_read_once(api, garbage, asked):
     assert more_sessions(asked) == 0
 
 
-def test_it_is_told_although_all_slots_are_taken(api, garbage, all_taken):
+def test_it_is_refused_although_all_slots_are_taken(api, garbage, all_taken):
     page = f"/api/v1/reports/players/{garbage}/sessions/"
     player_sessions._remember_too_many(garbage)
     assert api.get(page, {"state": "open"}).status_code == 400

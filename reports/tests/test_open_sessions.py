@@ -60,7 +60,7 @@ def test_an_open_session_that_ends_is_open_no_more(api, player, now_ms):
     assert ids(report(api, player, state="open")) == []
 
 
-def test_overlaps_are_told_in_every_state_also_with_sessions_on_other_pages(api, player, now_ms):
+def test_overlaps_are_shown_in_every_state_also_with_sessions_on_other_pages(api, player, now_ms):
     old, apart, newest = (uuid.uuid4() for _ in range(3))
     record(player, ("start", old, now_ms - 90_000), now_ms=now_ms)  # open: up to now
     record(player, ("start", apart, now_ms - 99_000), ("end", apart, now_ms - 90_000), now_ms=now_ms)
@@ -123,7 +123,7 @@ def test_a_cursor_of_another_state_is_refused(api, player, now_ms):
     assert (reply.status_code, reply.json()["errors"][0]["code"]) == (400, "invalid_cursor")
 
 
-def test_a_wrong_state_is_told(api, player):
+def test_a_wrong_state_is_refused(api, player):
     reply = api.get(f"/api/v1/reports/players/{player}/sessions/?state=closed")
     assert (reply.status_code, reply.json()["errors"][0]["pointer"]) == (400, "/state")
 
@@ -153,7 +153,7 @@ def test_a_player_with_very_many_sessions_still_has_the_completed_ones(api, monk
         assert (reply.status_code, reply.json()["errors"][0]["code"]) == (400, "too_many_sessions")
 
 
-def test_the_earlier_address_keeps_its_shape(api, player, now_ms):
+def test_the_legacy_address_has_its_former_shape(api, player, now_ms):
     record(player, ("start", uuid.uuid4(), now_ms), ("end", uuid.uuid4(), now_ms), now_ms=now_ms)
     [row] = api.get(f"/by-player/{player}").json()
     assert set(row) == {"session_id", "country", "started_at", "ended_at", "duration_seconds"}

@@ -44,8 +44,8 @@ def test_a_completed_session_is_listed_with_its_start_end_and_duration(api, play
             }
         ],
     }
-    [earlier] = api.get(f"/by-player/{player}").json()
-    assert {**earlier, "ended_before_start": False, "overlaps": None} == report(api, player)["results"][0]
+    [legacy] = api.get(f"/by-player/{player}").json()
+    assert {**legacy, "ended_before_start": False, "overlaps": None} == report(api, player)["results"][0]
 
 
 def test_the_last_twenty_come_newest_end_first(api, player, now_ms):
@@ -144,12 +144,12 @@ def test_a_player_id_comes_back_as_it_was_sent(api):
         assert report(api, player)["player_id"] == player
 
 
-def test_a_wrong_player_id_is_told(api):
+def test_a_wrong_player_id_is_refused(api):
     reply = api.get("/api/v1/reports/players/it's/sessions/")
     assert (reply.status_code, reply.json()["errors"][0]["pointer"]) == (400, "/player_id")
 
 
-def test_wrong_limits_and_cursors_are_told(api, player):
+def test_wrong_limits_and_cursors_are_refused(api, player):
     for query in ({"limit": 0}, {"limit": 101}, {"cursor": "x"}):
         reply = api.get(f"/api/v1/reports/players/{player}/sessions/", query)
         assert (reply.status_code, reply.json()["errors"][0]["pointer"]) == (400, f"/{next(iter(query))}")

@@ -65,8 +65,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraNode]:
 def _started(nodes: list[CassandraNode]) -> Iterator[list[CassandraNode]]:
     try:
         start_ring(nodes)
-        told = manage("sync_cassandra", env={**os.environ, **environment_of(nodes)})
-        assert told.returncode == 0, told.stderr
+        synced = manage("sync_cassandra", env={**os.environ, **environment_of(nodes)})
+        assert synced.returncode == 0, synced.stderr
         yield nodes
     finally:
         for one in nodes:
@@ -76,8 +76,8 @@ def _started(nodes: list[CassandraNode]) -> Iterator[list[CassandraNode]]:
 def in_own_keyspace(environment: dict[str, str]) -> dict[str, str]:
     """These settings with a keyspace that nobody has counted by another clock."""
     environment = {**environment, "CASSANDRA_KEYSPACE": f"apart_{uuid.uuid4().hex[:8]}"}
-    told = manage("sync_cassandra", env={**os.environ, **environment})
-    assert told.returncode == 0, told.stderr
+    synced = manage("sync_cassandra", env={**os.environ, **environment})
+    assert synced.returncode == 0, synced.stderr
     return environment
 
 

@@ -67,17 +67,17 @@ def ask(
     content = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, content, {"Content-Type": "application/json", "Accept": accept})
     began = time.monotonic()
-    status, retry_after, told = 0, None, None
+    status, retry_after, answer = 0, None, None
     try:
         with urllib.request.urlopen(request, timeout=patience_seconds) as reply:
-            status, told = reply.status, json.load(reply)
+            status, answer = reply.status, json.load(reply)
     except urllib.error.HTTPError as error:
         status, retry_after = error.code, error.headers["Retry-After"]
         error.close()
     except (OSError, ValueError) as error:  # ValueError: the reply was cut off inside its JSON
         if isinstance(error, TimeoutError):
             raise AssertionError(f"{url}: no reply in {patience_seconds} s") from error
-    return Reply(began, time.monotonic() - began, status, retry_after, request.get_method()), told
+    return Reply(began, time.monotonic() - began, status, retry_after, request.get_method()), answer
 
 
 class Load(Clients):
@@ -136,7 +136,7 @@ class Load(Clients):
     def slowest_seconds(self) -> float:
         return max(reply.seconds for reply in self.replies)
 
-    def told(self) -> str:
+    def summary(self) -> str:
         statuses = Counter(reply.status for reply in self.replies)
         return f"{dict(statuses)}, slowest {self.slowest_seconds():.2f} s"
 
@@ -179,7 +179,7 @@ class ReadBack(NamedTuple):
     def exact(self) -> bool:
         return self.lost == self.twice == self.unknown == self.miscounted == 0
 
-    def told(self) -> str:
+    def summary(self) -> str:
         wrong = {"twice": self.twice, "never sent": self.unknown, "wrong counts": self.miscounted}
         more = "".join(f", {number} {name}" for name, number in wrong.items() if number)
         return f"{self.lost} of {self.acknowledged:,} acknowledged events lost{more}"

@@ -121,14 +121,14 @@ def status_of(address: tuple[str, int], request: Request) -> int:
             connection.sendall(request.content)
             if request.hangs_up:
                 connection.shutdown(socket.SHUT_WR)
-            told = connection.recv(64)
+            received = connection.recv(64)
         except ConnectionError:
             return 0
         except OSError as error:
             if error.errno == errno.ENOTCONN:  # the other side has closed it before our shutdown
                 return 0
             raise
-    return int(told.split()[1]) if told else 0
+    return int(received.split()[1]) if received else 0
 
 
 def loiter(address: tuple[str, int], stop: threading.Event) -> None:
@@ -185,5 +185,5 @@ def test_broken_bytes(node_service: Service, figure: Figure, long_form: bool) ->
     print(statuses, growth, p99)
     assert growth <= MOST_GROWTH
     assert p99 <= MOST_P99_SECONDS
-    told = ", ".join(f"{number:,} × {status or 'closed'}" for status, number in sorted(statuses.items()))
-    figure(f"{told}; memory {growth - 1:+.1%} in the second half; p99 of good requests meanwhile {p99:.2f} s")
+    counted = ", ".join(f"{number:,} × {status or 'closed'}" for status, number in sorted(statuses.items()))
+    figure(f"{counted}; memory {growth - 1:+.1%} in the second half; p99 of good requests meanwhile {p99:.2f} s")

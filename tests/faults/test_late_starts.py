@@ -73,13 +73,13 @@ class Web:
     def _ask(self, path: str, body: Any = None) -> Any:
         # Replies are cached by Accept, too: nobody has asked like this.
         accept = f"application/json, x/{uuid.uuid4()}"
-        reply, told = ask(f"{self._url}/api/v1/{path}", body, accept=accept, patience_seconds=PATIENCE_SECONDS)
+        reply, answer = ask(f"{self._url}/api/v1/{path}", body, accept=accept, patience_seconds=PATIENCE_SECONDS)
         if reply.status in (0, 503):
             raise Refused
         assert reply.status in (200, 201), reply
-        if isinstance(told, dict) and told.get("late"):
+        if isinstance(answer, dict) and answer.get("late"):
             raise Refused  # it says itself that it is without some starts
-        return told
+        return answer
 
 
 def event_of(start: Start) -> dict[str, str]:
@@ -98,8 +98,8 @@ def query(window: Window) -> str:
     return f"hours={hours}&as_of={format_timestamp(window.to_ms)}"
 
 
-def milliseconds(told: str) -> int:
-    return round(datetime.fromisoformat(told).timestamp() * SECOND_MS)
+def milliseconds(moment: str) -> int:
+    return round(datetime.fromisoformat(moment).timestamp() * SECOND_MS)
 
 
 def wall_clock_ms() -> int:
@@ -161,7 +161,7 @@ def test_late_starts_beside_imports(
             import_some(game, chance, tmp_path, environment)
             imports += 1
     check_at_the_end(game, long_form=long_form)
-    figure(f"{game.told()}, {imports} imports")
+    figure(f"{game.summary()}, {imports} imports")
 
 
 def import_some(game: Game, chance: random.Random, folder: Path, environment: dict[str, str]) -> None:
@@ -172,8 +172,8 @@ def import_some(game: Game, chance: random.Random, folder: Path, environment: di
     dump = folder / "dump.jsonl"
     dump.write_text("".join(json.dumps(event_of(start)) + "\n" for start in starts))
     game.truth.sending(starts)
-    told = manage("import_sessions", str(dump), "--json", env=environment, cwd=folder)
-    assert told.returncode == 0, told.stderr
+    imported = manage("import_sessions", str(dump), "--json", env=environment, cwd=folder)
+    assert imported.returncode == 0, imported.stderr
     game.truth.acknowledged(starts)
 
 
@@ -200,7 +200,7 @@ def test_late_starts_of_a_paused_process(
                 time.sleep(35 if long_form else 6)
         time.sleep(3)
     check_at_the_end(game, long_form=long_form)
-    figure(game.told())
+    figure(game.summary())
 
 
 @contextmanager
@@ -234,7 +234,7 @@ def test_late_starts_while_cassandra_is_silent(
         time.sleep(3)
     assert game.refused
     check_at_the_end(game, long_form=long_form)
-    figure(game.told())
+    figure(game.summary())
 
 
 def test_late_starts_with_clocks_apart(
@@ -262,7 +262,7 @@ def test_late_starts_with_clocks_apart(
     with new_game(webs, new_country, now_ms=lambda: wall_clock_ms() + int(middle * SECOND_MS)) as game:
         time.sleep(LONG_SECONDS if long_form else SHORT_SECONDS)
     check_at_the_end(game, long_form=long_form)
-    figure(game.told())
+    figure(game.summary())
 
 
 def test_late_starts_when_a_coordinator_dies(
@@ -282,4 +282,4 @@ def test_late_starts_when_a_coordinator_dies(
             restart(node)
         time.sleep(WARM_UP_SECONDS)
     check_at_the_end(game, long_form=long_form)
-    figure(game.told())
+    figure(game.summary())

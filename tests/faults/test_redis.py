@@ -123,13 +123,13 @@ def test_redis_in_trouble(
             slow[fault.__name__] = sum(1 for one in took if one > undisturbed + 0.09)
             slowest = max(slowest, max(took) - undisturbed)
     back = read_back(load)
-    print(back, load.told(), slow, slowest, undisturbed)
+    print(back, load.summary(), slow, slowest, undisturbed)
     assert back.exact(), back
-    assert not load.failed(), load.told()
+    assert not load.failed(), load.summary()
     assert slowest <= MOST_EXTRA_SECONDS
     assert max(slow.values()) <= WORKERS * (seconds / TRY_SECONDS + 1), slow
     figure(
-        f"{back.told()}; 0 of {len(load.replies):,} requests failed; "
+        f"{back.summary()}; 0 of {len(load.replies):,} requests failed; "
         f"at most {max(slow.values())} late replies in {seconds:.0f} s, "
         f"the slowest {max(slowest, 0):.2f} s later than usual"
     )

@@ -47,8 +47,8 @@ def check_faults_were_hidden(load: Load, faults: list[float], figure: Figure, *,
     back = read_back(load)
     p99 = max(load.p99_seconds(after=fault) for fault in faults)
     share = load.failed_share()
-    measured = f"{back.told()}; {share:.2%} of {len(load.replies):,} requests failed; p99 {p99:.2f} s"
-    print(measured, load.told())
+    measured = f"{back.summary()}; {share:.2%} of {len(load.replies):,} requests failed; p99 {p99:.2f} s"
+    print(measured, load.summary())
     assert back.exact(), measured
     few = not long_form and len(load.failed()) <= MOST_FAILED_SHORT
     assert share <= MOST_FAILED_SHARE or few, [reply[1:] for reply in load.failed()]
@@ -104,11 +104,11 @@ def test_a_rolling_restart(ring_service: Service, ledger: Ledger, figure: Figure
             restart(node)
         time.sleep(2)
     back = read_back(load)
-    print(back, load.told())
+    print(back, load.summary())
     assert back.exact(), back
-    assert len(load.failed()) <= (0 if long_form else MOST_FAILED_SHORT), load.told()
+    assert len(load.failed()) <= (0 if long_form else MOST_FAILED_SHORT), load.summary()
     figure(
-        f"{back.told()}; {len(load.failed())} of {len(load.replies):,} requests failed, "
+        f"{back.summary()}; {len(load.failed())} of {len(load.replies):,} requests failed, "
         f"the slowest took {load.slowest_seconds():.2f} s"
     )
 
@@ -138,9 +138,9 @@ def test_two_of_three_gone(ring_service: Service, ledger: Ledger, figure: Figure
         restart(node)
     refused = load.failed()
     back = read_back(load)
-    print(back, load.told(), took)
+    print(back, load.summary(), took)
     assert refused
     assert {(reply.status, reply.retry_after) for reply in refused} == {(503, "1")}
     assert load.slowest_seconds() < MOST_SECONDS
     assert back.exact(), back
-    figure(f"{back.told()}; {len(refused):,} requests refused, all with 503; recovery after {max(took):.1f} s")
+    figure(f"{back.summary()}; {len(refused):,} requests refused, all with 503; recovery after {max(took):.1f} s")

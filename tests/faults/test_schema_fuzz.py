@@ -36,8 +36,8 @@ def test_the_live_schema(node_service: Service, figure: Figure, long_form: bool,
         "--no-color",
     ]
     hooks = {**os.environ, "PYTHONPATH": str(PROJECT), "SCHEMATHESIS_HOOKS": "tests.faults.schema_hooks"}
-    told = subprocess.run(command, cwd=tmp_path, env=hooks, capture_output=True, text=True, check=False)
-    assert told.returncode == 0, told.stdout + told.stderr
+    ended = subprocess.run(command, cwd=tmp_path, env=hooks, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
     report = json.loads((tmp_path / "report.json").read_text())
     cases, operations = report["test_cases"]["generated"], report["operations"]["tested"]
     assert operations == report["operations"]["total"]

@@ -67,15 +67,15 @@ def test_a_bad_network(proxied: Proxied, ledger: Ledger, figure: Figure, long_fo
             time.sleep(1)
         wait_until_stored(proxied.web.url, seconds=10)
     back = read_back(load)
-    print(before, back, load.told())
+    print(before, back, load.summary())
     assert back.exact(), back
     assert {reply.status for reply in load.failed()} <= {503}
     if before == "redis":
-        assert not load.failed(), load.told()
-    assert load.slowest_seconds() < MOST_SECONDS, load.told()
+        assert not load.failed(), load.summary()
+    assert load.slowest_seconds() < MOST_SECONDS, load.summary()
     statuses = Counter(reply.status for reply in load.replies)
     figure(
-        f"{before}: {back.told()}; slowest {load.slowest_seconds():.1f} s, "
+        f"{before}: {back.summary()}; slowest {load.slowest_seconds():.1f} s, "
         f"{statuses[503]:,} of {len(load.replies):,} refused"
     )
 

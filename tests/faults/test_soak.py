@@ -58,16 +58,16 @@ def test_a_soak(ring_service: Service, ledger: Ledger, figure: Figure, long_form
     third = len(memory) // 3
     growth = mean(memory[-third:]) / mean(memory[third : 2 * third])
     more = max(descriptors[-third:]) - max(descriptors[third : 2 * third])
-    print(back, load.told(), growth, more)
+    print(back, load.summary(), growth, more)
     assert back.exact(), back
-    assert {reply.status for reply in load.failed()} <= {503}, load.told()
-    assert load.failed_share() <= MOST_REFUSED_SHARE, load.told()
+    assert {reply.status for reply in load.failed()} <= {503}, load.summary()
+    assert load.failed_share() <= MOST_REFUSED_SHARE, load.summary()
     assert load.slowest_seconds() < MOST_SECONDS
     assert more <= MOST_MORE_DESCRIPTORS
     if long_form:  # in half a minute the workers are still filling their caches
         assert growth <= MOST_GROWTH
     figure(
-        f"{back.told()} after {faults} faults, {len(load.failed()):,} of {len(load.replies):,} requests refused; "
+        f"{back.summary()} after {faults} faults, {len(load.failed()):,} of {len(load.replies):,} requests refused; "
         f"memory {growth - 1:+.1%}, descriptors {more:+d}"
     )
 

@@ -89,9 +89,9 @@ class Histories(RuleBasedStateMachine):
 
     def post(self, batch: list[dict[str, Any]]) -> int:
         Histories.requests += 1
-        reply, told = ask(f"{self.web.url}/api/v1/events/", batch)
+        reply, answer = ask(f"{self.web.url}/api/v1/events/", batch)
         if reply.status == 201:
-            for event, result in zip(batch, told["results"], strict=True):
+            for event, result in zip(batch, answer["results"], strict=True):
                 assert result["session_id"] == event["session_id"]
                 assert result["status"] == ("stored" if _young(event) else "discarded"), (event, result)
                 self.accept(event)
@@ -164,8 +164,8 @@ class Histories(RuleBasedStateMachine):
         self.changed = False
         for player in PLAYERS:
             name = f"{player}_{self.run}"
-            _, told = ask(f"{self.web.url}/api/v1/reports/players/{name}/sessions/?limit=100")
-            there = [(one["ended_at"], one["session_id"], one["started_at"]) for one in told["results"]]
+            _, answer = ask(f"{self.web.url}/api/v1/reports/players/{name}/sessions/?limit=100")
+            there = [(one["ended_at"], one["session_id"], one["started_at"]) for one in answer["results"]]
             assert sorted(there) == self.model.completed(name)
             assert [end for end, _, _ in there] == sorted((end for end, _, _ in there), reverse=True)
         for moment in ("leap day", "new year", "now", "nearly too old"):
@@ -177,9 +177,9 @@ class Histories(RuleBasedStateMachine):
         begin = (datetime.fromisoformat(as_of) - timedelta(days=1)).isoformat(timespec="milliseconds")
         wanted = {start for start in self.model.starts if begin.replace("+00:00", "Z") < start[0] <= as_of}
         url = f"{self.web.url}/api/v1/reports/starts/{self.country}/?hours=24&limit=1000&as_of={as_of}"
-        _, told = ask(url)
-        there = {(one["ts"], one["session_id"], one["player_id"]) for one in told["results"]}
-        assert (there, told["starts"]) == (wanted, len(wanted))
+        _, answer = ask(url)
+        there = {(one["ts"], one["session_id"], one["player_id"]) for one in answer["results"]}
+        assert (there, answer["starts"]) == (wanted, len(wanted))
 
 
 IMPORTS: dict[str, str] = {}
@@ -276,9 +276,9 @@ def test_the_edge_of_the_retention(
     def listed() -> int:
         as_of = datetime.now(UTC) - timedelta(seconds=RETENTION_SECONDS - 3_600)
         query = f"hours=2&as_of={as_of.isoformat(timespec='milliseconds').replace('+00:00', 'Z')}"
-        told = ask(f"{web.url}/api/v1/reports/starts/{country}/?{query}")[1]
-        assert told["starts"] == len(told["results"])
-        return int(told["starts"])
+        answer = ask(f"{web.url}/api/v1/reports/starts/{country}/?{query}")[1]
+        assert answer["starts"] == len(answer["results"])
+        return int(answer["starts"])
 
     assert [start(-1), start(0.9), start(5.9)] == ["discarded", "discarded", "stored"]
     assert listed() == 1

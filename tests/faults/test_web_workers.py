@@ -49,13 +49,13 @@ def test_a_killed_web_worker(node_service: Service, ledger: Ledger, figure: Figu
             time.sleep(1)
     back = read_back(load)
     cut_off = load.failed()
-    print(back, load.told(), took)
+    print(back, load.summary(), took)
     assert back.exact(), back
-    assert {reply.status for reply in cut_off} <= {0}, load.told()
-    assert len(cut_off) <= times * len(load._threads), load.told()
+    assert {reply.status for reply in cut_off} <= {0}, load.summary()
+    assert len(cut_off) <= times * len(load._threads), load.summary()
     figure(
-        f"{back.told()}; {len(cut_off)} of {len(load.replies):,} requests cut off by {times} kills, no other failed; "
-        f"a new worker after {max(took):.1f} s"
+        f"{back.summary()}; {len(cut_off)} of {len(load.replies):,} requests cut off by {times} kills, "
+        f"no other failed; a new worker after {max(took):.1f} s"
     )
 
 
@@ -69,7 +69,7 @@ def slow_store(node: CassandraNode) -> Iterator[Proxy]:
 def test_a_stop_lets_requests_finish(
     node: CassandraNode, slow_store: Proxy, redis_server: RedisServer, figure: Figure
 ) -> None:
-    """Requests that are under way when the service is told to stop are answered.
+    """Requests in flight when the service is asked to stop are answered.
 
     SIGTERM while 8 batches wait for a store that is 0.5 s away.
     """
