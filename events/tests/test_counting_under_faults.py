@@ -1,4 +1,4 @@
-"""No stored count is believed that is without a late start: clocks apart, pauses, markers gone, failed rounds."""
+"""No stored count is valid that is without a late start: clocks apart, pauses, expired markers, failed rounds."""
 
 import time
 import uuid
@@ -13,9 +13,11 @@ from events.counting.background import LEASE, Background
 from events.counting.hours import bring_up_to_date, count_starts
 from events.counting.validity import MARGIN_MS
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, START, Event, Window, day_of
+from events.importing import loader as loader_module
 from events.importing import written_hours
 from events.importing.loader import Loader
 from events.services import record_events
+from events.tests.clocks import long_ago_ms
 from store import cassandra
 from store.cassandra import Row
 from store.errors import StoreUnavailable
@@ -33,6 +35,12 @@ def counted(country: str, window: Window, *, now_ms: int, of_all: bool = True) -
     asked = None if of_all else country
     deadline = cassandra.deadline_from_now()
     return sum(count_starts(window=window, now_ms=now_ms, deadline=deadline, country=asked).starts.get(country, []))
+
+
+@pytest.fixture
+def now_ms() -> int:
+    """The present of these tests."""
+    return long_ago_ms()
 
 
 @pytest.fixture
@@ -135,6 +143,7 @@ def test_an_import_that_is_paused_before_its_marker_leaves_another(country, now_
     record(country, day + HOUR_MS, now_ms=now_ms - 600_000)
     bring_up_to_date([day], now_ms=now_ms - 500_000)
     loader, imported = Loader(on_wait=print), written_hours.WrittenHours()
+    monkeypatch.setattr(loader_module, "wall_clock_ms", lambda: now_ms)
     loader.write([start(country, day + HOUR_MS)])
     loader.finish()
     imported.add([(country, day + HOUR_MS)])
@@ -151,8 +160,9 @@ def test_an_import_that_is_paused_before_its_marker_leaves_another(country, now_
     assert counted(country, Window(day - 1, day + DAY_MS - 1), now_ms=now_ms) == 2
 
 
-def test_late_starts_are_noticed_after_counts_were_deleted(country: str, now_ms: int) -> None:
-    """As an operator may: a deletion is of now, the registers that come after it lie above it."""
+def test_late_starts_are_noticed_after_counts_were_deleted(country: str) -> None:
+    """As an operator may: a deletion is of the real present, the registers that come after it lie above it."""
+    now_ms = time.time_ns() // 1_000_000
     day = day_of(now_ms) - 67 * DAY_MS
     record(country, day + HOUR_MS, now_ms=now_ms)
     cassandra.execute("DELETE FROM {keyspace}.start_count WHERE day = ?", (day,))
@@ -205,13 +215,13 @@ def test_a_day_stays_to_be_counted_until_it_is(country, now_ms, monkeypatch, set
     record(country, day_of(now_ms) - 5 * DAY_MS, now_ms=now_ms)
     counted_days: list[int] = []
 
-    def away(days: Any, *, now_ms: int) -> None:
+    def unavailable(days: Any, *, now_ms: int) -> None:
         raise StoreUnavailable("for a moment")
 
     def noted(days: Any, *, now_ms: int) -> None:
         counted_days.extend(days)
 
-    monkeypatch.setattr(background, "bring_up_to_date", away)
+    monkeypatch.setattr(background, "bring_up_to_date", unavailable)
     with pytest.raises(StoreUnavailable):
         one.round(now_ms + 1_000)
     monkeypatch.setattr(background, "bring_up_to_date", noted)

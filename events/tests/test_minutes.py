@@ -1,4 +1,4 @@
-"""Hours that a window cuts: the whole minutes are counted once, the rest each time, and the sum is exact."""
+"""Partial hours: the whole minutes are counted once, the remainder each time, and the sum is exact."""
 
 import json
 import random
@@ -19,6 +19,7 @@ from events.counting.stored import Minutes
 from events.counting.validity import MARGIN_MS
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, PROMPT_MS, Event, Window, hour_of
 from events.services import record_events
+from events.tests.clocks import long_ago_ms
 from store import cassandra
 from store.cassandra import Row, Statement
 
@@ -43,7 +44,7 @@ def test_each_moment_of_the_window_is_in_one_part(window: Window, moment: int, k
     assert sum(high - low for low, high in remainder) < (2 + 60 - known) * MINUTE_MS or not whole
 
 
-def kept_minutes(country: str, hour: int) -> str | None:
+def stored_minutes(country: str, hour: int) -> str | None:
     query = "SELECT minutes FROM {keyspace}.start_count WHERE day = ? AND hour = ? AND country = ?"
     rows = cassandra.execute(query, (domain.day_of(hour), hour, country))
     return rows[0][0] if rows else None
@@ -80,16 +81,16 @@ def test_a_partial_hour_is_counted_exactly_also_after_late_starts(
 
     def windows() -> list[Window]:
         edges = [*chance.sample(starts, 5), *(chance.randrange(hour, hour + HOUR_MS - 1) for _ in range(10))]
-        cut_behind = [Window(hour - 1_000, edge) for edge in edges]
-        cut_before = [Window(edge, hour + 2 * HOUR_MS) for edge in edges if edge < hour + HOUR_MS - 1]
+        partial_at_the_end = [Window(hour - 1_000, edge) for edge in edges]
+        partial_at_the_start = [Window(edge, hour + 2 * HOUR_MS) for edge in edges if edge < hour + HOUR_MS - 1]
         both = [Window(*sorted(chance.sample(edges, 2))) for _ in range(10)]
-        return [*cut_behind, *cut_before, *both]
+        return [*partial_at_the_end, *partial_at_the_start, *both]
 
     record(starts, at_ms=now_ms)
     for window in windows():
         check(window, at_ms=now_ms)
-    kept = kept_minutes(country, hour)
-    assert kept is not None
+    before = stored_minutes(country, hour)
+    assert before is not None
     late = [chance.randrange(hour, hour + HOUR_MS) for _ in range(20)]
     later = now_ms + MARGIN_MS + 1_000
     record(late, at_ms=later)
@@ -97,13 +98,13 @@ def test_a_partial_hour_is_counted_exactly_also_after_late_starts(
     for at_ms in (later, later + MARGIN_MS + 1_000):  # what was written late is counted again, once
         for window in windows():
             check(window, at_ms=at_ms)
-    assert kept_minutes(country, hour) not in (None, kept)
+    assert stored_minutes(country, hour) not in (None, before)
     assert (SELECT_ONES in asked) == (few > 0)
 
 
 def an_hour() -> int:
     """One that no report of another test reads; these tests say themselves when they write and when they ask."""
-    return hour_of(time.time_ns() // 1_000_000) - 40 * DAY_MS
+    return hour_of(long_ago_ms()) - 40 * DAY_MS
 
 
 def test_the_minutes_of_an_hour_that_goes_on(country: str) -> None:
@@ -115,12 +116,12 @@ def test_the_minutes_of_an_hour_that_goes_on(country: str) -> None:
         record_events([Event("start", "goes on", uuid.uuid4(), ts, country) for ts in some], now_ms=at_ms)
 
     def check(*, at_ms: int) -> list[int]:
-        """Counts are right; the minutes that are kept then."""
+        """Counts are right; the minutes that are stored then."""
         for window in (Window(hour - HOUR_MS, at_ms), Window(hour + 90_001, at_ms)):
             deadline = time.monotonic() + 10
             counts = count_starts(window=window, now_ms=at_ms, country=country, deadline=deadline)
             assert sum(counts.starts[country]) == sum(window.from_ms < ts <= window.to_ms for ts in starts)
-        record = json.loads(kept_minutes(country, hour) or "[[]]")
+        record = json.loads(stored_minutes(country, hour) or "[[]]")
         return record[-1]
 
     def minute(number: float) -> int:
@@ -129,7 +130,7 @@ def test_the_minutes_of_an_hour_that_goes_on(country: str) -> None:
     record(hour, minute(1.5), at_ms=minute(2))
     record(minute(3.2), at_ms=minute(3.3))
     record(minute(8.9), at_ms=minute(9))
-    assert check(at_ms=minute(3)) == []  # prompt writes may still be under way into every minute
+    assert check(at_ms=minute(3)) == []  # prompt writes may still be in flight into every minute
     assert check(at_ms=minute(9)) == [1, 1, 0, 1, 0]
     assert check(at_ms=minute(13)) == [1, 1, 0, 1, 0, 0, 0, 0, 1]  # only what was missing is counted
     record(minute(9.5), at_ms=minute(9.6))
@@ -137,7 +138,7 @@ def test_the_minutes_of_an_hour_that_goes_on(country: str) -> None:
     record(minute(4.5), at_ms=minute(14.1))  # late: its minute is counted again
     assert check(at_ms=minute(14.2)) == [1, 1, 0, 1, 1, 0, 0, 0, 1, 1]
     assert check(at_ms=minute(20)) == [1, 1, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0]
-    assert sum(check(at_ms=minute(62))) == len(starts)  # the hour is over, but writes may be under way
+    assert sum(check(at_ms=minute(62))) == len(starts)  # the hour is over, but writes may be in flight
     assert len(check(at_ms=minute(70))) == 60
 
 

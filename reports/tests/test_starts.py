@@ -11,6 +11,7 @@ from events.counting import hours as counting
 from events.counting import minutes
 from events.domain import DAY_MS, HOUR_MS, Event, Window, day_of, format_timestamp, hour_of, parse_timestamp
 from events.services import record_events
+from events.tests.clocks import long_ago_ms
 from reports.starts import report_window, starts_by_country, starts_by_hour, starts_of_country
 from store import cassandra
 from store.errors import StoreUnavailable
@@ -68,7 +69,7 @@ def test_the_window_begins_behind_its_first_moment_and_ends_with_its_last(countr
 
 @pytest.mark.parametrize("minute", ["00:30:00.000", "00:00:00.000", "23:59:59.999", "01:00:00.000", "00:00:00.001"])
 @pytest.mark.parametrize("hours", [1, 2, 24, 49])
-def test_midnight_and_hour_edges(country, now_ms, minute, hours):
+def test_a_window_holds_its_starts_wherever_its_edges_lie(country, now_ms, minute, hours):
     yesterday = format_timestamp(now_ms - 48 * HOUR_MS)[:10]
     as_of = parse_timestamp(f"{yesterday}T{minute}Z")
     moments = range(as_of - 60 * HOUR_MS, as_of + HOUR_MS, HOUR_MS // 4)
@@ -130,7 +131,7 @@ def test_a_forged_cursor_is_refused(api, country):
         {"sessions": -1},
     ],
 )
-def test_a_wrong_question_is_told(api, query):
+def test_a_wrong_question_is_refused(api, query):
     reply = api.get(STARTS, query)
     assert reply.status_code == 400
     assert reply.json()["errors"][0]["pointer"] == f"/{next(iter(query))}"
@@ -144,7 +145,7 @@ def test_a_window_that_begins_before_the_year_1_is_empty(api, path, as_of):
     assert 0 in (report.get("total"), report.get("starts"))
 
 
-def test_a_wrong_country_is_told(api):
+def test_a_wrong_country_is_refused(api):
     for path in (f"{STARTS}FIN/", f"{STARTS}timeline/?country=1x", "/by-country/x/3"):
         assert api.get(path).json()["errors"][0]["pointer"] == "/country"
 
@@ -188,7 +189,7 @@ def test_an_empty_country_is_an_empty_report(api, country):
     assert (report["starts"], report["next"], report["results"]) == (0, None, [])
 
 
-def test_the_earlier_address_gives_a_bare_array(api, country, now_ms):
+def test_the_legacy_address_gives_a_bare_array(api, country, now_ms):
     [event] = record_starts(country, now_ms, now_ms=now_ms)
     reply = api.get(f"/by-country/{country.lower()}/1")
     assert reply.json() == [
@@ -204,7 +205,7 @@ def test_the_earlier_address_gives_a_bare_array(api, country, now_ms):
     assert api.get(f"/by-country/{country}/0").status_code == 400
 
 
-def test_the_earlier_address_links_to_the_rest(api, monkeypatch, country, now_ms):
+def test_the_legacy_address_links_to_the_rest(api, monkeypatch, country, now_ms):
     monkeypatch.setattr("reports.views.LEGACY_LIMIT", 3)
     record_starts(country, *range(now_ms - 5, now_ms), now_ms=now_ms)
     reply = api.get(f"/by-country/{country}/1")
@@ -218,7 +219,7 @@ def test_the_earlier_address_links_to_the_rest(api, monkeypatch, country, now_ms
 def test_an_hour_that_is_over_is_counted_once_and_again_when_written_to(
     country, now_ms, monkeypatch, of_all, worth_a_statement, in_the_end
 ):
-    """Seen by rows that are gone behind the back of the service: a count does not miss them until it is taken again."""
+    """Seen by rows that somebody else deletes: a count does not miss them until it is taken again."""
     monkeypatch.setattr(minutes, "STARTS_PER_STATEMENT", worth_a_statement)
     day = day_of(now_ms) - (7 + of_all) * DAY_MS
     hour = day + 5 * HOUR_MS
@@ -271,9 +272,10 @@ def test_a_report_of_the_present_hour_finds_a_store_that_is_back(country, now_ms
     assert not cassandra._reads.is_open
 
 
-def test_days_that_were_counted_before_the_time_was_over_are_stored(country, now_ms, monkeypatch):
+def test_days_that_were_counted_before_the_time_was_over_are_stored(country, monkeypatch):
     monkeypatch.setattr(counting, "HOURS_PER_ROUND", 1)
-    # Days that no other test asks for; their markers are older than what a position has to look at.
+    # Days that no other test asks for, and no service counts; their markers are older than what a position looks at.
+    now_ms = long_ago_ms()
     days = range(day_of(now_ms) - 310 * DAY_MS, day_of(now_ms) - 305 * DAY_MS, DAY_MS)
     record_starts(country, *(day + HOUR_MS for day in days), now_ms=now_ms - 600_000)
     execute_many, in_time = cassandra.execute_many, 3
