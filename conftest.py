@@ -9,7 +9,8 @@ import sys
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from io import StringIO
 from itertools import product
 from pathlib import Path
@@ -22,9 +23,10 @@ from django.conf import settings
 from django.core.management import call_command
 from rest_framework.test import APIClient
 
-from embedded.cassandra import STORAGE_PORT_BELOW_CQL
+from embedded.cassandra import READY_SECONDS, STORAGE_PORT_BELOW_CQL, CassandraNode
 from embedded.process import port_is_taken
-from embedded.redis import READY_SECONDS, RedisServer
+from embedded.redis import READY_SECONDS as REDIS_READY_SECONDS
+from embedded.redis import RedisServer
 from events.counting import hours
 from events.importing.generator import COUNTRIES
 from store import cassandra
@@ -38,6 +40,18 @@ _countries = (
     for first, second in product(ascii_uppercase, ascii_uppercase)
     if first + second not in {*COUNTRIES, *COUNTRIES_OF_DOCUMENTS}
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that start a Cassandra come first: while a node starts, the other process of ``make test`` has work left.
+
+    Who breaks a Redis measures that it costs a moment: such a test runs alone.
+    """
+    with_node = {item.path for item in items if item.get_closest_marker("own_node")}
+    items.sort(key=lambda item: item.path not in with_node)
+    for item in items:
+        if "own_redis" in getattr(item, "fixturenames", ()):
+            item.add_marker("alone")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -63,7 +77,7 @@ def drop_keyspace(name: str) -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A report counts all late starts: what other tests have written must not keep it from those of its own."""
+    """A report counts all late starts: what other tests have written must not hide those of its own."""
     monkeypatch.setattr(hours, "MOST_CELLS", 1_000_000)
 
 
@@ -118,8 +132,40 @@ def free_cassandra_port() -> int:
 def manage(*arguments: str, stdin: bytes | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run ``manage.py`` as a process of its own, as its users do."""
     command = [sys.executable, str(PROJECT / "manage.py"), *arguments]
-    told = subprocess.run(command, input=stdin, capture_output=True, timeout=120, check=False, **options)
-    return subprocess.CompletedProcess(command, told.returncode, told.stdout.decode(), told.stderr.decode())
+    ended = subprocess.run(command, input=stdin, capture_output=True, timeout=120, check=False, **options)
+    return subprocess.CompletedProcess(command, ended.returncode, ended.stdout.decode(), ended.stderr.decode())
+
+
+class QuickNode(CassandraNode):
+    """One for tests: it starts in half the time, and would be slower after some minutes of work."""
+
+    def command(self, java: Path, jars: Sequence[Path]) -> list[str | Path]:
+        """As one of a ring: with the quick compiler alone. There is nobody to gossip with."""
+        java, *rest = super().command(java, jars)
+        return [java, "-XX:TieredStopAtLevel=1", "-Dcassandra.skip_wait_for_gossip_to_settle=0", *rest]
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraNode]:
+    """A Cassandra with the tables, which a test may stop and starts again."""
+    own = QuickNode(folder=tmp_path_factory.mktemp("node"), port=free_cassandra_port())
+    try:
+        own.start()
+        own.wait_until_ready(seconds=READY_SECONDS)
+        synced = manage("sync_cassandra", env={**os.environ, **environment_of_node(own)})
+        assert synced.returncode == 0, synced.stderr
+        yield own
+    finally:
+        own.stop()
+
+
+def environment_of_node(node: CassandraNode) -> dict[str, str]:
+    """The settings of a process that uses the node."""
+    return {
+        "CASSANDRA_PORT": str(node.port),
+        "CASSANDRA_KEYSPACE": "player_sessions",
+        "DJANGO_SETTINGS_MODULE": "sessions_project.settings",
+    }
 
 
 class WebServer:
@@ -147,8 +193,16 @@ class WebServer:
                 stdout=subprocess.DEVNULL,
                 stderr=file,
             )
+        try:
+            self._wait_until_alive()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _wait_until_alive(self) -> None:
         deadline = time.monotonic() + 30
         while not self._alive():
+            assert self.process.poll() is None, "the service ended"
             assert time.monotonic() < deadline, "the service did not start"
             time.sleep(0.1)
 
@@ -159,30 +213,52 @@ class WebServer:
             return False
 
     def stop(self) -> None:
-        """As an operator would."""
+        """As an operator would; one that does not end in time is killed, and fails the test."""
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(20)
+        try:
+            self.process.wait(20)
+        finally:
+            self.process.kill()
+            self.process.wait()
 
 
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
     """A Redis that the test may break."""
     server = RedisServer(folder=tmp_path, port=free_port())
-    server.start()
-    server.wait_until_ready(seconds=READY_SECONDS)
-    yield server
-    server.stop()
+    try:
+        server.start()
+        server.wait_until_ready(seconds=REDIS_READY_SECONDS)
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture
 def web_server() -> Iterator[Callable[..., WebServer]]:
     """Starts services with other settings; ends them after the test."""
-    started: list[WebServer] = []
+    with ExitStack() as started:
 
-    def start(**options: Any) -> WebServer:
-        started.append(WebServer(**options))
-        return started[-1]
+        def start(**options: Any) -> WebServer:
+            server = WebServer(**options)
+            started.callback(server.stop)
+            return server
 
-    yield start
-    for server in started:
-        server.stop()
+        yield start
+
+
+@pytest.fixture
+def start_process() -> Iterator[Callable[..., subprocess.Popen[Any]]]:
+    """Starts processes; ends those that still run after the test.
+
+    Those of a test that failed would otherwise go on beside the next one, which they would slow down and, by the
+    warnings of what they leave open, fail.
+    """
+    with ExitStack() as started:
+
+        def start(command: list[str], **options: Any) -> subprocess.Popen[Any]:
+            process = started.enter_context(subprocess.Popen(command, **options))
+            started.callback(process.kill)
+            return process
+
+        yield start

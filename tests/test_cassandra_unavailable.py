@@ -1,21 +1,17 @@
 """Cassandra stopped or paused under load: 503 with Retry-After within 2.5 s, and recovery without a restart."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
 
-from conftest import PROJECT, WebServer, free_cassandra_port
+from conftest import WebServer, environment_of_node
 from embedded.cassandra import READY_SECONDS, CassandraNode
 from tests.clients import Clients
 
@@ -35,36 +31,15 @@ class Reply(NamedTuple):
 class Node(NamedTuple):
     node: CassandraNode
     web: WebServer
-    environment: dict[str, str]  # of a process that uses it
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory) -> Iterator[CassandraNode]:
-    own = CassandraNode(folder=tmp_path_factory.mktemp("node"), port=free_cassandra_port())
-    own.start()
-    own.wait_until_ready(seconds=READY_SECONDS)
-    command = [sys.executable, "manage.py", "sync_cassandra"]
-    subprocess.run(command, cwd=PROJECT, env={**os.environ, **ours(own)}, check=True, capture_output=True)
-    yield own
-    own.stop()
 
 
 @pytest.fixture
 def served(node: CassandraNode, web_server: Callable[..., WebServer]) -> Node:
-    return Node(node, web_server(**ours(node), WEB_WORKERS="2", WEB_THREADS="4"), {**os.environ, **ours(node)})
-
-
-def ours(node: CassandraNode) -> dict[str, str]:
-    """The settings of a process that uses the node."""
-    return {
-        "CASSANDRA_PORT": str(node.port),
-        "CASSANDRA_KEYSPACE": "player_sessions",
-        "DJANGO_SETTINGS_MODULE": "sessions_project.settings",
-    }
+    return Node(node, web_server(**environment_of_node(node), WEB_WORKERS="2", WEB_THREADS="4"))
 
 
 def post_event(url: str) -> Reply:
-    body = json.dumps([{"event": "end", "player_id": "away", "session_id": str(uuid.uuid4())}]).encode()
+    body = json.dumps([{"event": "end", "player_id": "somebody", "session_id": str(uuid.uuid4())}]).encode()
     request = urllib.request.Request(f"{url}/api/v1/events/", body, {"Content-Type": "application/json"})
     return _asked(request)
 
@@ -110,6 +85,7 @@ def wait_until_stored(url: str, *, seconds: float) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.alone
 def test_a_stopped_node_is_a_503_and_its_return_is_noticed(served: Node) -> None:
     with Load(served.web.url) as load:
         time.sleep(1)
@@ -121,6 +97,7 @@ def test_a_stopped_node_is_a_503_and_its_return_is_noticed(served: Node) -> None
     load.check()
 
 
+@pytest.mark.alone
 def test_a_paused_node_is_a_503_and_its_return_is_noticed(served: Node) -> None:
     with Load(served.web.url) as load:
         time.sleep(1)
@@ -131,6 +108,7 @@ def test_a_paused_node_is_a_503_and_its_return_is_noticed(served: Node) -> None:
     load.check()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("fails", "works", "status"), [(get_report, post_event, 201), (post_event, get_report, 200)])
 def test_reads_and_writes_fail_each_for_themselves(
     node: CassandraNode,
@@ -140,7 +118,7 @@ def test_reads_and_writes_fail_each_for_themselves(
     status: int,
 ) -> None:
     """While one kind is left alone, for a second after it was not answered, the other is asked as ever."""
-    web = web_server(**ours(node), WEB_WORKERS="1")
+    web = web_server(**environment_of_node(node), WEB_WORKERS="1")
     wait_until_stored(web.url, seconds=10)
     node.process().send_signal(signal.SIGSTOP)
     try:
@@ -155,17 +133,17 @@ def test_the_service_starts_without_cassandra_and_finds_it_later(
     node: CassandraNode, web_server: Callable[..., WebServer]
 ) -> None:
     node.stop()
-    web = web_server(CASSANDRA_PORT=str(node.port), CASSANDRA_KEYSPACE="player_sessions")
+    web = web_server(**environment_of_node(node))
     assert post_event(web.url).status == 503
-    with pytest.raises(urllib.error.HTTPError) as told:
-        urllib.request.urlopen(f"{web.url}/by-player/away", timeout=5)
-    assert json.load(told.value) == {
+    with pytest.raises(urllib.error.HTTPError) as raised:
+        urllib.request.urlopen(f"{web.url}/by-player/somebody", timeout=5)
+    assert json.load(raised.value) == {
         "type": "urn:player-sessions:problem:store-unavailable",
         "title": "Service Unavailable",
         "status": 503,
         "detail": "The store does not answer. Nothing was acknowledged; send the same request again.",
     }
-    assert told.value.headers["Content-Type"] == "application/problem+json"
+    assert raised.value.headers["Content-Type"] == "application/problem+json"
     ready = _asked(urllib.request.Request(f"{web.url}/readyz"))
     assert (ready.status, ready.retry_after) == (503, "1")
     assert _asked(urllib.request.Request(f"{web.url}/livez")).status == 200
@@ -175,8 +153,8 @@ def test_the_service_starts_without_cassandra_and_finds_it_later(
     assert _asked(urllib.request.Request(f"{web.url}/readyz")).status == 200
 
 
-def test_both_ways_of_a_batch_refuse_alike(served: Node) -> None:
-    """The fast_path, which was taken before, and the whole way, which ``Prefer`` asks for."""
+def test_the_fast_path_and_the_full_stack_refuse_alike(served: Node) -> None:
+    """The fast path, and the full stack, which ``Prefer`` asks for."""
     assert [post_event(served.web.url).status for _ in range(20)] == [201] * 20
     served.node.stop()
     try:
@@ -191,91 +169,20 @@ def test_both_ways_of_a_batch_refuse_alike(served: Node) -> None:
 
 def _refusal(url: str, **headers: str) -> tuple[dict[str, object], dict[str, str]]:
     """The problem, and the headers beside its date."""
-    body = json.dumps([{"event": "end", "player_id": "away"}]).encode()
+    body = json.dumps([{"event": "end", "player_id": "somebody"}]).encode()
     headers = {"Content-Type": "application/json", "X-Request-ID": "mine", **headers}
-    with pytest.raises(urllib.error.HTTPError) as told:
+    with pytest.raises(urllib.error.HTTPError) as raised:
         urllib.request.urlopen(urllib.request.Request(f"{url}/api/v1/events/", body, headers), timeout=5)
-    assert told.value.code == 503
-    told_headers = {name.lower(): value for name, value in told.value.headers.items()}
-    del told_headers["date"]
-    return json.load(told.value), told_headers
+    assert raised.value.code == 503
+    headers_of_refusal = {name.lower(): value for name, value in raised.value.headers.items()}
+    del headers_of_refusal["date"]
+    return json.load(raised.value), headers_of_refusal
 
 
 def test_missing_tables_are_named(served: Node, web_server: Callable[..., WebServer]) -> None:
     web = web_server(CASSANDRA_PORT=str(served.node.port), CASSANDRA_KEYSPACE="nowhere")
-    with pytest.raises(urllib.error.HTTPError) as told:
+    with pytest.raises(urllib.error.HTTPError) as raised:
         urllib.request.urlopen(f"{web.url}/readyz", timeout=5)
-    assert told.value.code == 503
-    assert "run 'manage.py sync_cassandra'" in json.load(told.value)["checks"]["cassandra"]
+    assert raised.value.code == 503
+    assert "run 'manage.py sync_cassandra'" in json.load(raised.value)["checks"]["cassandra"]
     assert post_event(web.url).status == 503
-
-
-class Importing:
-    """An import of a made-up dump of EVENTS in a folder of its own."""
-
-    EVENTS = 100_000
-
-    def __init__(self, environment: dict[str, str], folder: Path) -> None:
-        self._environment = environment
-        self._folder = folder
-        self._manage("generate_sessions", "--events", str(self.EVENTS), "--output", "dump.jsonl").communicate(
-            timeout=60
-        )
-
-    def start(self) -> subprocess.Popen[str]:
-        """Returns when both workers write."""
-        running = self._manage("import_sessions", "dump.jsonl", "--json")
-        begun = self._line()
-        while self._line() <= begun + 6_000:
-            assert running.poll() is None
-            time.sleep(0.02)
-        return running
-
-    def resume(self) -> subprocess.Popen[str]:
-        return self._manage("import_sessions", "dump.jsonl", "--json", "--resume")
-
-    def _line(self) -> int:
-        checkpoint = self._folder / "dump.jsonl.checkpoint"
-        text = checkpoint.read_text() if checkpoint.exists() else ""  # it is empty until the workers can write
-        return int(json.loads(text)["line"]) if text else 0
-
-    def _manage(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, str(PROJECT / "manage.py"), *arguments],
-            cwd=self._folder,
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-
-def test_an_import_waits_for_cassandra_and_goes_on(served: Node, tmp_path: Path) -> None:
-    importing = Importing(served.environment, tmp_path)
-    running = importing.start()
-    served.node.process().kill()
-    time.sleep(3)
-    served.node.start()
-    served.node.wait_until_ready(seconds=READY_SECONDS)
-    told, log = running.communicate(timeout=120)
-    summary = json.loads(told)
-    assert (running.returncode, summary["stored"], summary["rejected"]) == (0, importing.EVENTS, 0)
-    assert "Waiting for Cassandra" in log
-    assert "Cassandra is back." in log
-
-
-def test_an_import_that_waits_for_cassandra_can_be_stopped_and_resumed(served: Node, tmp_path: Path) -> None:
-    importing = Importing(served.environment, tmp_path)
-    running = importing.start()
-    served.node.process().kill()
-    try:
-        assert any("Waiting for Cassandra" in line for line in running.stderr)
-        running.send_signal(signal.SIGTERM)
-        _, log = running.communicate(timeout=30)
-        assert running.returncode == 143
-        assert "--resume" in log
-    finally:
-        served.node.start()
-        served.node.wait_until_ready(seconds=READY_SECONDS)
-    told, _ = importing.resume().communicate(timeout=120)
-    assert json.loads(told)["stored"] == importing.EVENTS

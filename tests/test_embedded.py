@@ -8,6 +8,7 @@ import sys
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -51,8 +52,8 @@ def test_a_redis_is_started_found_and_stopped(tmp_path):
 def test_a_redis_on_the_path_goes_before_the_one_of_the_package(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     packaged = redis_executable()
-    told = subprocess.run([packaged, "--version"], capture_output=True, text=True, check=True).stdout
-    assert told.startswith("Valkey server v=9.1")
+    printed = subprocess.run([packaged, "--version"], capture_output=True, text=True, check=True).stdout
+    assert printed.startswith("Valkey server v=9.1")
     for name in ("valkey-server", "redis-server"):  # what Fedora has, and what others have
         (tmp_path / name).symlink_to(packaged)
         assert redis_executable() == tmp_path / name
@@ -92,7 +93,7 @@ def test_half_a_jar_is_taken_again(tmp_path):
     assert not (tmp_path / "half.jar").exists()
 
 
-# Listens, and takes a second to end after it was told to.
+# Listens, and takes a second to end after the signal to.
 SLOW_TO_END = """
 import signal, socket, sys, time
 listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
@@ -125,13 +126,13 @@ def test_one_that_is_being_stopped_is_waited_for_and_then_started_anew(tmp_path)
 
 
 def test_a_taken_port_is_a_clear_error(tmp_path, taken_port):
-    told = embedded("--data", str(tmp_path), "--redis-port", str(taken_port), "up", "--detach")
-    assert told.returncode == 1
-    assert "another program listens on 127.0.0.1" in told.stderr
-    assert "Traceback" not in told.stderr
+    ended = embedded("--data", str(tmp_path), "--redis-port", str(taken_port), "up", "--detach")
+    assert ended.returncode == 1
+    assert "another program listens on 127.0.0.1" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
-def test_a_redis_that_dies_tells_its_log(tmp_path):
+def test_a_redis_that_dies_shows_its_log(tmp_path):
     server = RedisServer(folder=tmp_path, port=free_port())
     server.launch([sys.executable, "-c", "print('no luck')"])
     with pytest.raises(EmbeddedError, match="no luck"):
@@ -180,11 +181,11 @@ def test_no_network_is_a_clear_error(tmp_path, monkeypatch):
         class_path("org.example:nothing:1.0", remembered_in=tmp_path / "list")
 
 
-def test_status_tells_what_runs(tmp_path):
-    told = embedded("--data", str(tmp_path), "status")
-    assert told.returncode == 0
-    assert "Redis at 127.0.0.1" in told.stdout
-    assert "not running" in told.stdout
+def test_status_says_what_runs(tmp_path):
+    ended = embedded("--data", str(tmp_path), "status")
+    assert ended.returncode == 0
+    assert "Redis at 127.0.0.1" in ended.stdout
+    assert "not running" in ended.stdout
     assert embedded("--data", str(tmp_path), "down").stdout == "Nothing was running.\n"
 
 
@@ -193,26 +194,26 @@ def test_status_tells_what_runs(tmp_path):
     [("CASSANDRA_PORT", "abc"), ("REDIS_URL", "redis://127.0.0.1:abc"), ("REDIS_URL", "redis://[")],
 )
 def test_a_wrong_setting_is_a_clear_error(variable, value):
-    told = embedded("status", **{variable: value})
-    assert told.returncode
-    assert value in told.stderr
-    assert "Traceback" not in told.stderr
+    ended = embedded("status", **{variable: value})
+    assert ended.returncode
+    assert value in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_exec_runs_a_command_beside_given_stores():
     given = {"CASSANDRA_HOSTS": "127.0.0.1", "REDIS_URL": "redis://127.0.0.1:6379/0"}
-    told = embedded("exec", "--", sys.executable, "-c", "raise SystemExit(7)", **given)
-    assert told.returncode == 7
-    assert "Starting" not in told.stdout
+    ended = embedded("exec", "--", sys.executable, "-c", "raise SystemExit(7)", **given)
+    assert ended.returncode == 7
+    assert "Starting" not in ended.stdout
 
 
 def test_exec_gives_the_status_of_its_command():
     stores = {"CASSANDRA_HOSTS": "127.0.0.1", "REDIS_URL": "redis://127.0.0.1:6379/0"}
     for command, status in (("exit 3", 3), ("kill -TERM $$", 143)):
         assert embedded("exec", "--", "sh", "-c", command, **stores).returncode == status
-    told = embedded("exec", "--", "no-such-command", **stores)
-    assert (told.returncode, "Traceback" in told.stderr) == (1, False)
-    assert "no-such-command cannot be run: No such file or directory." in told.stderr
+    ended = embedded("exec", "--", "no-such-command", **stores)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (1, False)
+    assert "no-such-command cannot be run: No such file or directory." in ended.stderr
 
 
 def test_the_last_command_stops_what_was_started_for_any(tmp_path):
@@ -230,13 +231,16 @@ def test_the_last_command_stops_what_was_started_for_any(tmp_path):
             time.sleep(0.05)
         return started
 
-    first, second = (command(until=tmp_path / name) for name in ("first", "second"))
-    (tmp_path / "first").touch()
-    assert first.wait(20) == 0
-    assert server.answers()
-    (tmp_path / "second").touch()
-    assert second.wait(20) == 0
-    assert server.process() is None
+    with ExitStack() as stack:
+        first, second = (stack.enter_context(command(until=tmp_path / name)) for name in ("first", "second"))
+        stack.callback((tmp_path / "first").touch)
+        stack.callback((tmp_path / "second").touch)
+        (tmp_path / "first").touch()
+        assert first.wait(20) == 0
+        assert server.answers()
+        (tmp_path / "second").touch()
+        assert second.wait(20) == 0
+        assert server.process() is None
 
 
 def test_a_list_of_jars_that_was_cut_off_is_made_anew(tmp_path, monkeypatch):

@@ -12,8 +12,8 @@ import pytest
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import Cluster
 
-from conftest import WebServer, free_cassandra_port, manage
-from embedded.cassandra import READY_SECONDS, CassandraNode
+from conftest import QuickNode, WebServer, free_cassandra_port, manage
+from embedded.cassandra import READY_SECONDS
 from embedded.java import java_executable
 from tests.faults.ledger import ask, wait_until_stored
 
@@ -25,7 +25,7 @@ PASSWORD = "changeit"  # of a key that nobody else has, and of roles
 ADMIN = {"CASSANDRA_USER": "cassandra", "CASSANDRA_PASSWORD": "cassandra"}
 
 
-class SecuredNode(CassandraNode):
+class SecuredNode(QuickNode):
     """With a certificate of its own, which is its authority's too."""
 
     @property
@@ -47,7 +47,7 @@ class SecuredNode(CassandraNode):
 
 
 class Secured(NamedTuple):
-    node: CassandraNode
+    node: SecuredNode
     authority: Path
 
     def environment(self, **more: str) -> dict[str, str]:
@@ -83,14 +83,15 @@ class Secured(NamedTuple):
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     folder = tmp_path_factory.mktemp("secured")
     node = SecuredNode(folder=folder, port=free_cassandra_port())
-    authority = certificate(node.keys)
-    node.start()
-    secured = Secured(node, authority)
-    give_up_at = time.monotonic() + READY_SECONDS
-    while (told := secured.sync(**ADMIN)).returncode:
-        assert time.monotonic() < give_up_at, told.stderr
-    yield secured
-    node.stop()
+    secured = Secured(node, certificate(node.keys))
+    try:
+        node.start()
+        give_up_at = time.monotonic() + READY_SECONDS
+        while (synced := secured.sync(**ADMIN)).returncode:
+            assert time.monotonic() < give_up_at, synced.stderr
+        yield secured
+    finally:
+        node.stop()
 
 
 def certificate(keys: Path) -> Path:
@@ -99,9 +100,9 @@ def certificate(keys: Path) -> Path:
     store = ["-keystore", str(keys), "-storetype", "PKCS12", "-storepass", PASSWORD, "-alias", "node"]
     make = [keytool, "-genkeypair", *store, "-keyalg", "RSA", "-dname", "CN=node", "-validity", "7"]
     subprocess.run(make, check=True, capture_output=True)
-    told = subprocess.run([keytool, "-exportcert", "-rfc", *store], check=True, capture_output=True, text=True)
+    ended = subprocess.run([keytool, "-exportcert", "-rfc", *store], check=True, capture_output=True, text=True)
     pem = keys.with_suffix(".pem")
-    pem.write_text(told.stdout)
+    pem.write_text(ended.stdout)
     return pem
 
 
@@ -126,16 +127,16 @@ def test_a_role_that_may_not_write_is_named(
 
 @pytest.mark.parametrize("password", ["wrong", ""])
 def test_a_wrong_password_is_named(secured: Secured, password: str) -> None:
-    told = secured.sync(CASSANDRA_USER="cassandra", CASSANDRA_PASSWORD=password)
-    assert told.returncode == 1
-    assert "CommandError: Cassandra does not answer" in told.stderr
-    assert "Bad credentials" in told.stderr
-    assert "Traceback" not in told.stderr
+    ended = secured.sync(CASSANDRA_USER="cassandra", CASSANDRA_PASSWORD=password)
+    assert ended.returncode == 1
+    assert "CommandError: Cassandra does not answer" in ended.stderr
+    assert "Bad credentials" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_node_of_another_authority_is_not_trusted(secured: Secured, tmp_path: Path) -> None:
     for authority in ("", str(certificate(tmp_path / "other.p12"))):
-        told = secured.sync(CASSANDRA_CA_FILE=authority, **ADMIN)
-        assert told.returncode == 1
-        assert "CommandError: Cassandra does not answer" in told.stderr
-        assert "Traceback" not in told.stderr
+        ended = secured.sync(CASSANDRA_CA_FILE=authority, **ADMIN)
+        assert ended.returncode == 1
+        assert "CommandError: Cassandra does not answer" in ended.stderr
+        assert "Traceback" not in ended.stderr

@@ -13,9 +13,10 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from django.db import connections
@@ -193,7 +194,7 @@ def test_a_file_that_cannot_be_read_is_a_clear_error(run, tmp_path, content, sai
     assert said in summary["error"]
 
 
-def test_what_stands_before_the_cut_is_kept(run, tmp_path, player, country, now_ms):
+def test_what_stands_before_the_cut_is_stored(run, tmp_path, player, country, now_ms):
     lines = lines_of(player, country, now_ms, sessions=20)
     packed = bz2.compress(lines.encode()) + bz2.compress(lines_of("other", country, now_ms, 2_000).encode())[:-20]
     (tmp_path / "dump.bz2").write_bytes(packed)
@@ -204,14 +205,14 @@ def test_what_stands_before_the_cut_is_kept(run, tmp_path, player, country, now_
 
 
 @pytest.mark.parametrize("behind", [gzip.compress(b"{}\n"), b"{}\n", b"BZh9nonsense and more nonsense"])
-def test_what_stands_behind_a_stream_and_is_none_is_told(run, tmp_path, player, country, now_ms, behind):
+def test_what_stands_behind_a_stream_and_is_none_is_named(run, tmp_path, player, country, now_ms, behind):
     (tmp_path / "dump.bz2").write_bytes(bz2.compress(lines_of(player, country, now_ms).encode()) + behind)
     status, summary = run("dump.bz2")
     assert (status, summary["stored"]) == (1, 10)
     assert "could be read up to line 10 only: it is damaged" in summary["error"]
 
 
-def test_an_import_that_lasts_judges_by_the_clock_as_it_goes_on(run, tmp_path, player, country, now_ms):
+def test_an_import_that_lasts_validates_by_the_clock_as_it_goes_on(run, tmp_path, player, country, now_ms):
     """Begun an hour ago, when the start was in the future, and its end is older than the retention by now."""
     begun_ms = now_ms - HOUR_MS
     old = {"event": "end", "player_id": player, "ts": format_timestamp(begun_ms - 31_557_600_000 + MINUTE_MS)}
@@ -312,29 +313,26 @@ def test_a_resume_goes_on_in_the_right_file_with_the_rejects_and_the_clock_of_be
         + json.dumps({"event": "end", "player_id": player})  # of the time of the import
         + "\n"
     )
-    earlier = json.dumps({"file": "a", "line": 7, "reason": "not JSON", "input": "?"}) + "\n"
-    Path("a.rejects.jsonl").write_text(f"{earlier}{'of a part that is read again ' * 100}")
+    before = json.dumps({"file": "a", "line": 7, "reason": "not JSON", "input": "?"}) + "\n"
+    Path("a.rejects.jsonl").write_text(f"{before}{'of a part that is read again ' * 100}")
     files = [Dump(name).identity() for name in "ab"]
     totals = Totals(read=10, stored=9, discarded=0, rejected=1)
-    begun = Checkpoint(files, started_ms, 0, file=0, line=10, rejects_bytes=len(earlier), totals=totals)
+    begun = Checkpoint(files, started_ms, 0, file=0, line=10, rejects_bytes=len(before), totals=totals)
     Path("a.checkpoint").write_text(begun.text())
     status, summary = run("a", "b", "--resume")
     assert (status, summary["read"], summary["stored"], summary["rejected"]) == (1, 22, 20, 2)
     assert stored(player, country, now_ms) == (5, 6)
     rejects = Path("a.rejects.jsonl").read_text()
-    assert rejects.startswith(earlier)
+    assert rejects.startswith(before)
     assert [json.loads(line)["file"] for line in rejects.splitlines()] == ["a", "b"]
     newest = completed_sessions(player_id=player, now_ms=now_ms, limit=10)[0][0]
     assert (newest.ended_ms, newest.started_ms) == (started_ms, None)
 
 
-def test_what_cassandra_refuses_ends_the_import(tmp_path, undisturbed, disturbed):
-    shutil.copy(undisturbed[0], tmp_path)
-    ours = {"DJANGO_SETTINGS_MODULE": "sessions_project.settings", "CASSANDRA_KEYSPACE": disturbed}
-    manage("sync_cassandra", env={**os.environ, **ours})
+def test_what_cassandra_refuses_ends_the_import(disturbed, start_import):
     connections["cassandra"].connection.session.execute(f"ALTER TABLE {disturbed}.session_by_country DROP player_id")
-    told, log = start_import(disturbed, tmp_path, "--workers", "1").communicate(timeout=60)
-    summary = json.loads(told)
+    printed, log = start_import("--workers", "1").communicate(timeout=60)
+    summary = json.loads(printed)
     assert summary["stored"] == 0
     assert "Undefined column name player_id" in summary["error"]
     assert summary["error"].endswith("When it is mended, run the command with --resume.")
@@ -367,15 +365,26 @@ def digest(keyspace: str) -> dict[str, list]:
     }
 
 
+class Undisturbed(NamedTuple):
+    """A dump, a store that imported it without interruption, and the digest of that store."""
+
+    dump: Path
+    keyspace: str
+    rows: dict[str, list]
+    began_ms: int
+
+
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> Iterator[tuple[Path, object]]:
-    """A dump, and the digest of a store that imported it without interruption."""
+def undisturbed(tmp_path_factory) -> Iterator[Undisturbed]:
     folder = tmp_path_factory.mktemp("undisturbed")
     manage("generate_sessions", "--events", str(INTERRUPTED_EVENTS), "--output", "dump.jsonl.bz2", cwd=folder)
     with a_keyspace() as keyspace:
-        told, _ = start_import(keyspace, folder).communicate(timeout=120)
-        assert json.loads(told)["stored"] == INTERRUPTED_EVENTS
-        yield folder / "dump.jsonl.bz2", digest(keyspace)
+        began_ms = time.time_ns() // 1_000_000
+        imported = subprocess.run(
+            import_command(), cwd=folder, env=environment_of(keyspace), capture_output=True, timeout=120, check=True
+        )
+        assert json.loads(imported.stdout)["stored"] == INTERRUPTED_EVENTS
+        yield Undisturbed(folder / "dump.jsonl.bz2", keyspace, digest(keyspace), began_ms)
 
 
 @pytest.fixture
@@ -386,35 +395,48 @@ def disturbed() -> Iterator[str]:
 
 @contextmanager
 def a_keyspace() -> Iterator[str]:
-    """The name of a new one, which goes afterwards."""
+    """The name of a new one with the tables, which is dropped afterwards."""
     name = f"import_{uuid.uuid4().hex[:8]}"
     try:
+        synced = manage("sync_cassandra", env=environment_of(name))
+        assert synced.returncode == 0, synced.stderr
         yield name
     finally:
         drop_keyspace(name)
 
 
-def start_import(keyspace: str, folder: Path, *arguments: str) -> subprocess.Popen:
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "sessions_project.settings", "CASSANDRA_KEYSPACE": keyspace}
-    command = [sys.executable, str(PROJECT / "manage.py")]
-    if not arguments:
-        subprocess.run([*command, "sync_cassandra"], env=environment, check=True, capture_output=True)
-    return subprocess.Popen(
-        [*command, "import_sessions", "dump.jsonl.bz2", "--json", *arguments],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-        text=True,
-    )
+def environment_of(keyspace: str) -> dict[str, str]:
+    return {**os.environ, "DJANGO_SETTINGS_MODULE": "sessions_project.settings", "CASSANDRA_KEYSPACE": keyspace}
+
+
+def import_command(*options: str) -> list[str]:
+    return [sys.executable, str(PROJECT / "manage.py"), "import_sessions", "dump.jsonl.bz2", "--json", *options]
+
+
+@pytest.fixture
+def start_import(
+    start_process: Callable[..., subprocess.Popen], undisturbed: Undisturbed, disturbed: str, tmp_path: Path
+) -> Callable[..., subprocess.Popen]:
+    """Starts imports of the dump into the keyspace ``disturbed``."""
+    shutil.copy(undisturbed.dump, tmp_path)
+
+    def start(*options: str) -> subprocess.Popen:
+        return start_process(
+            import_command(*options),
+            cwd=tmp_path,
+            env=environment_of(disturbed),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            text=True,
+        )
+
+    return start
 
 
 @pytest.mark.parametrize(("how", "status"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_import_resumes_to_the_same_rows(tmp_path, undisturbed, disturbed, how, status):
-    dump, expected = undisturbed
-    shutil.copy(dump, tmp_path)
-    running = start_import(disturbed, tmp_path)
+def test_an_interrupted_import_resumes_to_the_same_rows(tmp_path, undisturbed, disturbed, start_import, how, status):
+    running = start_import()
     checkpoint = tmp_path / "dump.jsonl.bz2.checkpoint"
     while not (checkpoint.exists() and json.loads(checkpoint.read_text() or '{"line": 0}')["line"] > 0):
         assert running.poll() is None, "too fast to be interrupted"
@@ -426,20 +448,19 @@ def test_an_interrupted_import_resumes_to_the_same_rows(tmp_path, undisturbed, d
         assert "run the same command with --resume" in log
     line = json.loads(checkpoint.read_text())["line"]
     assert 0 < line < INTERRUPTED_EVENTS
-    again = start_import(disturbed, tmp_path, "--resume")
-    told, log = again.communicate(timeout=120)
-    assert json.loads(told)["read"] == INTERRUPTED_EVENTS
+    printed, log = start_import("--resume").communicate(timeout=120)
+    assert json.loads(printed)["read"] == INTERRUPTED_EVENTS
     assert f"Going on behind line {line} of dump.jsonl.bz2." in log
-    assert digest(disturbed) == expected
+    assert digest(disturbed) == undisturbed.rows
     assert not checkpoint.exists()
 
 
-def test_an_import_that_is_killed_again_and_again_ends_with_the_same_rows(tmp_path, undisturbed, disturbed):
+def test_an_import_that_is_killed_again_and_again_ends_with_the_same_rows(
+    tmp_path, undisturbed, disturbed, start_import
+):
     kills = int(os.environ.get("IMPORT_KILLS", "3"))
-    dump, expected = undisturbed
-    shutil.copy(dump, tmp_path)
     checkpoint = tmp_path / "dump.jsonl.bz2.checkpoint"
-    running = start_import(disturbed, tmp_path)
+    running = start_import()
     for _ in range(kills):
         while not checkpoint.exists():
             assert running.poll() is None, "too fast to be killed"
@@ -447,14 +468,14 @@ def test_an_import_that_is_killed_again_and_again_ends_with_the_same_rows(tmp_pa
         time.sleep(random.uniform(0, 3))
         if running.poll() is not None:  # it came to its end: once more from the beginning
             running.communicate()
-            running = start_import(disturbed, tmp_path, "--workers", "1")
+            running = start_import("--workers", "1")
             continue
         os.killpg(running.pid, signal.SIGKILL)
         running.communicate(timeout=30)
-        running = start_import(disturbed, tmp_path, "--resume")
-    told, _ = running.communicate(timeout=120)
-    assert (running.returncode, json.loads(told)["rejected"]) == (0, 0)
-    assert digest(disturbed) == expected
+        running = start_import("--resume")
+    printed, _ = running.communicate(timeout=120)
+    assert (running.returncode, json.loads(printed)["rejected"]) == (0, 0)
+    assert digest(disturbed) == undisturbed.rows
 
 
 def test_a_person_sees_a_bar_and_a_table(tmp_path, player, country, now_ms):
@@ -465,14 +486,14 @@ def test_a_person_sees_a_bar_and_a_table(tmp_path, player, country, now_ms):
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=terminal, text=True) as running:
         os.close(terminal)
         shown = b"".join(iter(lambda: _read_terminal(ours), b"")).decode()
-        told = running.stdout.read()
+        printed = running.stdout.read()
     assert running.returncode == 1
     assert "100%" in shown
     assert "Traceback" not in shown
     for label, number in (("read", 13), ("stored", 10), ("discarded (too old)", 2), ("rejected", 1)):
-        assert re.search(rf"{re.escape(label)} +\W* +{number}\b", told), told
-    assert "lines/s in " in told
-    assert "The rejected lines and why: dump.rejects.jsonl" in told
+        assert re.search(rf"{re.escape(label)} +\W* +{number}\b", printed), printed
+    assert "lines/s in " in printed
+    assert "The rejected lines and why: dump.rejects.jsonl" in printed
 
 
 def _read_terminal(descriptor: int) -> bytes:
@@ -482,11 +503,9 @@ def _read_terminal(descriptor: int) -> bytes:
         return b""
 
 
-def test_the_days_that_an_import_has_written_are_counted_at_its_end(tmp_path, undisturbed, disturbed):
-    shutil.copy(undisturbed[0], tmp_path)
-    over_ms = time.time_ns() // 1_000_000 - MARGIN_MS - DAY_MS
-    running = start_import(disturbed, tmp_path)
-    assert json.loads(running.communicate()[0])["stored"] == INTERRUPTED_EVENTS
-    days = cassandra.execute(f"SELECT DISTINCT toUnixTimestamp(day), day_hours FROM {disturbed}.start_count", ())
+def test_the_days_that_an_import_has_written_are_counted_at_its_end(undisturbed):
+    over_ms = undisturbed.began_ms - MARGIN_MS - DAY_MS
+    query = f"SELECT DISTINCT toUnixTimestamp(day), day_hours FROM {undisturbed.keyspace}.start_count"
+    days = cassandra.execute(query, ())
     assert len(days) > 20
     assert [day for day, counted in days if counted is None and day < over_ms] == []

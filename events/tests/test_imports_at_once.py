@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -50,19 +51,21 @@ class Game:
         return +Counter(dict(starts_by_hour(window=window, now_ms=now_ms, country=self.country)))
 
 
-def start_import(game: Game, folder: Path, name: str) -> subprocess.Popen:
+def write_dump(game: Game, folder: Path, name: str) -> None:
     moments = game.new_moments(STARTS_OF_EACH)
     lines = [
         {"event": "start", "country": game.country, "player_id": f"{name}-{number % 100}", "ts": format_timestamp(ts)}
         for number, ts in enumerate(moments)
     ]
     (folder / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
-    command = [sys.executable, str(PROJECT / "manage.py"), "import_sessions", name, "--json"]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE)
+
+
+def import_command(name: str) -> list[str]:
+    return [sys.executable, str(PROJECT / "manage.py"), "import_sessions", name, "--json"]
 
 
 def record_live(game: Game, moments: list[int], imports: list[subprocess.Popen], begun: threading.Event) -> bool:
-    """Record ten at a time once the imports have begun; whether one was still under way when half were recorded."""
+    """Record ten at a time once the imports have begun; whether one still ran when half were recorded."""
     overlapped = False
     assert begun.wait(60)
     for first in range(0, len(moments), 10):
@@ -72,7 +75,9 @@ def record_live(game: Game, moments: list[int], imports: list[subprocess.Popen],
     return overlapped
 
 
-def test_every_start_of_two_imports_and_live_events_is_counted_once(country: str, now_ms: int, tmp_path: Path) -> None:
+def test_every_start_of_two_imports_and_live_events_is_counted_once(
+    country: str, now_ms: int, tmp_path: Path, start_process: Callable[..., subprocess.Popen]
+) -> None:
     game = Game(country, now_ms)
     # Every hour has been counted, and its count is stored, before the imports begin.
     for some in batched(game.new_moments(200), 10):
@@ -81,16 +86,21 @@ def test_every_start_of_two_imports_and_live_events_is_counted_once(country: str
     bring_up_to_date(days, now_ms=now_ms)
     assert game.counted(now_ms) == game.expected
     live = game.new_moments(2_000)
-    imports = [start_import(game, tmp_path, name) for name in ("one", "two")]
+    for name in ("one", "two"):
+        write_dump(game, tmp_path, name)
+    imports = [start_process(import_command(name), cwd=tmp_path, stdout=subprocess.PIPE) for name in ("one", "two")]
     with ThreadPoolExecutor(1) as pool:
         begun = threading.Event()
         writer = pool.submit(record_live, game, live, imports, begun)
-        while not writer.done() or any(one.poll() is None for one in imports):
-            recorded = game.recorded
-            shown = game.counted(time.time_ns() // 1_000_000)
-            assert recorded <= shown <= game.expected
-            if recorded < shown:
-                begun.set()
+        try:
+            while not writer.done() or any(one.poll() is None for one in imports):
+                recorded = game.recorded
+                shown = game.counted(time.time_ns() // 1_000_000)
+                assert recorded <= shown <= game.expected
+                if recorded < shown:
+                    begun.set()
+        finally:
+            begun.set()
     assert writer.result(), "the imports ended too early to meet the live events"
     for one in imports:
         assert json.loads(one.communicate()[0])["stored"] == STARTS_OF_EACH
