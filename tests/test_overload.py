@@ -6,7 +6,7 @@ import re
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime
@@ -20,13 +20,17 @@ from benchmarks.overload import Seen, milliseconds, overload
 from conftest import WebServer
 from store import cassandra
 
+pytestmark = pytest.mark.alone
+
 CLIENTS, SECONDS = 400, 8
 MOST_MEGABYTES = 400
 
 
-@pytest.fixture
-def web(web_server: Callable[..., WebServer], tmp_path: Path) -> WebServer:
-    return web_server(log=tmp_path / "web.log", WEB_WORKERS="1")
+@pytest.fixture(scope="module")
+def web() -> Iterator[WebServer]:
+    server = WebServer(WEB_WORKERS="1")
+    yield server
+    server.stop()
 
 
 def megabytes(web: WebServer) -> float:
@@ -41,7 +45,7 @@ def stored(sessions: list[str]) -> int:
 
 
 def fair_wait_ms(seen: Seen) -> float:
-    """What a reply would take if all clients queued (Little's law): more on a slow machine, so it judges any."""
+    """What a reply would take if all clients queued (Little's law): more on a slow machine, so it is right for any."""
     return CLIENTS * SECONDS / len(seen.accepted) * 1000
 
 
@@ -60,9 +64,10 @@ def test_few_clients_are_never_refused(web: WebServer) -> None:
     assert overload(web.url, clients=16, seconds=2).refused == []
 
 
-def test_the_service_says_that_it_is_alive_shows_its_page_and_tells_what_it_refuses(
-    web: WebServer, tmp_path: Path
+def test_the_service_says_that_it_is_alive_shows_its_page_and_logs_what_it_refuses(
+    web_server: Callable[..., WebServer], tmp_path: Path
 ) -> None:
+    web = web_server(log=(log := tmp_path / "web.log"), WEB_WORKERS="1")
     with ThreadPoolExecutor() as pool:
         load = pool.submit(overload, web.url, clients=CLIENTS, seconds=3)
         time.sleep(1)
@@ -70,9 +75,9 @@ def test_the_service_says_that_it_is_alive_shows_its_page_and_tells_what_it_refu
             assert urllib.request.urlopen(f"{web.url}{path}", timeout=2).status == 200
         seen = load.result()
     assert seen.others == []
-    told = re.findall(r"More requests than can be handled: (\d+) refused", (tmp_path / "web.log").read_text())
-    assert 2 <= len(told) <= 10
-    assert 0 < sum(map(int, told)) <= len(seen.refused)
+    reported = re.findall(r"More requests than can be handled: (\d+) refused", log.read_text())
+    assert 2 <= len(reported) <= 10
+    assert 0 < sum(map(int, reported)) <= len(seen.refused)
 
 
 def test_an_event_without_ts_happened_when_it_had_been_received(web: WebServer) -> None:

@@ -3,9 +3,10 @@
 The events of a cell come in every order; each order has players and a session of its own.
 """
 
+import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import permutations
 from typing import Any, NamedTuple
 
@@ -29,7 +30,7 @@ class Sent(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A session in a player's report; moments are seconds ago. ``before``: its end is told to be before its start."""
+    """A session in a player's report; moments are seconds ago. ``before``: as the report says, its end is."""
 
     country: int | None
     started: int | None
@@ -119,17 +120,7 @@ CASES = {
 }
 
 
-@pytest.fixture(params=CASES.values(), ids=CASES.keys())
-def case(request: pytest.FixtureRequest) -> Case:
-    return request.param
-
-
-@pytest.fixture
-def countries(new_country: Callable[[], str]) -> list[str]:
-    return [new_country(), new_country()]
-
-
-class Told:
+class Stored:
     """The events of a case, stored in one order."""
 
     def __init__(self, sent: tuple[Sent, ...], countries: list[str], now_ms: int) -> None:
@@ -154,34 +145,45 @@ class Told:
         return None if moment is None else (self.now_ms - parse_timestamp(moment)) // 1_000
 
 
-def in_every_order(case: Case, countries: list[str], now_ms: int) -> Iterator[Told]:
-    return (Told(sent, countries, now_ms) for sent in permutations(case.sent))
+class Orders(NamedTuple):
+    """A case whose events are stored in every order, all in the same two countries."""
+
+    case: Case
+    countries: list[str]
+    now_ms: int
+    all: list[Stored]
+
+
+@pytest.fixture(scope="module", params=CASES.values(), ids=CASES.keys())
+def orders(request: pytest.FixtureRequest, new_country: Callable[[], str]) -> Orders:
+    """Stored once: the tests of a case only read."""
+    case, countries, now_ms = request.param, [new_country(), new_country()], time.time_ns() // 1_000_000
+    return Orders(case, countries, now_ms, [Stored(sent, countries, now_ms) for sent in permutations(case.sent)])
 
 
 @pytest.mark.parametrize("state", ["completed", "open", "all"])
 @pytest.mark.parametrize("few", [0, 100], ids=["newest ends first", "all at once"])
-def test_the_report_of_a_player(api, monkeypatch, case, countries, now_ms, state, few):
+def test_the_report_of_a_player(api, monkeypatch, orders, state, few):
     monkeypatch.setattr(player_sessions, "FEW_SESSIONS", few)
-    for told in in_every_order(case, countries, now_ms):
-        rows = told.rows(lambda player: report(api, player, state=state)["results"])
-        assert Counter(rows) == Counter(getattr(case, state))
+    for stored in orders.all:
+        rows = stored.rows(lambda player: report(api, player, state=state)["results"])
+        assert Counter(rows) == Counter(getattr(orders.case, state))
 
 
-def test_the_earlier_report_of_a_player(api, case, countries, now_ms):
-    expected = [row._replace(before=False) for row in case.completed]  # its shape has no place for it
-    for told in in_every_order(case, countries, now_ms):
-        assert Counter(told.rows(lambda player: api.get(f"/by-player/{player}").json())) == Counter(expected)
+def test_the_legacy_report_of_a_player(api, orders):
+    expected = [row._replace(before=False) for row in orders.case.completed]  # its shape has no field for it
+    for stored in orders.all:
+        assert Counter(stored.rows(lambda player: api.get(f"/by-player/{player}").json())) == Counter(expected)
 
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["starts of a country", "by-country"])
-def test_the_starts_of_a_country(api, case, countries, now_ms, legacy):
+def test_the_starts_of_a_country(api, orders, legacy):
     """Every start is counted and listed, whatever session it is of."""
-    orders = list(in_every_order(case, countries, now_ms))
-    for number, country in enumerate(countries):
+    for number, country in enumerate(orders.countries):
         expected = Counter(
-            (str(told.session), told.players[one.player], format_timestamp(now_ms - one.ago * 1_000))
-            for told in orders
-            for one in case.sent
+            (str(stored.session), stored.players[one.player], format_timestamp(orders.now_ms - one.ago * 1_000))
+            for stored in orders.all
+            for one in orders.case.sent
             if one.kind == START and one.country == number
         )
         if legacy:
@@ -193,12 +195,12 @@ def test_the_starts_of_a_country(api, case, countries, now_ms, legacy):
         assert Counter((row["session_id"], row["player_id"], row["ts"]) for row in rows) == expected
 
 
-def test_the_starts_of_all_countries_and_per_hour(api, case, countries, now_ms):
-    orders = len(list(in_every_order(case, countries, now_ms)))
-    counted = Counter(countries[one.country] for one in case.sent if one.kind == START)
+def test_the_starts_of_all_countries_and_per_hour(api, orders):
+    countries = orders.countries
+    counted = Counter(countries[one.country] for one in orders.case.sent if one.kind == START)
     listed = api.get(f"{STARTS}?hours=1&sessions=0").json()["countries"]
-    told = {one["country"]: one["starts"] for one in listed if one["country"] in countries}
-    assert told == {country: number * orders for country, number in counted.items()}
+    shown = {one["country"]: one["starts"] for one in listed if one["country"] in countries}
+    assert shown == {country: number * len(orders.all) for country, number in counted.items()}
     for country in countries:
         total = api.get(f"{STARTS}timeline/?hours=1&country={country}").json()["total"]
-        assert total == counted[country] * orders
+        assert total == counted[country] * len(orders.all)
