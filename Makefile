@@ -28,7 +28,8 @@ run: $(READY) ## start everything and serve on PORT (8000) until Ctrl-C
 	@$(STACK) sh -c '$(BIN)/python manage.py sync_cassandra >/dev/null && exec $(BIN)/python -m sessions_project'
 
 test: $(READY) ## run the tests on a real Cassandra and Redis
-	@$(STACK) $(BIN)/pytest
+	@$(STACK) sh -c '$(BIN)/pytest -m "not alone" --numprocesses=2 --dist=loadfile --no-loadscope-reorder; \
+		others=$$?; $(BIN)/pytest -m alone && exit $$others'
 
 test-faults: $(READY) ## break nodes, Redis, network and clocks under load (some minutes; FAULTS=long: an hour)
 	@$(BIN)/pytest tests/faults

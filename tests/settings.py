@@ -1,8 +1,11 @@
-"""The service's settings for tests: a keyspace of their own, so that no test can write to a live one."""
+"""The service's settings for tests: a keyspace of their own, so that no test can write to a live one.
+
+Each process of pytest-xdist has one, and so have the services that it starts.
+"""
 
 import os
 
-os.environ["CASSANDRA_KEYSPACE"] = "player_sessions_test"
+os.environ["CASSANDRA_KEYSPACE"] = f"player_sessions_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}_test"
 # Tests ask the same question twice and want both answers; tests/test_report_cache.py runs with the real time.
 os.environ.setdefault("REPORT_CACHE_SECONDS", "0")
 

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(
 # What a page shows is there within a blink; a machine that runs the whole suite may take longer.
 PATIENCE_SECONDS = 10
 DESKTOP, PHONE = (1280, 900), (375, 812)
-EMPTY_KEYSPACE = "player_sessions_empty_test"
+EMPTY_KEYSPACE = f"player_sessions_empty_{uuid.uuid4().hex[:8]}_test"
 # What a page has in view when the cache is off: it asks again after 5 s, and up to 3 s by chance.
 LONGEST_PAUSE_SECONDS = 8.5
 
@@ -134,8 +134,8 @@ NOTE_WHEN_HIDDEN = """
     const note = () => window.turns.push([document.visibilityState, performance.now()]);
     document.addEventListener("visibilitychange", note);"""
 ASKED_WHILE_HIDDEN = """
-    const [[gone, from], [back, to]] = window.turns;
-    if (gone !== "hidden" || back !== "visible") throw Error(JSON.stringify(window.turns));
+    const [[left, from], [back, to]] = window.turns;
+    if (left !== "hidden" || back !== "visible") throw Error(JSON.stringify(window.turns));
     const asked = performance.getEntriesByType("resource").filter((one) => one.name.includes("/reports/"));
     return asked.filter((one) => one.startTime > from && one.startTime < to - 1).length;"""
 
@@ -329,7 +329,7 @@ def test_a_moment_in_any_form_of_the_api_is_that_moment_wherever_one_is(browser,
     browser.tell("Emulation.setTimezoneOverride", timezoneId="")
 
 
-def test_what_is_no_moment_is_told(chromium, web):
+def test_what_is_no_moment_is_named(chromium, web):
     chromium.open(web.url, as_of="yesterday")
     chromium.wait(lambda: "Send an ISO 8601 date" in chromium.text("#notice"))
     chromium.find("#hold").click()
@@ -355,9 +355,9 @@ def test_a_moment_that_is_being_typed_is_waited_for(browser, web):
     time.sleep(0.6)
     assert browser.shown_as_of() == held
     assert browser.run("return document.activeElement.id") == "as-of"
-    earlier = time.gmtime(time.time() - 5 * 3600)
-    browser.run(TYPED, time.strftime("%Y-%m-%dT%H:00", earlier))
-    browser.wait(lambda: browser.shown_as_of() == time.strftime("%Y-%m-%dT%H:00:00.000Z", earlier))
+    moment = time.gmtime(time.time() - 5 * 3600)
+    browser.run(TYPED, time.strftime("%Y-%m-%dT%H:00", moment))
+    browser.wait(lambda: browser.shown_as_of() == time.strftime("%Y-%m-%dT%H:00:00.000Z", moment))
     browser.run(TYPED, "")
     browser.wait(lambda: browser.text("#age").endswith("refreshed every 50 s"))
     assert browser.run("return document.activeElement.id") == "hold"
@@ -410,14 +410,14 @@ def test_a_session_that_ended_before_it_started_has_no_duration_and_lies_on_the_
     browser.wait_for_numbers()
 
 
-def test_a_player_without_sessions_is_told(browser, web, player):
+def test_a_player_without_sessions_is_named(browser, web, player):
     browser.open(web.url, player=player)
     browser.wait(lambda: player in browser.text("#look-up .result"))
     assert browser.text("#look-up .result").startswith("No completed session")
     browser.wait_for_numbers()
 
 
-def test_a_player_seen_lately_is_one_press_away(browser, web):
+def test_a_player_seen_lately_is_found_with_one_press(browser, web):
     browser.open(web.url)
     browser.wait(lambda: browser.texts(".recent button"))
     offered = browser.texts(".recent button")[0]
@@ -436,7 +436,7 @@ def send(browser: Browser, text: str) -> None:
     browser.wait(lambda: browser.text("#ingest .result")[:1].isdigit())
 
 
-def test_the_example_is_stored_and_told_per_event(browser, web):
+def test_the_example_is_stored_with_a_result_per_event(browser, web):
     browser.open(web.url)
     browser.find("#ingest .primary").click()
     browser.wait(lambda: browser.texts("#ingest tbody tr"))
@@ -449,7 +449,7 @@ def test_the_example_is_stored_and_told_per_event(browser, web):
     browser.wait_for_numbers()
 
 
-def test_what_is_wrong_with_an_event_is_told_beside_it_and_never_read_as_html(chromium, web, player):
+def test_what_is_wrong_with_an_event_stands_beside_it_and_never_read_as_html(chromium, web, player):
     nasty = "<img src=x onerror=alert(1)>"
     chromium.open(web.url)
     events = [{"event": "end", "player_id": player}, {"event": "start", "player_id": nasty, "country": "FIN"}]
@@ -463,7 +463,7 @@ def test_what_is_wrong_with_an_event_is_told_beside_it_and_never_read_as_html(ch
     assert {entry["source"] for entry in chromium.complaints()} == {"network"}
 
 
-def test_the_valid_events_can_be_kept(browser, web, player):
+def test_the_valid_events_can_be_stored_alone(browser, web, player):
     browser.open(web.url)
     browser.find("#lenient").click()
     send(browser, json.dumps([{"event": "end", "player_id": player}, {"event": "pause", "player_id": player}]))
@@ -473,7 +473,7 @@ def test_the_valid_events_can_be_kept(browser, web, player):
 
 
 @pytest.mark.parametrize("text", ["nonsense", "[]", json.dumps([{}] * 11), "5"])
-def test_what_is_no_batch_is_told(chromium, web, text):
+def test_what_is_no_batch_is_refused(chromium, web, text):
     chromium.open(web.url)
     send(chromium, text)
     assert chromium.text("#ingest .result").startswith("400: ")
@@ -593,10 +593,11 @@ def empty_web(web_server: Callable[..., WebServer]) -> Iterator[WebServer]:
     """A service with tables of its own and nothing in them; its reports are not cached."""
     keyspace = {"CASSANDRA_KEYSPACE": EMPTY_KEYSPACE}
     own = {**os.environ, **keyspace, "DJANGO_SETTINGS_MODULE": "sessions_project.settings"}
-    drop_keyspace(EMPTY_KEYSPACE)
-    assert manage("sync_cassandra", env=own).returncode == 0
-    yield web_server(**keyspace, REPORT_CACHE_SECONDS="0", WEB_WORKERS="1")
-    drop_keyspace(EMPTY_KEYSPACE)
+    try:
+        assert manage("sync_cassandra", env=own).returncode == 0
+        yield web_server(**keyspace, REPORT_CACHE_SECONDS="0", WEB_WORKERS="1")
+    finally:
+        drop_keyspace(EMPTY_KEYSPACE)
 
 
 def test_an_empty_store_says_what_to_do_and_an_open_page_notices_the_first_session(browser, empty_web):
@@ -618,7 +619,7 @@ def test_an_empty_store_says_what_to_do_and_an_open_page_notices_the_first_sessi
     browser.driver.get("about:blank")  # before its service ends
 
 
-def test_a_store_that_is_away_is_told_with_what_to_do(chromium, web_server):
+def test_an_unavailable_store_is_named_with_what_to_do(chromium, web_server):
     web = web_server(CASSANDRA_PORT=str(free_port()), WEB_WORKERS="1")
     chromium.open(web.url, player="ada")
     chromium.wait(lambda: chromium.text("#notice"))
@@ -631,7 +632,7 @@ def test_a_store_that_is_away_is_told_with_what_to_do(chromium, web_server):
     assert {entry["source"] for entry in chromium.complaints()} == {"network"}
 
 
-def test_a_service_that_is_away_keeps_its_numbers_on_show_and_comes_back_by_itself(chromium, web):
+def test_an_unavailable_service_leaves_its_numbers_on_show_and_comes_back_by_itself(chromium, web):
     chromium.open(web.url)
     chromium.wait_for_numbers()
     total = chromium.text("#total")
@@ -649,7 +650,7 @@ def test_a_service_that_is_away_keeps_its_numbers_on_show_and_comes_back_by_itse
     assert {entry["source"] for entry in chromium.complaints()} == {"network"}
 
 
-def test_a_moment_in_the_future_is_told(chromium, web):
+def test_a_moment_in_the_future_is_refused(chromium, web):
     chromium.open(web.url, as_of="2999-01-01T00:00:00Z")
     chromium.wait(lambda: chromium.text("#notice"))
     assert "This is in the future." in chromium.text("#notice")

@@ -11,6 +11,7 @@ import pytest
 from conftest import WebServer
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("seconds", [2, 4])
 def test_an_idle_connection_stays_open_for_the_seconds_of_the_setting(
     web_server: Callable[..., WebServer], seconds: int

@@ -4,11 +4,15 @@ import random
 import uuid
 from collections.abc import Callable
 
+import pytest
+
 from benchmarks.mixed_clients import MixedLoad
 from benchmarks.players import fill_player
 from conftest import WebServer
 from reports.cursors import encode_cursor
 from reports.positions import Position
+
+pytestmark = pytest.mark.alone
 
 SESSIONS = 5_000
 READERS, SECONDS = 40, 6
@@ -18,7 +22,7 @@ def test_no_batch_is_refused_beside_readers_of_the_dearest_questions(
     web_server: Callable[..., WebServer], player: str, now_ms: int
 ) -> None:
     fill_player(player, SESSIONS, now_ms=now_ms)
-    web = web_server(WEB_WORKERS="1", CASSANDRA_KEYSPACE="player_sessions_test", REPORT_CACHE_SECONDS="50")
+    web = web_server(WEB_WORKERS="1", REPORT_CACHE_SECONDS="50")
 
     def question(_: int) -> str:
         place = Position(now_ms - random.randrange(1_000_000), uuid.uuid4())  # so that no reply is cached

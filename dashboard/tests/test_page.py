@@ -66,6 +66,7 @@ def test_it_can_only_be_read(client):
     assert client.post("/").status_code == 405
 
 
+@pytest.mark.alone
 def test_it_is_there_without_a_store(web_server: Callable[..., WebServer]):
     web = web_server(CASSANDRA_PORT=str(free_port()), WEB_WORKERS="1")
     began = time.monotonic()
