@@ -17,6 +17,7 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
+import hypothesis
 import pytest
 from cassandra.cqlengine import management
 from django.conf import settings
@@ -35,6 +36,9 @@ from store.errors import StoreUnavailable
 PROJECT = Path(__file__).parent
 # The examples of the documents have starts in these, and no other test has.
 COUNTRIES_OF_DOCUMENTS = ("AQ", "TF")
+# How long examples take to make says nothing of what is tested, and on a busy machine it is long.
+hypothesis.settings.register_profile("any machine", suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("any machine")
 _countries = (
     first + second
     for first, second in product(ascii_uppercase, ascii_uppercase)
@@ -52,6 +56,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "own_redis" in getattr(item, "fixturenames", ()):
             item.add_marker("alone")
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes make no name of a test: gzip puts the time into them, and all processes must give the same names."""
+    return argname if isinstance(val, bytes) else None
 
 
 @pytest.fixture(scope="session", autouse=True)
