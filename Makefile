@@ -21,7 +21,7 @@ OPTIONS ?=
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-demo: $(READY) ## start everything, import a month of made-up sessions, serve on PORT (8000) until Ctrl-C
+demo: $(READY) ## start everything, import a month of sample sessions, serve on PORT (8000) until Ctrl-C
 	@$(STACK) $(BIN)/python manage.py demo
 
 run: $(READY) ## start everything and serve on PORT (8000) until Ctrl-C

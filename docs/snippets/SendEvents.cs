@@ -27,7 +27,7 @@ static class Events
         var body = JsonSerializer.Serialize(events);
         for (var attempt = 0; attempt < MostAttempts; attempt++)
         {
-            // With some chance, so that clients do not come back all at once.
+            // With jitter, so that clients do not come back all at once.
             var seconds = Math.Min(1 << attempt, 30) * (0.5 + Random.Shared.NextDouble() / 2);
             var wait = TimeSpan.FromSeconds(seconds);
             try
@@ -37,8 +37,8 @@ static class Events
                 var text = await reply.Content.ReadAsStringAsync();
                 if (reply.IsSuccessStatusCode)
                     return JsonDocument.Parse(text).RootElement.GetProperty("results");
-                if (!new[] { 429, 503 }.Contains((int)reply.StatusCode))
-                    throw new InvalidOperationException($"Refused, and would be again: {text}");
+                if (!new[] { 429, 502, 503, 504 }.Contains((int)reply.StatusCode))
+                    throw new InvalidOperationException($"Refused; do not send it again as it is: {text}");
                 wait = reply.Headers.RetryAfter?.Delta ?? wait;
             }
             catch (Exception error) when (error is HttpRequestException or TaskCanceledException or JsonException)

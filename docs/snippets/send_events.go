@@ -11,6 +11,7 @@ import (
 	mathrand "math/rand"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -36,14 +37,14 @@ func Send(url string, events []Event) (json.RawMessage, error) {
 	}
 	for attempt := 0; attempt < mostAttempts; attempt++ {
 		wait := time.Duration(min(1<<attempt, 30)) * time.Second
-		wait = wait/2 + time.Duration(mathrand.Int63n(int64(wait/2))) // clients do not come back all at once
+		wait = wait/2 + time.Duration(mathrand.Int63n(int64(wait/2))) // jitter: not all clients at once
 		reply, err := client.Post(url+"/api/v1/events/", "application/json", bytes.NewReader(body))
 		if err == nil {
 			text, readErr := io.ReadAll(reply.Body)
 			reply.Body.Close()
-			again := reply.StatusCode == 429 || reply.StatusCode == 503
+			again := slices.Contains([]int{429, 502, 503, 504}, reply.StatusCode)
 			if reply.StatusCode >= 300 && !again {
-				return nil, fmt.Errorf("refused, and would be again: %s", text)
+				return nil, fmt.Errorf("refused; do not send it again as it is: %s", text)
 			}
 			var receipt struct{ Results json.RawMessage }
 			if !again && readErr == nil && json.Unmarshal(text, &receipt) == nil {

@@ -1,7 +1,7 @@
 // Send session events safely: again until they are acknowledged, each stored once. Node 18 or later, nothing else.
 const { randomUUID } = require("node:crypto");
 
-const AGAIN = [429, 503];
+const AGAIN = [429, 502, 503, 504];
 const MOST_ATTEMPTS = 10;
 const TIMEOUT_MS = 10_000;
 
@@ -15,7 +15,7 @@ const event = (kind, playerId, sessionId, more = {}) =>
 async function send(url, events) {
   const body = JSON.stringify(events);
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
-    let waitMs = Math.min(2 ** attempt, 30) * 1000 * (0.5 + Math.random() / 2); // clients do not come back all at once
+    let waitMs = Math.min(2 ** attempt, 30) * 1000 * (0.5 + Math.random() / 2); // jitter: not all at once
     try {
       const reply = await fetch(`${url}/api/v1/events/`, {
         method: "POST",
@@ -25,7 +25,7 @@ async function send(url, events) {
       });
       if (reply.ok) return (await reply.json()).results;
       if (!AGAIN.includes(reply.status)) {
-        throw Object.assign(new Error(`Refused, and would be again: ${await reply.text()}`), { final: true });
+        throw Object.assign(new Error(`Refused; do not send it again as it is: ${await reply.text()}`), { final: true });
       }
       waitMs = Number(reply.headers.get("Retry-After")) * 1000 || waitMs;
     } catch (error) {

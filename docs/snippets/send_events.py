@@ -10,7 +10,7 @@ import uuid
 from datetime import UTC, datetime
 from http.client import HTTPException
 
-AGAIN = {429, 503}
+AGAIN = {429, 502, 503, 504}
 MOST_ATTEMPTS = 10
 TIMEOUT_SECONDS = 10.0
 
@@ -31,13 +31,13 @@ def send(url, events):
     request = urllib.request.Request(f"{url}/api/v1/events/", json.dumps(events).encode())
     request.add_header("Content-Type", "application/json")
     for attempt in range(MOST_ATTEMPTS):
-        wait_seconds = min(2**attempt, 30) * random.uniform(0.5, 1)  # so that clients do not come back all at once
+        wait_seconds = min(2**attempt, 30) * random.uniform(0.5, 1)  # jitter: not all clients at once
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as reply:
                 return json.load(reply)["results"]
         except urllib.error.HTTPError as error:
             if error.code not in AGAIN:
-                raise RuntimeError(f"Refused, and would be again: {error.read().decode()}") from error
+                raise RuntimeError(f"Refused; do not send it again as it is: {error.read().decode()}") from error
             if (retry_after := error.headers.get("Retry-After", "")).isdecimal():
                 wait_seconds = int(retry_after)
         except (OSError, HTTPException, ValueError):

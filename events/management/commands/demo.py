@@ -1,4 +1,4 @@
-"""``manage.py demo``: the service with a month of made-up sessions, up until Ctrl-C."""
+"""``manage.py demo``: the service with a month of sample sessions, up until Ctrl-C."""
 
 import os
 import sys
@@ -33,7 +33,7 @@ class Command(BaseCommand):
 
     def handle(self, *, events: int, **options: Any) -> None:
         if settings.IN_PRODUCTION:
-            raise CommandError("This is production: nobody could take the made-up sessions out again.")
+            raise CommandError("This is production: nobody could take the sample sessions out again.")
         folder = settings.BASE_DIR / ".data"
         folder.mkdir(exist_ok=True)
         dump = folder / "demo.jsonl.bz2"

@@ -1,4 +1,4 @@
-"""``manage.py generate_sessions``: a dump of made-up events for demos, tests and benchmarks."""
+"""``manage.py generate_sessions``: a dump of sample events for demos, tests and benchmarks."""
 
 import bz2
 import gzip
@@ -25,7 +25,7 @@ MOST_DAYS = 7_300
 class Command(BaseCommand):
     """The same seed at the same time of day gives the same events, moved to end as long before now."""
 
-    help = "Write a JSON-lines dump of made-up session events: skewed countries, returning players, open sessions."
+    help = "Write a JSON-lines dump of sample session events: skewed countries, returning players, open sessions."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--events", type=_positive, required=True, metavar="N", help="how many lines")
