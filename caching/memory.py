@@ -56,17 +56,20 @@ class MemoryTier:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         spelling = _spelling(environ)
         entry = self._entries.get(self._questions.get(spelling, ""))
-        seconds_left = entry.expires_at - time.time() if entry else 0.0
+        if entry is None:
+            return self._ask(environ, start_response, spelling)
+        reply, expires_at = entry
+        seconds_left = expires_at - time.time()
         # More than its lifetime: the clock was set back.
-        if entry is None or not 0 < seconds_left <= self._lifetime + 1:
+        if not 0 < seconds_left <= self._lifetime + 1:
             return self._ask(environ, start_response, spelling)
         age = str(max(0, int(self._lifetime - seconds_left)))
         chosen = chosen_request_id(environ)
         if log.isEnabledFor(logging.DEBUG):
             method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-            log.debug("%s %s %.3s from memory [%s]", method, path, entry.reply.status, chosen)
-        start_response(entry.reply.status, [*entry.reply.headers, ("Age", age), (REQUEST_ID, chosen)])
-        return [entry.reply.body]
+            log.debug("%s %s %.3s from memory [%s]", method, path, reply.status, chosen)
+        start_response(reply.status, [*reply.headers, ("Age", age), (REQUEST_ID, chosen)])
+        return [reply.body]
 
     def _ask(self, environ: dict[str, Any], start_response: Callable[..., Any], spelling: Spelling) -> Iterable[bytes]:
         head, response = answer_of(self._application, environ)

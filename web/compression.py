@@ -46,7 +46,7 @@ class Compression:
         self._application = application
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        if not accepts_gzip(environ.get("HTTP_ACCEPT_ENCODING", "")):
+        if "HTTP_ACCEPT_ENCODING" not in environ or not accepts_gzip(environ["HTTP_ACCEPT_ENCODING"]):
             return self._application(environ, start_response)
         (status, headers, *error), reply = answer_of(self._application, environ)
         if _is_compressible(headers) and not getattr(reply, "streaming", False):

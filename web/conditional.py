@@ -16,11 +16,10 @@ class Conditional:
         self._application = application
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        known = environ.get("HTTP_IF_NONE_MATCH")
-        if known is None or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+        if "HTTP_IF_NONE_MATCH" not in environ or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return self._application(environ, start_response)
         (status, headers, *error), reply = answer_of(self._application, environ)
-        if status.startswith("200") and _names(known, dict(headers).get("ETag")):
+        if status.startswith("200") and _names(environ["HTTP_IF_NONE_MATCH"], dict(headers).get("ETag")):
             close(reply)
             # What describes a body goes with it.
             status, headers = "304 Not Modified", [one for one in headers if not one[0].startswith("Content-")]
@@ -36,6 +35,6 @@ def weak_etag(body: bytes) -> str:
 
 def _names(known: str, etag: str | None) -> bool:
     """Return whether an If-None-Match names the ETag, in the weak comparison."""
-    if etag is None:
-        return False
+    if etag is None or known == etag:
+        return etag is not None
     return any(one == "*" or one.removeprefix("W/") == etag.removeprefix("W/") for one in parse_etags(known))

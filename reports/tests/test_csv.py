@@ -45,7 +45,7 @@ def test_it_can_be_asked_for_by_its_media_type(api, country):
         assert table_of(reply)
         assert reply["Vary"] == "Accept"
         assert api.get(address)["Content-Type"] == "application/json"
-        assert api.get(address)["Vary"] == "Accept"
+        assert "Accept" in api.get(address)["Vary"].split(", ")
 
 
 def test_the_file_has_every_row_of_the_window_once(api, monkeypatch, settings, country, now_ms):
