@@ -38,6 +38,8 @@ def post(web: WebServer, player: str, **headers: str) -> int:
         ({"Content-Type": "application/json", "Content_Type": "text/plain"}, 201),
         ({"Content-Type": "text/plain", "Content_Type": "application/json"}, 415),
         ({"Content_Type": "application/json"}, 415),
+        ({"Content-Type": "application/json; x*=bogus''a"}, 201),
+        ({"Content-Type": "text/plain; x*=bogus''a"}, 415),
     ],
 )
 def test_a_name_with_underscores_does_not_choose_the_type_of_a_body(

@@ -27,7 +27,7 @@ PROGRAMS = {
 }
 RETRY_AFTER_SECONDS = 1
 # What becomes of one request after the other. Short waits first: without Retry-After they grow.
-TROUBLE = ["request lost", "reply lost", 503, 429, 502, "passed on"]
+TROUBLE = ["request lost", "reply lost", 503, 429, 500, "passed on"]
 
 
 class Request(NamedTuple):

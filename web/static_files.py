@@ -60,6 +60,8 @@ class StaticFilesMiddleware(WhiteNoiseMiddleware):
         """Return the reply with the file."""
         response = WhiteNoiseMiddleware.serve(static_file, request)
         response.block_size = BYTES_AT_A_TIME
+        if response.status_code == 304:
+            patch_vary_headers(response, [ENCODING])
         if response.status_code != 200 or not _is_worth_it(response):
             return response
         patch_vary_headers(response, [ENCODING])

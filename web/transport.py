@@ -3,6 +3,8 @@
 - A reply that leaves a body unread closes the connection, unannounced and while the client still sends: it meets a
   broken pipe instead of the reply, and loses its next request. So the body is read to its end first, within bounds;
   beyond them the reply says ``Connection: close``. First, because not all clients of HTTP/2 bear a reply in between.
+- A ``Content-Type`` with parameters in the form of RFC 2231 (``x*=...``), which mean nothing here, can be such that
+  Django fails before it can answer: they are left out.
 - ``Content_Type`` and ``Content_Length`` arrive as headers of their own, which Django and DRF take for the real ones.
 """
 
@@ -62,6 +64,8 @@ class Transport:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         for name in FORGED:
             environ.pop(name, None)
+        if "*" in (content_type := environ.get("CONTENT_TYPE", "")):
+            environ["CONTENT_TYPE"] = content_type.partition(";")[0]
         length = _body_length(environ)
         if not length:
             return self._application(environ, start_response)

@@ -1,6 +1,5 @@
 // Send session events safely: again until they are acknowledged, each stored once. .NET 6 or later, nothing else.
 using System;
-using System.Linq;
 using System.Net.Http;
 using System.Text;
 using System.Text.Json;
@@ -37,7 +36,7 @@ static class Events
                 var text = await reply.Content.ReadAsStringAsync();
                 if (reply.IsSuccessStatusCode)
                     return JsonDocument.Parse(text).RootElement.GetProperty("results");
-                if (!new[] { 429, 502, 503, 504 }.Contains((int)reply.StatusCode))
+                if ((int)reply.StatusCode < 500 && (int)reply.StatusCode != 429)
                     throw new InvalidOperationException($"Refused; do not send it again as it is: {text}");
                 wait = reply.Headers.RetryAfter?.Delta ?? wait;
             }

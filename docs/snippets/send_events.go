@@ -11,7 +11,6 @@ import (
 	mathrand "math/rand"
 	"net/http"
 	"os"
-	"slices"
 	"strconv"
 	"time"
 )
@@ -42,7 +41,7 @@ func Send(url string, events []Event) (json.RawMessage, error) {
 		if err == nil {
 			text, readErr := io.ReadAll(reply.Body)
 			reply.Body.Close()
-			again := slices.Contains([]int{429, 502, 503, 504}, reply.StatusCode)
+			again := reply.StatusCode == 429 || reply.StatusCode >= 500
 			if reply.StatusCode >= 300 && !again {
 				return nil, fmt.Errorf("refused; do not send it again as it is: %s", text)
 			}

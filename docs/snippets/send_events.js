@@ -1,7 +1,6 @@
 // Send session events safely: again until they are acknowledged, each stored once. Node 18 or later, nothing else.
 const { randomUUID } = require("node:crypto");
 
-const AGAIN = [429, 502, 503, 504];
 const MOST_ATTEMPTS = 10;
 const TIMEOUT_MS = 10_000;
 
@@ -24,7 +23,7 @@ async function send(url, events) {
         signal: AbortSignal.timeout(TIMEOUT_MS),
       });
       if (reply.ok) return (await reply.json()).results;
-      if (!AGAIN.includes(reply.status)) {
+      if (reply.status < 500 && reply.status !== 429) {
         throw Object.assign(new Error(`Refused; do not send it again as it is: ${await reply.text()}`), { final: true });
       }
       waitMs = Number(reply.headers.get("Retry-After")) * 1000 || waitMs;

@@ -10,7 +10,6 @@ import uuid
 from datetime import UTC, datetime
 from http.client import HTTPException
 
-AGAIN = {429, 502, 503, 504}
 MOST_ATTEMPTS = 10
 TIMEOUT_SECONDS = 10.0
 
@@ -36,7 +35,7 @@ def send(url, events):
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as reply:
                 return json.load(reply)["results"]
         except urllib.error.HTTPError as error:
-            if error.code not in AGAIN:
+            if error.code < 500 and error.code != 429:
                 raise RuntimeError(f"Refused; do not send it again as it is: {error.read().decode()}") from error
             if (retry_after := error.headers.get("Retry-After", "")).isdecimal():
                 wait_seconds = int(retry_after)

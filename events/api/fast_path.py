@@ -61,7 +61,7 @@ class FastPath:
             return self._application(environ, start_response)
         headers = self._created_headers[scheme]
         began = time.perf_counter()
-        body = environ["wsgi.input"].read(settings.MAX_BODY_BYTES + 1)  # the client may take its time
+        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))  # the client may take its time
         environ["wsgi.input"] = BytesIO(body)
         environ["HTTP_X_REQUEST_ID"] = chosen_request_id(environ)
         with under_id(environ["HTTP_X_REQUEST_ID"]):
@@ -122,7 +122,7 @@ def _scheme_of_well_formed(environ: dict[str, Any]) -> str | None:
         and not environ["QUERY_STRING"]
         and environ.get("HTTP_ACCEPT", "*/*") in PLAIN_ACCEPT
         and NOT_PLAIN.isdisjoint(environ)
-        and "CONTENT_LENGTH" in environ
+        and _is_of_known_length(environ.get("CONTENT_LENGTH", ""))
         and _is_json(environ.get("CONTENT_TYPE", ""))
     ):
         return None
@@ -132,6 +132,11 @@ def _scheme_of_well_formed(environ: dict[str, Any]) -> str | None:
     except DisallowedHost:
         return None
     return head.scheme
+
+
+def _is_of_known_length(length: str) -> bool:
+    """Return whether a body says its length, and may have it: a larger one is refused before it is read."""
+    return length.isdecimal() and int(length) <= settings.MAX_BODY_BYTES
 
 
 def _is_json(content_type: str) -> bool:
@@ -150,8 +155,8 @@ def _stored(body: bytes, environ: Mapping[str, Any]) -> bytes | None:
 
 
 def _is_whole(body: bytes, environ: Mapping[str, Any]) -> bool:
-    """Return whether a body is neither cut off nor too large."""
-    return len(body) <= settings.MAX_BODY_BYTES and str(len(body)) == environ["CONTENT_LENGTH"]
+    """Return whether a body was not cut off."""
+    return len(body) == int(environ["CONTENT_LENGTH"])
 
 
 def _receipt(events: Sequence[Event], *, now_ms: int) -> bytes:

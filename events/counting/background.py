@@ -8,6 +8,7 @@ import random
 import threading
 import time
 import uuid
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 from django.core.cache import caches
@@ -21,7 +22,7 @@ from events.counting.stored import DAYS_PER_STATEMENT
 from events.counting.validity import AHEAD_MS, MARGIN_MS, NEVER, Position, read_late_writes, recent_slots
 from events.domain import DAY_MS
 from store.cassandra import deadline_from_now
-from store.errors import StoreUnavailable
+from store.errors import StoreError
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ def _run() -> None:
         began = time.monotonic()
         try:
             background.round(wall_clock_ms())
-        except StoreUnavailable as error:
+        except StoreError as error:
             log.info("Counts are not brought up to date for a moment: %s", error)
         except Exception:
             log.exception("Counts could not be brought up to date")
@@ -70,11 +71,13 @@ class Background:
         self._last_look: dict[int, int] = {}  # days, and when no register of today makes anybody look any more
         self._looked_ms = 0  # when the markers were last read
         self._unread: list[int] = []  # days that are still to be looked through, oldest first
+        self._failed: set[int] = set()  # those of both that could not be counted
 
     def round(self, now_ms: int) -> None:
-        """Count what was written late since the last round, and some of what nobody knows of. Raises StoreUnavailable.
+        """Count what was written late since the last round, and some of what nobody knows of. Raises StoreError.
 
-        Does nothing while another process holds the lease. A day stays to be done until it is.
+        Does nothing while another process holds the lease. A day stays to be done until it is. Days of a group that
+        could not be counted are counted one by one from then on, so that one holds up no others.
         """
         if not self._has_lease():
             return
@@ -82,13 +85,29 @@ class Background:
             # Markers may have come and expired unread.
             self._unread = list(range(domain.day_of(retention_cutoff_ms(now_ms)), now_ms + 1, DAY_MS))
         self._look(now_ms)
-        dirty, unread = sorted(self._dirty, reverse=True), self._unread[: -UNREAD_DAYS_PER_ROUND - 1 : -1]
-        for some in (*batched(dirty, DIRTY_DAYS_AT_A_TIME), *batched(unread, UNREAD_DAYS_AT_A_TIME)):
+        failed: StoreError | None = None
+        for days in [*self._groups()]:
             if not self._has_lease():
                 return
-            bring_up_to_date(some, now_ms=wall_clock_ms())
-            self._dirty.difference_update(some)
-            self._unread = [day for day in self._unread if day not in some]
+            try:
+                bring_up_to_date(days, now_ms=wall_clock_ms())
+            except StoreError as error:
+                failed = error
+                self._failed.update(days)
+                continue
+            self._dirty.difference_update(days)
+            self._failed.difference_update(days)
+            self._unread = [day for day in self._unread if day not in days]
+        if failed:
+            raise failed
+
+    def _groups(self) -> Iterator[Sequence[int]]:
+        """Yield the days of a round in groups that are counted together, newest first."""
+        dirty = sorted(self._dirty, reverse=True)
+        yield from batched([day for day in dirty if day not in self._failed], DIRTY_DAYS_AT_A_TIME)
+        unread = self._unread[: -UNREAD_DAYS_PER_ROUND - 1 : -1]
+        yield from batched([day for day in unread if day not in self._failed], UNREAD_DAYS_AT_A_TIME)
+        yield from ([day] for day in sorted(self._failed, reverse=True))
 
     def _has_lease(self) -> bool:
         """Return whether this process holds the lease, or nobody can because Redis is unavailable."""

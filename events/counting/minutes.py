@@ -182,12 +182,13 @@ def _queries(tasks: Iterable[_Task], hours: Mapping[CountryHour, Minutes]) -> It
 def _near(tasks: Iterable[_Task], hours: Mapping[CountryHour, Minutes]) -> Iterator[list[_Task]]:
     """Tasks of one hour in groups that one statement counts: what it counts in vain costs less than another one."""
     group: list[_Task] = []
+    counted = 0
     for task in sorted(tasks, key=attrgetter("first", "end")):
-        wider = [*group, task]
-        if group and not is_cheap(_starts(wider, hours) - _starts(group, hours) - task.starts):
+        together = _starts([*group, task], hours)
+        if group and (len(group) == PARTITIONS_PER_STATEMENT or not is_cheap(together - counted - task.starts)):
             yield group
-            wider = [task]
-        group = wider
+            group, together = [], task.starts
+        group, counted = [*group, task], together
     yield group
 
 

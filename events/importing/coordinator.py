@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 from events.importing.accounts import Accounts
@@ -16,7 +16,7 @@ from events.importing.rejects import RejectsFile
 from events.importing.worker import log_of_store, only_errors_of_store, rejected_message
 from events.importing.worker_pool import WorkerPool
 from events.importing.written_hours import WrittenHours
-from store.errors import StatementRejected, StoreError, StoreUnavailable
+from store.errors import StatementRejected, StoreUnavailable
 
 # How long to wait for workers: when all have enough to do, and when a job may come at any moment.
 WAIT_SECONDS, HUNGRY_WAIT_SECONDS = 0.2, 0.01
@@ -173,7 +173,8 @@ class Import:
 
     def _end(self, *, resumable: bool = False) -> None:
         """Have everything in the files; without anything stored there is nothing that another run could count twice."""
-        self._save()
+        with suppress(StatementRejected):  # which ended the import, and is being raised
+            self._save()
         self._accounts.close_file()
         if self._checkpoint_file and not resumable:
             self._checkpoint_file.remove()
@@ -185,7 +186,7 @@ class Import:
         self._saved_at = time.monotonic()
         try:
             self._written_hours.announce()
-        except StoreError:
+        except StoreUnavailable:
             return
         self.checkpoint.rejects_bytes = self._rejects.flush()
         self._checkpoint_file.save(self.checkpoint)

@@ -16,8 +16,6 @@ from events.rows import HourIndexEntry, country_rows, index_entries, index_rows,
 from events.services import new_entries, remember_entries
 from store import cassandra
 from store.cassandra import Statement, WriteInFlight
-
-# Larger batches write no faster. Cassandra refuses those of more than 50 KiB (batch_size_fail_threshold): a start has a
 from store.errors import StoreError, StoreUnavailable
 
 # Larger batches write no faster. Cassandra refuses those of more than 50 KiB (batch_size_fail_threshold): a start has a

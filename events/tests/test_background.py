@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from events.counting.minutes import COUNT_MINUTES, COUNT_STARTS
 from events.domain import DAY_MS, HOUR_MS, START, Event, Window, day_of
 from events.services import record_events
 from store import cassandra
+from store.errors import StoreUnavailable
 
 
 @pytest.fixture(autouse=True)
@@ -117,3 +118,23 @@ def test_every_process_does_it_when_redis_is_unavailable(settings, country, monk
         counting_statements.clear()
         one.round(now())
         assert counting_statements != []
+
+
+def test_a_day_that_cannot_be_counted_holds_up_no_others(now_ms: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad, *good = (day_of(now_ms) - number * DAY_MS for number in range(380, 384))
+    counted: list[int] = []
+
+    def count(days: Sequence[int], *, now_ms: int) -> None:
+        if bad in days:
+            raise StoreUnavailable("too large")
+        counted.extend(days)
+
+    monkeypatch.setattr(background, "bring_up_to_date", count)
+    one = Background()
+    one._looked_ms = now_ms
+    one._dirty = {bad, *good}
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match="too large"):
+            one.round(now_ms)
+    assert {*good} <= {*counted}
+    assert bad in one._dirty
