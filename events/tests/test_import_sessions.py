@@ -22,6 +22,7 @@ import pytest
 from django.db import connections
 
 from conftest import PROJECT, drop_keyspace, manage
+from events import late_writes
 from events.counting.validity import MARGIN_MS
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, format_timestamp
 from events.importing.checkpoint import Checkpoint, Totals
@@ -30,6 +31,7 @@ from events.importing.files import header
 from events.tests.dumps import OLD, lines_of, stored
 from reports.player_sessions import completed_sessions
 from store import cassandra
+from store.errors import StatementRejected
 
 OF_BEFORE = json.dumps(header("rejects")) + "\n" + '{"line": 1, "reason": "of before", "input": ""}\n'
 
@@ -509,3 +511,21 @@ def test_the_days_that_an_import_has_written_are_counted_at_its_end(undisturbed)
     days = cassandra.execute(query, ())
     assert len(days) > 20
     assert [day for day, counted in days if counted is None and day < over_ms] == []
+
+
+@pytest.mark.parametrize("sessions", [1, 2_500])
+def test_a_marker_that_cassandra_rejects_ends_the_import_with_what_to_do(
+    run, player, country, now_ms, monkeypatch, sessions
+):
+    def rejected(*_: object, **__: object) -> None:
+        raise StatementRejected("User importer has no MODIFY permission on late_write.")
+
+    monkeypatch.setattr(late_writes, "announce_hours", rejected)
+    Path("dump.jsonl").write_text(lines_of(player, country, now_ms, sessions))
+    status, summary = run("dump.jsonl")
+    assert status == 1
+    assert summary["error"] == (
+        "Cassandra refuses to write: User importer has no MODIFY permission on late_write. "
+        "When that is fixed, run the command with --resume."
+    )
+    assert Path("dump.jsonl.checkpoint").exists()
