@@ -23,7 +23,7 @@ QUESTIONS = {
 
 
 def main() -> None:
-    """Put the table between its two marks."""
+    """Put the table between its two markers."""
     PAGE.write_text(with_speed(PAGE.read_text()))
 
 
@@ -62,8 +62,8 @@ def compared(run: Run) -> str:
 
 def under_load() -> str:
     """The mix of `make load` on a store of the demo's size."""
-    told, lines = loaded()
-    return f"{told}\n\n{table(['address', 'requests', 'p50 ms', 'p90 ms', 'p99 ms'], lines)}"
+    introduction, lines = loaded()
+    return f"{introduction}\n\n{table(['address', 'requests', 'p50 ms', 'p90 ms', 'p99 ms'], lines)}"
 
 
 if __name__ == "__main__":

@@ -94,8 +94,8 @@ def _complexity() -> dict[Path, tuple[str, int]]:
     ruff = str(Path(sys.executable).with_name("ruff"))
     options = ["--select=C901", "--config=lint.mccabe.max-complexity=0", "--ignore-noqa", "--exit-zero"]
     command = [ruff, "check", *options, "--output-format=json", *sorted({room.split("/")[0] for room in ROOMS})]
-    told = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
-    for one in json.loads(told):
+    output = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    for one in json.loads(output):
         if found := COMPLEXITY.match(one["message"]):
             path = Path(one["filename"])
             most[path] = max(most.get(path, ("", 0)), (found[1], int(found[2])), key=lambda pair: pair[1])

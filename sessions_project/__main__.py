@@ -15,7 +15,7 @@ from django.core.management.base import SystemCheckError
 
 
 def main() -> None:
-    """Judge the settings, then become the server process: signals reach it directly."""
+    """Check the settings, then become the server process: signals reach it directly."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sessions_project.settings")
     django.setup()
     # What these import reads the settings.

@@ -41,7 +41,7 @@ EXEMPT_FROM_LOAD_SHEDDING = {*PROBES, "/"}
 STAGES: list[Callable[[Any], Application]] = [
     # First: it makes every reply heard, whichever stage gives it.
     Transport,
-    # (Metrics belong here: they see every request and what became of it.)
+    # (Metrics belong here: they see every request and its reply.)
     # Outside of all that answers and caches: these two know of a reply only what its headers say.
     Conditional,
     Compression,

@@ -515,8 +515,8 @@ def test_cassandra_is_given_only_variables_that_its_image_reads(compose: Compose
 def test_cassandra_has_the_settings_that_operators_are_told(compose: Compose) -> None:
     wanted = ["-Dcassandra.config.allow_system_properties=true"]
     wanted += [f"-Dcassandra.settings.{name}={value}" for name, value in CASSANDRA_SETTINGS.items()]
-    told = (PROJECT / "docs/how-to/operate.md").read_text()
-    assert all(f"| `{name}` | `{value}` |" in told for name, value in CASSANDRA_SETTINGS.items())
+    page = (PROJECT / "docs/how-to/operate.md").read_text()
+    assert all(f"| `{name}` | `{value}` |" in page for name, value in CASSANDRA_SETTINGS.items())
     for node in compose.of_image("cassandra").values():
         assert node["environment"]["JVM_EXTRA_OPTS"].split() == wanted
 

@@ -210,11 +210,11 @@ def test_an_hour_is_counted_anew_as_the_operators_guide_says(country: str, now_m
     cassandra.execute(f"UPDATE {{keyspace}}.start_count SET minutes = '{wrong}' {where}", ())
     assert counted() == 1 + 58 * 99  # the minute of the late start is counted again
     operations = (PROJECT / "docs/how-to/operate.md").read_text()
-    [told] = re.findall(r"```sql\n(DELETE day_hours .*?)```", operations, flags=re.DOTALL)
-    told, places = re.subn(r"WHERE day = '[^']+' AND hour = '[^']+' AND country = 'FI'", where, told)
-    told, days = re.subn(r"WHERE day = '[^']+';", f"WHERE day = '{day}';", told)
+    [statements] = re.findall(r"```sql\n(DELETE day_hours .*?)```", operations, flags=re.DOTALL)
+    statements, places = re.subn(r"WHERE day = '[^']+' AND hour = '[^']+' AND country = 'FI'", where, statements)
+    statements, days = re.subn(r"WHERE day = '[^']+';", f"WHERE day = '{day}';", statements)
     assert (places, days) == (1, 1)
-    for statement in filter(None, map(str.strip, told.split(";"))):
+    for statement in filter(None, map(str.strip, statements.split(";"))):
         cassandra.execute(statement.replace("player_sessions.", "{keyspace}."), ())
     assert counted() == 1
 
@@ -223,9 +223,11 @@ def test_a_player_id_that_is_nobodys_is_deleted_by_hand(api, player: str, now_ms
     """As docs/how-to/operate.md says it; what happened later stays."""
     old, new = (Event("end", player, uuid.uuid4(), ts, None) for ts in (now_ms - HOUR_MS, now_ms))
     record_events([old, new], now_ms=now_ms)
-    told = re.findall(r"^(DELETE FROM .*?);$", (PROJECT / "docs/how-to/operate.md").read_text(), flags=re.MULTILINE)
-    assert len(told) == 2
-    for statement in told:
+    statements = re.findall(
+        r"^(DELETE FROM .*?);$", (PROJECT / "docs/how-to/operate.md").read_text(), flags=re.MULTILINE
+    )
+    assert len(statements) == 2
+    for statement in statements:
         statement, places = re.subn(r"TIMESTAMP \d{16}\b", f"TIMESTAMP {old.ts_ms * 1000}", statement)
         assert places == 1
         statement = statement.replace("player_sessions.", "{keyspace}.").replace("'null'", f"'{player}'")

@@ -67,11 +67,11 @@ class Copy:
 
     def run(self, *command: str | Path) -> str:
         """What it prints."""
-        told = subprocess.run(
+        ended = subprocess.run(
             command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=600, check=False
         )
-        assert told.returncode == 0, told.stdout + told.stderr
-        return told.stdout
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return ended.stdout
 
     def manage(self, *words: str) -> str:
         """What ``manage.py`` prints."""
@@ -81,16 +81,16 @@ class Copy:
 def python_of(version: str) -> str:
     """The path of one that will do; the test is skipped when there is none."""
     kept = [str(path) for folder in KEPT for path in folder.expanduser().glob("*/bin")]
-    told = subprocess.run(
+    ended = subprocess.run(
         ["sh", FINDER, f"python{version}"],
         env={**os.environ, "PATH": os.pathsep.join([*kept, os.environ["PATH"]])},
         capture_output=True,
         text=True,
         check=False,
     )
-    if told.returncode:
+    if ended.returncode:
         pytest.skip(f"Python {version} is not on this machine: not tried")
-    return told.stdout.strip()
+    return ended.stdout.strip()
 
 
 @pytest.fixture(params=[version for version in VERSIONS if version != THIS_VERSION])

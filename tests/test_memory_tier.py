@@ -30,7 +30,7 @@ def asked() -> list[str]:
 
 @pytest.fixture
 def replies(asked: list[str]) -> MemoryTier:
-    """Before an application that tells how often it was asked, and names the question as told by the path."""
+    """Before an application that tells how often it was asked, and names the question by the path."""
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         asked.append(environ["PATH_INFO"])
@@ -61,9 +61,9 @@ COMMON = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": "http", "HTTP_HOST": "here
 
 
 def ask(replies: MemoryTier, path: str, **environ: str) -> tuple[bytes, dict[str, str]]:
-    told: dict[str, str] = {}
-    body = replies({**COMMON, "PATH_INFO": path, **environ}, lambda status, headers: told.update(headers))
-    return b"".join(body).rstrip(b"x"), told
+    replied: dict[str, str] = {}
+    body = replies({**COMMON, "PATH_INFO": path, **environ}, lambda status, headers: replied.update(headers))
+    return b"".join(body).rstrip(b"x"), replied
 
 
 def test_a_reply_is_sent_again_from_memory_with_the_id_of_the_new_request(replies: MemoryTier) -> None:
@@ -76,11 +76,11 @@ def test_a_reply_is_sent_again_from_memory_with_the_id_of_the_new_request(replie
 
 def test_its_age_is_told_once(replies: MemoryTier) -> None:
     """The application's own, of a report that was in Redis for a while, is of the moment when it came."""
-    told: list[list[tuple[str, str]]] = []
+    replied: list[list[tuple[str, str]]] = []
     for _ in range(2):
-        list(replies({**COMMON, "PATH_INFO": "/report"}, lambda status, headers: told.append(headers)))
-    assert [value for name, value in told[0] if name == "Age"] == ["12"]
-    assert [int(value) <= 2 for name, value in told[1] if name == "Age"] == [True]
+        list(replies({**COMMON, "PATH_INFO": "/report"}, lambda status, headers: replied.append(headers)))
+    assert [value for name, value in replied[0] if name == "Age"] == ["12"]
+    assert [int(value) <= 2 for name, value in replied[1] if name == "Age"] == [True]
 
 
 @pytest.mark.parametrize(

@@ -53,9 +53,9 @@ def test_an_overloaded_service_refuses_promptly_and_stores_all_that_it_accepts(w
     overload(web.url, clients=8, seconds=1)
     seen = overload(web.url, clients=CLIENTS, seconds=SECONDS)
     assert seen.others == []
-    assert milliseconds(seen.accepted, 90) < fair_wait_ms(seen) / 2, seen.told(SECONDS)
+    assert milliseconds(seen.accepted, 90) < fair_wait_ms(seen) / 2, seen.summary(SECONDS)
     assert seen.refused
-    assert milliseconds(seen.refused, 90) < fair_wait_ms(seen) / 2, seen.told(SECONDS)
+    assert milliseconds(seen.refused, 90) < fair_wait_ms(seen) / 2, seen.summary(SECONDS)
     assert megabytes(web) < MOST_MEGABYTES
     assert stored(seen.sessions) == len(seen.sessions) == 10 * len(seen.accepted)
 

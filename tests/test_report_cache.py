@@ -1,4 +1,4 @@
-"""Reports are cached for 50 s in a real Redis; Redis gone, stalled, full of garbage: nobody notices.
+"""Reports are cached for 50 s in a real Redis; Redis down, stalled, full of garbage: nobody notices.
 
 What a process has sent it sends again by itself: a question that shall reach Redis is a new one, or another process's.
 """

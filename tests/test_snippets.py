@@ -26,7 +26,7 @@ PROGRAMS = {
     "SendEvents.cs": ["dotnet", "run"],
 }
 RETRY_AFTER_SECONDS = 1
-# What becomes of one request after the other. Short waits first: without Retry-After they grow.
+# What happens to one request after the other. Short waits first: without Retry-After they grow.
 TROUBLE = ["request lost", "reply lost", 503, 429, 500, "passed on"]
 
 

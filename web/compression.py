@@ -77,5 +77,5 @@ def _remembered(body: bytes) -> bytes:
 
 def _is_compressible(headers: Headers) -> bool:
     """Return whether a reply says that it depends on Accept-Encoding, and is plain."""
-    told = dict(headers)
-    return ENCODING in told.get("Vary", "") and "Content-Encoding" not in told
+    by_name = dict(headers)
+    return ENCODING in by_name.get("Vary", "") and "Content-Encoding" not in by_name

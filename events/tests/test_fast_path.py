@@ -84,7 +84,7 @@ def batch(player: str, number: int = 2, **fields: object) -> bytes:
 
 def ask(application: Callable[..., Iterable[bytes]], body: bytes, **environ: str) -> Reply:
     """Post a body as a WSGI server does; "" leaves a header out."""
-    told: list[Any] = []
+    replied: list[Any] = []
     asked = {
         "REQUEST_METHOD": "POST",
         "SCRIPT_NAME": "",
@@ -101,10 +101,10 @@ def ask(application: Callable[..., Iterable[bytes]], body: bytes, **environ: str
         **environ,
     }
     sent = {name: value for name, value in asked.items() if value != "" or name in ("SCRIPT_NAME", "QUERY_STRING")}
-    response = application({**sent, "wsgi.input": BytesIO(body)}, lambda *head: told.extend(head))
+    response = application({**sent, "wsgi.input": BytesIO(body)}, lambda *head: replied.extend(head))
     content = b"".join(response)
     getattr(response, "close", lambda: None)()
-    return Reply(told[0], dict(told[1]), content)
+    return Reply(replied[0], dict(replied[1]), content)
 
 
 def rows_of(player: str) -> list[tuple[Any, ...]]:

@@ -337,7 +337,7 @@ def test_what_cassandra_refuses_ends_the_import(disturbed, start_import):
     summary = json.loads(printed)
     assert summary["stored"] == 0
     assert "Undefined column name player_id" in summary["error"]
-    assert summary["error"].endswith("When it is mended, run the command with --resume.")
+    assert summary["error"].endswith("When that is fixed, run the command with --resume.")
     assert "Traceback" not in log
 
 

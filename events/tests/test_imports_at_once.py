@@ -1,6 +1,6 @@
 """Two imports and live events at the same time, into hours that are being counted: the counts are exact.
 
-Until an import has marked what it wrote, a report may show less of it than the one before: nothing is promised of it
+Until an import has announced what it wrote, a report may show less of it than the one before: nothing is promised of it
 yet. A start that was recorded is in every report from then on.
 """
 

@@ -32,7 +32,7 @@ def largest_events(country: str, now_ms: int) -> list[Event]:
 
 
 def counted(country: str, now_ms: int, events: list[Event]) -> int:
-    """As a report has it once the import has marked what it has written."""
+    """As a report has it once the import has announced what it has written."""
     written = WrittenHours()
     written.add((country, hour_of(event.ts_ms)) for event in events)
     written.announce()

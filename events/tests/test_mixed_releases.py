@@ -12,17 +12,17 @@ from events.rows import OUR_NAME_IN_MAPS, country_rows, index_entries, index_row
 from events.services import record_events
 from store import cassandra
 
-TOUCH = """
+UPDATE_MAPS = """
     UPDATE {keyspace}.country_hour SET touched = touched + ?, day_touched = day_touched + ?
     WHERE day = ? AND hour = ? AND country = ?"""
 
 
 def record_as_release_1(country: str, ts_ms: int, *, now_ms: int, writer: str = "an older process") -> None:
-    """The rows and the touch of a late start."""
+    """The rows of a late start, and what release 1.0 writes into its version maps."""
     event = Event(START, "older", uuid.uuid4(), ts_ms, country)
     rows = country_rows([event], now_ms=now_ms) + index_rows(index_entries([event]), now_ms=now_ms)
-    touch = {writer: now_ms}
-    rows.append((TOUCH, (touch, touch, day_of(ts_ms), hour_of(ts_ms), country)))
+    entry = {writer: now_ms}
+    rows.append((UPDATE_MAPS, (entry, entry, day_of(ts_ms), hour_of(ts_ms), country)))
     cassandra.execute_batch(rows, seconds=5)
 
 
@@ -40,7 +40,7 @@ def test_late_starts_of_an_older_process_are_counted(country: str, now_ms: int, 
     record_events([Event(START, "ours", uuid.uuid4(), day + HOUR_MS, country)], now_ms=now_ms)
     bring_up_to_date([day], now_ms=now_ms)
     for number in range(2, 5):
-        # A while ago for the second one: its touch is older than the margin, and the counts are stored again.
+        # A while ago for the second one: its entry is older than the margin, and the counts are stored again.
         at_ms = now_ms - (number == 3) * 2 * MARGIN_MS
         record_as_release_1(country, day + HOUR_MS * number, now_ms=at_ms, writer=f"older {number}")
         assert counted(country, day, now_ms=now_ms, of_all=of_all) == number

@@ -1,4 +1,4 @@
-"""What an import has written is in the reports once it is marked, whatever was counted before."""
+"""What an import has written is in the reports once it is announced, whatever was counted before."""
 
 import uuid
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from store import cassandra
 
 @pytest.fixture
 def written() -> Callable[..., None]:
-    """Stores starts as an import does, and marks them."""
+    """Stores starts as an import does, and announces them."""
     loader, written = Loader(on_wait=lambda _: None), WrittenHours()
 
     def write(country: str, *moments: int) -> None:

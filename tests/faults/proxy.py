@@ -1,4 +1,4 @@
-"""A TCP proxy that makes a network bad: late, jittery, narrow, cut into small pieces, silent, reset."""
+"""A TCP proxy that makes a network bad: late, jittery, narrow, cut into small pieces, unresponsive, reset."""
 
 import asyncio
 import random
@@ -22,7 +22,7 @@ class Network:
     jitter_seconds: float = 0.0
     bytes_per_second: float | None = None
     slice_bytes: int | None = None
-    silent: bool = False
+    unresponsive: bool = False
 
 
 class Proxy:
@@ -85,7 +85,7 @@ class Proxy:
 
     async def _pass_on(self, some: bytes, writer: asyncio.StreamWriter) -> None:
         network = self.network
-        while self.network.silent:
+        while self.network.unresponsive:
             await asyncio.sleep(0.05)
         late = network.delay_seconds + random.uniform(-1, 1) * network.jitter_seconds
         if network.bytes_per_second:

@@ -16,7 +16,7 @@ from tests.faults.ledger import Ledger, Load, ask, moment, read_back
 
 Figure = Callable[[str], None]
 MOST_EXTRA_SECONDS = 0.5
-# One request in this time and worker may find out that Redis is away.
+# One request in this time and worker may find out that Redis is unavailable.
 TRY_SECONDS = 2.0
 WORKERS = 2
 # Redis takes 1 to 2 MB at rest: less than that is always full.

@@ -114,7 +114,7 @@ def test_a_rolling_restart(ring_service: Service, ledger: Ledger, figure: Figure
 
 
 def test_two_of_three_gone(ring_service: Service, ledger: Ledger, figure: Figure, long_form: bool) -> None:
-    """With two of three nodes gone every refused request is a 503 with `Retry-After`, nothing is acknowledged falsely,
+    """With two of three nodes down every refused request is a 503 with `Retry-After`, nothing is acknowledged falsely,
     and no later than 10 s after a second node is back requests succeed without a restart of the service.
 
     Two nodes paused for 10 s and, in the long form, killed; the ledger is read back afterwards.

@@ -17,11 +17,11 @@ from tests.faults.proxy import Network, Proxy
 
 Figure = Callable[[str], None]
 BAD_NETWORKS = {
-    "0.3 s away": Network(delay_seconds=0.3),
+    "0.3 s of latency": Network(delay_seconds=0.3),
     "0.2 s ± 0.2 s": Network(delay_seconds=0.2, jitter_seconds=0.2),
     "20 kB/s": Network(bytes_per_second=20_000),
     "pieces of 7 bytes": Network(slice_bytes=7, delay_seconds=0.001),
-    "silent": Network(silent=True),
+    "unresponsive": Network(unresponsive=True),
 }
 # With so many connections both workers are asked.
 PROBES = 12
@@ -49,7 +49,7 @@ def test_a_bad_network(proxied: Proxied, ledger: Ledger, figure: Figure, long_fo
     """Whatever the network does, every batch and every report but a CSV file ends within 5 s, and nothing
     acknowledged is lost.
 
-    A proxy before Cassandra, then before Redis: 0.3 s away, jitter, 20 kB/s, pieces of 7 bytes, silence, and resets;
+    A proxy before Cassandra, then before Redis: 0.3 s of latency, jitter, 20 kB/s, pieces of 7 bytes, no answer, and resets;
     each for 3 s, in the long form for 20 s.
     """
     proxy: Proxy = getattr(proxied, before)
@@ -84,10 +84,10 @@ def test_a_store_that_is_silent_from_the_start(node: CassandraNode, redis_server
     """A service that starts while its store accepts connections and says nothing answers 503 within 5 s, and serves no
     later than 10 s after the store speaks again.
 
-    A silent proxy before Cassandra while the service starts; 8 clients ask for 6 s.
+    An unresponsive proxy before Cassandra while the service starts; 8 clients ask for 6 s.
     """
     proxy = Proxy(node.address)
-    proxy.network = Network(silent=True)
+    proxy.network = Network(unresponsive=True)
     environment = {**environment_of([node]), "CASSANDRA_PORT": str(proxy.port)}
     web = WebServer(**environment, **redis_environment(redis_server.address[1]), WEB_WORKERS="2")
     took: list[float] = []

@@ -27,7 +27,7 @@ from tests.faults.proxy import Network, Proxy
 Figure = Callable[[str], None]
 # Five years, so that a leap day lies within them.
 RETENTION_SECONDS = 5 * 31_557_600
-# A store that is silent is given up after it; a write on a machine that stalls for a moment is not.
+# A store that does not answer is given up after it; a write on a machine that stalls for a moment is not.
 STORE_SECONDS = 1.0
 HOURS = 8784
 # Moments at which calendars break; the report around each is checked.
@@ -135,7 +135,7 @@ class Histories(RuleBasedStateMachine):
     @rule(player=players, session=sessions)
     def be_refused_and_repeat(self, player: str, session: int) -> None:
         batch = [self.event(kind, player, session, "now", 0) for kind in ("start", "end")]
-        self.store.network = Network(silent=True)
+        self.store.network = Network(unresponsive=True)
         try:
             assert self.post(batch) == 503
         finally:
@@ -260,7 +260,7 @@ def test_histories_agree_with_a_model(
 def test_the_edge_of_the_retention(
     proxied_web: tuple[WebServer, Proxy, dict[str, str]], figure: Figure, country: str
 ) -> None:
-    """An event a second older than the retention is discarded, one that is five seconds younger is stored and gone six
+    """An event a second older than the retention is discarded, one that is five seconds younger is stored and expired six
     seconds later.
 
     Starts at the edge, to within a second; the report is asked again after the time has passed.

@@ -1,4 +1,4 @@
-"""Web workers are killed, and the service is stopped, while requests are under way."""
+"""Web workers are killed, and the service is stopped, while requests are in flight."""
 
 import signal
 import threading
@@ -71,7 +71,7 @@ def test_a_stop_lets_requests_finish(
 ) -> None:
     """Requests in flight when the service is asked to stop are answered.
 
-    SIGTERM while 8 batches wait for a store that is 0.5 s away.
+    SIGTERM while 8 batches wait for a store with 0.5 s of latency.
     """
     environment = {**environment_of([node]), "CASSANDRA_PORT": str(slow_store.port)}
     web = WebServer(**environment, **redis_environment(redis_server.address[1]), WEB_WORKERS="2")

@@ -1,4 +1,4 @@
-/** Sends a batch that one has written, and shows what became of each event. */
+/** Sends a batch that one has written, and shows the result of each event. */
 
 import { Trouble, sendBatch } from "./api.js";
 import { element, say } from "./dom.js";
@@ -91,7 +91,7 @@ function parsed(text) {
   try {
     return JSON.parse(text);
   } catch {
-    // The service judges what it is sent, and says what is wrong.
+    // The service validates what it is sent, and says what is wrong.
     return undefined;
   }
 }

@@ -9,7 +9,7 @@ const HEIGHT = 28;
 /** A quarter of an hour in a month would not be seen. */
 const NARROWEST = 4;
 
-/** Each mark and its row of the table light up together. */
+/** Each bar and its row of the table light up together. */
 export function showTimeBar(place, sessions, rows) {
   const spans = sessions.map(spanOf);
   const [from, to] = [Math.min(...spans.flat()), Math.max(...spans.flat())];

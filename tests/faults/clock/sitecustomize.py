@@ -1,6 +1,6 @@
 """Python runs this at its start when the folder is on PYTHONPATH: the clock is then CLOCK_SKEW_SECONDS wrong.
 
-For tests only. The service and its driver take the time from these two functions; Cassandra's clock is not touched.
+For tests only. The service and its driver take the time from these two functions; Cassandra's clock is the real one.
 """
 
 import os
