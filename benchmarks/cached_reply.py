@@ -1,7 +1,7 @@
 """How long a process takes for a report that it has in memory: the chain of stages, without server and network.
 
-``python -m benchmarks.cached_reply`` prints microseconds for clients that ask for no encoding, that accept gzip, and that have
-the report already: of each the least of many short rounds. Wants the stack of ``make up``.
+``python -m benchmarks.cached_reply`` prints microseconds for clients that ask for no encoding, that accept gzip, and
+that have the report already: of each the least of many short rounds. Wants the stack of ``make up``.
 """
 
 import os

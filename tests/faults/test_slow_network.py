@@ -49,8 +49,8 @@ def test_a_bad_network(proxied: Proxied, ledger: Ledger, figure: Figure, long_fo
     """Whatever the network does, every batch and every report but a CSV file ends within 5 s, and nothing
     acknowledged is lost.
 
-    A proxy before Cassandra, then before Redis: 0.3 s of latency, jitter, 20 kB/s, pieces of 7 bytes, no answer, and resets;
-    each for 3 s, in the long form for 20 s.
+    A proxy before Cassandra, then before Redis: 0.3 s of latency, jitter, 20 kB/s, pieces of 7 bytes, no answer, and
+    resets; each for 3 s, in the long form for 20 s.
     """
     proxy: Proxy = getattr(proxied, before)
     for _ in range(PROBES):  # each worker finds out for itself that its writes come through again

@@ -260,8 +260,8 @@ def test_histories_agree_with_a_model(
 def test_the_edge_of_the_retention(
     proxied_web: tuple[WebServer, Proxy, dict[str, str]], figure: Figure, country: str
 ) -> None:
-    """An event a second older than the retention is discarded, one that is five seconds younger is stored and expired six
-    seconds later.
+    """An event a second older than the retention is discarded, one that is five seconds younger is stored, and expired
+    six seconds later.
 
     Starts at the edge, to within a second; the report is asked again after the time has passed.
     """
