@@ -103,7 +103,7 @@ def test_reads_that_take_too_long_leave_writes_alone(player, now_ms, settings) -
 def test_what_is_refused_for_ever_differs_from_what_may_pass(
     monkeypatch: pytest.MonkeyPatch, error: Exception, for_ever: bool
 ) -> None:
-    """An import waits for the one, and ends at the other; to a request the one is a 503, the other a 500."""
+    """An import waits for the one, and ends at the other; a request gets a 503 for the one, a 500 for the other."""
 
     def fail(*_: object, **__: object) -> None:
         raise error

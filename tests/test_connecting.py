@@ -13,6 +13,7 @@ import json, threading
 import django, psutil
 django.setup()
 from store import cassandra
+from store.errors import StoreUnavailable
 cassandra.CONNECT_PAUSE_SECONDS = 0
 for _ in range({ATTEMPTS}):
     try:

@@ -120,7 +120,7 @@ def test_a_role_that_may_not_write_is_named(
     log = tmp_path / "web.log"
     web = web_server(log=log, **secured.new_role("reader", "SELECT"), WEB_WORKERS="1")
     reply, _ = ask(f"{web.url}/api/v1/events/", {"event": "end", "player_id": "nobody"})
-    assert (reply.status, reply.retry_after) == (500, None)  # to send it again is in vain
+    assert (reply.status, reply.retry_after) == (500, None)  # sending it again is in vain
     assert "may CASSANDRA_USER read and write them? " in log.read_text()
     assert "User reader has no MODIFY permission" in log.read_text()
 
