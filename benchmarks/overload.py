@@ -102,7 +102,10 @@ async def _all_clients(url: str, seen: Seen, *, clients: int, until: float) -> N
 
 
 async def _client(url: str, seen: Seen, *, until: float) -> None:
-    """One connection: the next batch once the last one is stored, the same batch again after a 503."""
+    """One connection: the next batch once the last one is stored, the same batch again after a 503.
+
+    A new one after a reply that says that it closes: a refusal whose body could not be read in time.
+    """
     server = urlsplit(url)
     reader, writer = await asyncio.open_connection(server.hostname, server.port)
     head = f"POST /api/v1/events/ HTTP/1.1\r\nHost: {server.netloc}\r\nContent-Type: application/json\r\n"
@@ -111,6 +114,9 @@ async def _client(url: str, seen: Seen, *, until: float) -> None:
         writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         status, headers = await asyncio.wait_for(read_reply(reader), REPLY_SECONDS)
         took = time.monotonic() - began
+        if headers.get("connection") == "close":
+            writer.close()
+            reader, writer = await asyncio.open_connection(server.hostname, server.port)
         if status == 201:
             seen.accepted.append(took)
             seen.sessions += sessions
