@@ -82,7 +82,9 @@ def batch(player: str, number: int = 2, **fields: object) -> bytes:
     return json.dumps([{**event, "session_id": str(uuid.uuid4())} for _ in range(number)]).encode()
 
 
-def ask(application: Callable[..., Iterable[bytes]], body: bytes, **environ: str) -> Reply:
+def ask(
+    application: Callable[..., Iterable[bytes]], body: bytes, *, stream: BytesIO | None = None, **environ: str
+) -> Reply:
     """Post a body as a WSGI server does; "" leaves a header out."""
     replied: list[Any] = []
     asked = {
@@ -101,7 +103,7 @@ def ask(application: Callable[..., Iterable[bytes]], body: bytes, **environ: str
         **environ,
     }
     sent = {name: value for name, value in asked.items() if value != "" or name in ("SCRIPT_NAME", "QUERY_STRING")}
-    response = application({**sent, "wsgi.input": BytesIO(body)}, lambda *head: replied.extend(head))
+    response = application({**sent, "wsgi.input": stream or BytesIO(body)}, lambda *head: replied.extend(head))
     content = b"".join(response)
     getattr(response, "close", lambda: None)()
     return Reply(replied[0], dict(replied[1]), content)
@@ -246,6 +248,7 @@ def test_the_scheme_is_what_the_full_stack_takes_it_for(
         ({"HTTP_EXPECT": "100-continue"}, 201),
         ({"CONTENT_LENGTH": "5000"}, 400),
         ({"CONTENT_LENGTH": "300000"}, 413),
+        ({"CONTENT_LENGTH": "9" * 12}, 413),
         ({"CONTENT_TYPE": "text/plain"}, 415),
         ({"CONTENT_TYPE": ""}, 415),
         ({"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked"}, 201),
@@ -284,6 +287,15 @@ def test_a_body_that_is_not_well_formed_goes_to_the_full_stack(
     assert counted.times == 1
     assert reply == ask(full_stack, body, HTTP_X_REQUEST_ID="mine")
     assert reply.status.startswith(str(status))
+
+
+def test_a_body_that_is_announced_too_large_is_not_waited_for(fast_path: FastPath, counted: Counted) -> None:
+    class Silent(BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise AssertionError("the client has not sent it yet")
+
+    reply = ask(fast_path, b"", stream=Silent(), CONTENT_LENGTH="262145")
+    assert (counted.times, reply.status) == (1, "413 Request Entity Too Large")
 
 
 def test_the_browsable_api_goes_to_the_full_stack(fast_path: FastPath, counted: Counted, player: str) -> None:
