@@ -63,6 +63,8 @@ def alike(text: str) -> object:
     if not text.lstrip().startswith(("{", "[")):
         return text.split()[:2]
     reply = json.loads(text)
+    if isinstance(reply, dict) and "late" in reply:  # other tests send late starts
+        reply["late"] = None
     if isinstance(reply, dict) and "countries" in reply:  # other tests have countries of their own
         reply["countries"] = [one for one in reply["countries"] if one["country"] in COUNTRIES_OF_DOCUMENTS]
         del reply["total"]
