@@ -33,10 +33,16 @@ PATIENCE_SECONDS = 60
 # When counts can be kept: the margin, and clocks that are apart.
 SECONDS_UNTIL_KEPT = 130
 RECOVERY_SECONDS = 20.0
+# What reports are still without is counted within a minute, without anybody asking again.
+CATCHING_UP_SECONDS = 60.0
 PAGE = 1_000
 IMPORTED, IMPORTED_AGAIN = 1_000, 300
 # A batch that its coordinator left behind is replayed when it is 4 s old, every 10 s.
 REPLAY_SECONDS = 20
+
+
+class Incomplete(Refused):
+    """The report says itself that it is without some starts."""
 
 
 class Web:
@@ -78,7 +84,7 @@ class Web:
             raise Refused
         assert reply.status in (200, 201), reply
         if isinstance(answer, dict) and answer.get("late"):
-            raise Refused  # it says itself that it is without some starts
+            raise Incomplete
         return answer
 
 
@@ -128,14 +134,16 @@ def check_at_the_end(game: Game, *, long_form: bool) -> None:
 
 def check_patiently(game: Game) -> None:
     """A store that has just come back may refuse for a moment."""
-    until = time.monotonic() + RECOVERY_SECONDS
+    began = time.monotonic()
     for service in game.services:
         while True:
             try:
                 game.check(service)
                 break
+            except Incomplete:
+                assert time.monotonic() < began + CATCHING_UP_SECONDS, "late starts are not counted"
             except Refused:
-                assert time.monotonic() < until, "no recovery"
+                assert time.monotonic() < began + RECOVERY_SECONDS, "no recovery"
                 time.sleep(0.5)
 
 
