@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
 
-from benchmarks.programs import OURS_SHIPPED, PROJECT, environment_with, started
+from benchmarks.programs import OURS_UNCACHED, PROJECT, environment_with, started
 from benchmarks.reports_at_scale import manage
 from benchmarks.results import here_and_now, table, write_section
 from benchmarks.store import Store, opened_store
@@ -123,7 +123,7 @@ def measured(store: Store, name: str, arguments: Namespace) -> Iterator[str]:
     if arguments.fill_only:
         return
     with ExitStack() as running:
-        url = running.enter_context(started(OURS_SHIPPED, keyspace=keyspace)).url
+        url = running.enter_context(started(OURS_UNCACHED, keyspace=keyspace)).url
         traffic = running.enter_context(Traffic(url, span_ms=kept.days * DAY_MS, now_ms=wall_clock_ms))
         onlooker = Onlooker(url, windows=kept.windows)
         onlooker.ask(seconds=WARM_UP_SECONDS)
@@ -268,7 +268,7 @@ def measured_writers(store: Store, arguments: Namespace) -> Iterator[str]:
     with ExitStack() as running:
         onlookers = {}
         for writers, keyspace in keyspaces.items():
-            url = running.enter_context(started(OURS_SHIPPED, keyspace=keyspace)).url
+            url = running.enter_context(started(OURS_UNCACHED, keyspace=keyspace)).url
             onlookers[writers] = Onlooker(url, windows=STORE_OF_WRITERS.windows)
             onlookers[writers].ask(seconds=WARM_UP_SECONDS)
         taken = asked_in_turn(onlookers, seconds=arguments.seconds * arguments.rounds)

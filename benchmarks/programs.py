@@ -46,6 +46,15 @@ class Program:
 OURS_SHIPPED = Program("ours", "as shipped", "python -m sessions_project", environment={"WEB_WORKERS": str(WORKERS)})
 
 
+# Every report is built: what it costs is measured, not the cache.
+OURS_UNCACHED = Program(
+    "ours",
+    "without a cache of reports",
+    OURS_SHIPPED.command,
+    environment={**OURS_SHIPPED.environment, "REPORT_CACHE_SECONDS": "0"},
+)
+
+
 class RunningProgram:
     """A started program: its address, its CPU time, its end."""
 

@@ -114,8 +114,7 @@ class Client:
         return status
 
     def _reply(self, method: str, path: str, body: str | None) -> tuple[int, bytes]:
-        # Replies are cached by Accept, too: nobody has asked like this.
-        headers = {"Content-Type": "application/json"} if body else {"Accept": f"application/json, x/{uuid.uuid4()}"}
+        headers = {"Content-Type": "application/json"} if body else {}
         try:
             self._connection.request(method, path, body, headers)
             reply = self._connection.getresponse()

@@ -77,9 +77,7 @@ class Web:
             yield page
 
     def _ask(self, path: str, body: Any = None) -> Any:
-        # Replies are cached by Accept, too: nobody has asked like this.
-        accept = f"application/json, x/{uuid.uuid4()}"
-        reply, answer = ask(f"{self._url}/api/v1/{path}", body, accept=accept, patience_seconds=PATIENCE_SECONDS)
+        reply, answer = ask(f"{self._url}/api/v1/{path}", body, patience_seconds=PATIENCE_SECONDS)
         if reply.status in (0, 503):
             raise Refused
         assert reply.status in (200, 201), reply
