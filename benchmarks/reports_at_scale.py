@@ -83,6 +83,7 @@ class Asked:
         self.newest_ms = int(datetime.fromisoformat(newest).timestamp() * 1000)
         pages = [service.get(f"{STARTS}US/?{self._window(720)}&limit=1000")[1] for _ in range(3)]
         self.players = [row["player_id"] for page in pages for row in page["results"]]
+        self.never_asked = self.chance.sample([*{*self.players}], len({*self.players}))
 
     def question(self, report: str, hours: int) -> str:
         """The address of one of the REPORTS."""
@@ -92,8 +93,11 @@ class Asked:
         return f"{STARTS}{path}?{self._window(hours)}"
 
     def ask_anew(self, report: str, hours: int) -> float:
-        """Milliseconds of a question that nobody has asked."""
-        return self.service.get(self.question(report, hours))[0]
+        """Milliseconds of a question that nobody has asked: a window that ends at any millisecond, or a new player."""
+        path = self.question(report, hours)
+        if report == "player":
+            path = f"/api/v1/reports/players/{self.never_asked.pop()}/sessions/"
+        return self.service.get(path)[0]
 
     def have_cached(self, report: str, hours: int) -> None:
         """Ask the questions that ``ask_again`` repeats."""
