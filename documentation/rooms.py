@@ -20,6 +20,7 @@ ROOMS = (
     "events/importing",
     "events/counting",
     "events/management",
+    "access",
     "caching",
     "web",
     "store",

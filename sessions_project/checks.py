@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
+from django.core.checks import Warning as CheckWarning
 
 from events.domain import parse_shards
 
@@ -30,6 +31,19 @@ def _environment() -> Iterator[CheckMessage]:
     if settings.IN_PRODUCTION and settings.DEBUG:
         yield _error("E004", "DEBUG is on in production.", "Write DEBUG=False: it shows source code to strangers.")
 
+    if settings.AUTH not in ("keys", "none"):
+        yield _error(
+            "E005",
+            f"AUTH is {settings.AUTH!r}." if settings.AUTH else "AUTH is not set.",
+            "Write keys; or none, if nobody reaches the service who may not store events and read all players.",
+        )
+    elif settings.IN_PRODUCTION and settings.AUTH == "none":
+        yield CheckWarning(
+            "AUTH is none: whoever reaches the service may store events and read every player.",
+            hint="Write AUTH=keys, and make keys with 'manage.py api_keys create'.",
+            id="sessions_project.W001",
+        )
+
 
 def _bounds() -> Iterator[CheckMessage]:
     bounds = {
@@ -43,6 +57,7 @@ def _bounds() -> Iterator[CheckMessage]:
         "WEB_WORKERS": (1, settings.MOST_WORKERS),
         "PORT": (1, 65_535),
         "KEEP_ALIVE_SECONDS": (1, 3_600),
+        "EVENTS_PER_SECOND": (0, 1_000_000),
     }
     for number, (name, (least, most)) in enumerate(bounds.items()):
         if not least <= getattr(settings, name) <= most:
@@ -72,7 +87,7 @@ def _cassandra() -> Iterator[CheckMessage]:
 
 def _redis() -> Iterator[CheckMessage]:
     if not settings.REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
-        yield _error("E040", f"REDIS_URL is {settings.REDIS_URL!r}.", "Write such as redis://127.0.0.1:6379/0.")
+        yield _error("E040", "REDIS_URL is no address of a Redis.", "Write such as redis://127.0.0.1:6379/0.")
 
 
 _CHECKS: Iterable[Callable[[], Iterator[CheckMessage]]] = (_environment, _bounds, _cassandra, _redis)

@@ -71,6 +71,8 @@ DEBUG = env.bool("DEBUG", default=False)
 DEVELOPMENT_SECRET_KEY = "for-development-only"  # noqa: S105  # the system check refuses it in production
 # Signs the cursors of paged reports; every web process of one service needs the same.
 SECRET_KEY = _text("SECRET_KEY", DEVELOPMENT_SECRET_KEY)
+# Former values: cursors that were signed with one of them are still understood. Remove them after a day.
+SECRET_KEY_FALLBACKS = _list("SECRET_KEY_FALLBACKS", "")
 # Host names that clients use.
 ALLOWED_HOSTS = _list("ALLOWED_HOSTS", "" if IN_PRODUCTION else "localhost,127.0.0.1,[::1]")
 
@@ -82,12 +84,14 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "sessions_project",
+    "access",
     "reports",
     "dashboard",
 ]
 MIDDLEWARE = [
     "web.request_ids.RequestLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "web.static_files.StaticFilesMiddleware",
     "web.compression.CompressibleMiddleware",
     "web.problems.NotAllowedMiddleware",
@@ -110,6 +114,13 @@ STORAGES = {"staticfiles": {"BACKEND": "web.static_files.HashedStorage"}}
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
+# A browser that has reached the service over TLS goes on so for a year.
+SECURE_HSTS_SECONDS = 31_536_000 if IN_PRODUCTION else 0
+SILENCED_SYSTEM_CHECKS = [
+    "security.W005",  # whether other names of the domain speak TLS, is not ours to say
+    "security.W021",  # likewise, and it cannot be taken back for months
+    "security.W008",  # TLS ends at the proxy, which redirects
+]
 # Addresses under /api/ end in a slash; one without it gets a 404 that names the right one, never a redirected POST.
 APPEND_SLASH = False
 
@@ -132,6 +143,18 @@ COUNTRY_SHARDS = _text("COUNTRY_SHARDS", "1")
 MIXED_RELEASES = _text("MIXED_RELEASES", "True").lower() in env.BOOLEAN_TRUE_STRINGS
 # Of one request, decompressed. Ten events are 3 kB of JSON; the rest is room for fields that are ignored here.
 MAX_BODY_BYTES = _whole_number("MAX_BODY_BYTES", 262_144)
+
+# --- Who may do what --------------------------------------------------------------------------------------------------
+
+# "keys": every request needs a key ("manage.py api_keys"); "none": whoever reaches the service may store events and
+# read everything. Production does not start without a choice.
+AUTH = _text("AUTH", "" if IN_PRODUCTION else "none")
+# How many events a second one key may send that has no number of its own; 0: as many as it likes.
+EVENTS_PER_SECOND = _whole_number("EVENTS_PER_SECOND", 0)
+# Whether requests beyond that are only logged, to see whom a limit would meet.
+LIMITS_DRY_RUN = env.bool("LIMITS_DRY_RUN", default=False)
+# Origins of other pages whose scripts may read reports, such as "https://ops.example.org". None of them may write.
+CORS_ORIGINS = _list("CORS_ORIGINS", "")
 
 # --- Serving ----------------------------------------------------------------------------------------------------------
 
@@ -300,6 +323,21 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "events.api.openapi.bound_batches"],
     "SERVE_INCLUDE_SCHEMA": False,
+    "SECURITY": [{"key": []}, {"keyAsPassword": []}, *([{}] if AUTH == "none" else [])],
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {
+            "key": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "A key of `manage.py api_keys`, with `AUTH=keys`. With `AUTH=none` none is asked for.",
+            },
+            "keyAsPassword": {
+                "type": "http",
+                "scheme": "basic",
+                "description": "For pages in a browser: any user, and the key as the password. Only to read.",
+            },
+        }
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",

@@ -17,14 +17,20 @@ django_application = get_wsgi_application()
 
 from django.conf import settings  # noqa: E402  # it must be set up first
 
+from access.authorization import Authorization  # noqa: E402
+from access.key_set import KeySet, keep_current  # noqa: E402
+from access.key_store import stored_keys  # noqa: E402
+from access.limits import Limits, exchange_through_redis  # noqa: E402
 from caching.memory import MemoryTier  # noqa: E402
 from events.api.fast_path import FastPath  # noqa: E402
 from events.counting import background  # noqa: E402
 from sessions_project.health import PROBES  # noqa: E402
+from sessions_project.scopes import scope_needed  # noqa: E402
 from store import cassandra  # noqa: E402
 from store.errors import StoreError  # noqa: E402
 from web.compression import Compression  # noqa: E402
 from web.conditional import Conditional  # noqa: E402
+from web.cors import Cors  # noqa: E402
 from web.load_shedding import LoadShedding  # noqa: E402
 from web.transport import Transport  # noqa: E402
 from web.wsgi_types import Application  # noqa: E402
@@ -33,19 +39,43 @@ from web.wsgi_types import Application  # noqa: E402
 gc.freeze()
 gc.set_threshold(NEW_OBJECTS_PER_COLLECTION, *gc.get_threshold()[1:])
 
+try:
+    cassandra.connect()
+except StoreError:
+    # Serve all the same: requests get 503 and try again, /readyz tells why.
+    logging.getLogger(__name__).warning("Serving without Cassandra; every request tries to connect.")
+
 # Must answer whatever the load: a replica that is taken out because it is busy leaves more for the others; and the page
 # is to say what is wrong, for which it needs all of its files. Neither costs much.
 EXEMPT_FROM_LOAD_SHEDDING = {*PROBES, "/"}
+
+# What scripts of other pages may read.
+REPORTS = "/api/v1/reports/"
+
+
+def with_keys() -> Callable[[Any], Application]:
+    """Return the stage that lets requests in, and keep what it knows up to date."""
+    keys = KeySet(stored_keys)
+    limits = Limits(
+        default_rate=settings.EVENTS_PER_SECOND, dry_run=settings.LIMITS_DRY_RUN, exchange=exchange_through_redis
+    )
+    keep_current(keys)
+    limits.keep_exchanging()
+    return partial(Authorization, keys=keys, limits=limits, scope_needed=scope_needed)
+
 
 # What a request meets before Django, from the outside in. A stage answers, or passes the request on to the next one.
 STAGES: list[Callable[[Any], Application]] = [
     # First: it makes every reply heard, whichever stage gives it.
     Transport,
     # (Metrics belong here: they see every request and its reply.)
+    # Outside of keys: a preflight has none.
+    *([partial(Cors, origins=settings.CORS_ORIGINS, path=REPORTS)] if settings.CORS_ORIGINS else []),
+    # Before the first stage that answers a question.
+    *([with_keys()] if settings.AUTH == "keys" else []),
     # Outside of all that answers and caches: these two know of a reply only what its headers say.
     Conditional,
     Compression,
-    # (Keys and limits belong here: before the first stage that answers a question.)
     # Before load shedding: a reply from memory costs less than to refuse it.
     partial(MemoryTier, lifetime_seconds=settings.REPORT_CACHE_SECONDS),
     # Before everything that works: what is refused has cost nothing.
@@ -62,11 +92,5 @@ STAGES: list[Callable[[Any], Application]] = [
 application: Application = django_application
 for stage in reversed(STAGES):
     application = stage(application)
-
-try:
-    cassandra.connect()
-except StoreError:
-    # Serve all the same: requests get 503 and try again, /readyz tells why.
-    logging.getLogger(__name__).warning("Serving without Cassandra; every request tries to connect.")
 
 background.start()

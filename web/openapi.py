@@ -16,12 +16,16 @@ RETRY_AFTER = OpenApiParameter(
     "Retry-After",
     type=OpenApiTypes.INT,
     location=OpenApiParameter.HEADER,
-    response=[503],
+    response=[429, 503],
     description="Seconds.",
 )
 COMMON_HEADERS = [REQUEST_ID, RETRY_AFTER]
 
 PROBLEMS = {
+    401: "With `AUTH=keys`: no key was sent, or one that is not valid. Nothing was done.",
+    403: "With `AUTH=keys`: the key has not the scope that this needs. Nothing was done.",
+    429: "With `AUTH=keys`: the key has sent more events than it may. Nothing was stored; send the same request again "
+    "after `Retry-After`.",
     400: "A value is invalid, and `errors` points at each; or the body is not JSON, and `detail` says why. "
     "Nothing was done.",
     406: "Neither `Accept` nor `?format=` names a form that is offered.",
@@ -51,8 +55,8 @@ class ProblemSerializer(serializers.Serializer[Any]):
 
 
 def problems(*statuses: int) -> dict[Any, OpenApiResponse]:
-    """Problem details for these statuses, as drf-spectacular's ``responses`` wants them."""
+    """Problem details for these statuses and those of keys, as drf-spectacular's ``responses`` wants them."""
     return {
         (status, "application/problem+json"): OpenApiResponse(ProblemSerializer, description=PROBLEMS[status])
-        for status in statuses
+        for status in sorted({*statuses, 401, 403})
     }

@@ -2,7 +2,8 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -17,12 +18,14 @@ from rest_framework.settings import api_settings
 from store.errors import StoreUnavailable
 from web.request_ids import HEADER as REQUEST_ID
 from web.request_ids import chosen_request_id
+from web.security_headers import security_headers
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 # Tried again sooner, a store that comes back would meet every client at once.
 RETRY_AFTER_SECONDS = 1
+RETRY_AFTER = ("Retry-After", str(RETRY_AFTER_SECONDS))
 # Code and detail of a problem.
 STORE_UNAVAILABLE = (
     "store_unavailable",
@@ -144,19 +147,28 @@ def refuse(
     *,
     code: str,
     detail: str,
-    headers: Iterable[tuple[str, str]] = (),
+    status: HTTPStatus = HTTPStatus.SERVICE_UNAVAILABLE,
+    headers: Sequence[tuple[str, str]] = (RETRY_AFTER,),
 ) -> Iterable[bytes]:
-    """503 with Retry-After from a WSGI application, without any of the framework."""
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    body = json.dumps(problem(status=status, code=code, detail=detail), separators=(",", ":")).encode()
+    """Answer with a problem from a WSGI application, without any of the framework; unless told otherwise, 503.
+
+    ``headers`` go with it, beside those that every reply has.
+    """
+    body = _body(status, code, detail)
+    names = {name for name, _ in headers}
+    common = [one for one in security_headers(environ) if one[0] not in names]
     own_headers = [
         ("Content-Type", MEDIA_TYPE),
         ("Content-Length", str(len(body))),
-        ("Retry-After", str(RETRY_AFTER_SECONDS)),
         (REQUEST_ID, chosen_request_id(environ)),
     ]
-    start_response(f"{status.value} {status.phrase}", [*headers, *own_headers])
+    start_response(f"{status.value} {status.phrase}", [*headers, *common, *own_headers])
     return [body]
+
+
+@lru_cache(maxsize=256)
+def _body(status: HTTPStatus, code: str, detail: str) -> bytes:
+    return json.dumps(problem(status=status, code=code, detail=detail), separators=(",", ":")).encode()
 
 
 class NotAllowedMiddleware:

@@ -21,13 +21,14 @@ from django.http import HttpRequest
 from django.urls import reverse
 from rest_framework.utils.mediatypes import media_type_matches
 
+from access.limits import EVENTS
 from events.api.parsers import EventsParser
 from events.api.views import receipt, record
 from events.clock import wall_clock_ms
 from events.decoding import FastDecoder
 from events.domain import END, Event
 from store.errors import StoreUnavailable
-from web.problems import MEDIA_TYPE, STORE_UNAVAILABLE, log_unforeseen, refuse, server_error
+from web.problems import MEDIA_TYPE, RETRY_AFTER, STORE_UNAVAILABLE, log_unforeseen, refuse, server_error
 from web.rendering import FastJSONRenderer
 from web.request_ids import HEADER as REQUEST_ID
 from web.request_ids import chosen_request_id, log_reply, under_id
@@ -144,14 +145,17 @@ def _is_json(content_type: str) -> bool:
     return content_type == EventsParser.media_type or media_type_matches(EventsParser.media_type, content_type)
 
 
-def _stored(body: bytes, environ: Mapping[str, Any]) -> bytes | None:
+def _stored(body: bytes, environ: dict[str, Any]) -> bytes | None:
     """Store the events of the body and return the reply's; None, and nothing is stored, when it is not well-formed.
 
     Raises StoreError.
     """
     now_ms = wall_clock_ms()
     events = FastDecoder(now_ms=now_ms).events(body) if _is_whole(body, environ) else None
-    return _receipt(events, now_ms=now_ms) if events else None
+    if not events:
+        return None
+    environ[EVENTS] = len(events)
+    return _receipt(events, now_ms=now_ms)
 
 
 def _is_whole(body: bytes, environ: Mapping[str, Any]) -> bool:
@@ -168,7 +172,7 @@ def _unavailable(
 ) -> Iterable[bytes]:
     code, detail = STORE_UNAVAILABLE
     rest = [one for one in headers if one[0] != "Content-Type"]
-    return refuse(environ, start_response, code=code, detail=detail, headers=rest)
+    return refuse(environ, start_response, code=code, detail=detail, headers=[*rest, RETRY_AFTER])
 
 
 def _internal_error(

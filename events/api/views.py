@@ -15,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
+from access.limits import EVENTS
 from events.api import openapi
 from events.api.parsers import EventsParser, parse_json, received_body, with_length
 from events.clock import wall_clock_ms
@@ -58,7 +59,7 @@ class EventViewSet(ViewSet):
         responses={
             201: openapi.RECEIPT,
             207: openapi.LENIENT_RECEIPT,
-            **problems(400, 406, 413, 415, 503),
+            **problems(400, 406, 413, 415, 429, 503),
         },
         examples=openapi.BATCH_EXAMPLES,
     )
@@ -76,7 +77,9 @@ class EventViewSet(ViewSet):
         """Store the events of the body and return the result of each, in their order."""
         body = received_body(request)  # the client may take its time
         now_ms = wall_clock_ms()
-        return record(self.validate(body, now_ms=now_ms, lenient=lenient), now_ms=now_ms)
+        validated = self.validate(body, now_ms=now_ms, lenient=lenient)
+        request.META[EVENTS] = len(validated)
+        return record(validated, now_ms=now_ms)
 
     def validate(self, body: bytes, *, now_ms: int, lenient: bool) -> list[Event | Errors]:
         """Each event of the body, or what is wrong with it; InvalidFields when the body must be refused whole."""
@@ -116,7 +119,7 @@ class EventHandlerViewSet(EventViewSet):
         parameters=[openapi.CONTENT_ENCODING, *COMMON_HEADERS],
         responses={
             204: OpenApiResponse(description="Durable, or too old and discarded."),
-            **problems(400, 406, 413, 415, 503),
+            **problems(400, 406, 413, 415, 429, 503),
         },
         examples=[OpenApiExample("a start", value=openapi.EXAMPLE_EVENT, request_only=True)],
     )

@@ -1,0 +1,143 @@
+"""The stage that lets a request in: by its key, what the key may do, and how much it has sent."""
+
+import base64
+import binascii
+import logging
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+from access.key_set import MOST_AGE_SECONDS, KeySet
+from access.keys import Key, is_whole
+from access.limits import BURST_SECONDS, EVENTS, Bucket, Limits
+from web.problems import RETRY_AFTER_SECONDS, refuse
+from web.wsgi_types import Application, Headers
+
+log = logging.getLogger(__name__)
+
+# In the environment of a request that was let in: the id of its key, and what it may do. The key itself is taken out.
+KEY_ID, SCOPES = "player_sessions.key_id", "player_sessions.scopes"
+# What an address needs, when it is not a scope: nothing at all, or some key whatever it may do.
+OPEN, ANY_KEY = "open", "any key"
+BEARER, BASIC = "Bearer ", "Basic "
+SAFE_METHODS = ("GET", "HEAD")
+# Proxies and browsers keep no copy for others. What this service stores is for all who may read.
+PRIVATE: Headers = [("Cache-Control", "private"), ("Vary", "Authorization")]
+NO_STORE = ("Cache-Control", "no-store")
+REALM = 'realm="player-sessions"'
+
+# Returns the scope that a method needs at a path, OPEN or ANY_KEY.
+ScopeNeeded = Callable[[str, str], str]
+
+
+class Refusal(NamedTuple):
+    """Why a request is not let in. ``headers`` go with it."""
+
+    status: HTTPStatus
+    code: str
+    detail: str
+    headers: Headers
+
+
+class Authorization:
+    """A WSGI application: ``application``, for those who have a key and may do what they ask for.
+
+    A key comes as ``Authorization: Bearer``. A browser that asks for a page may send it as the password of Basic: not
+    to write, because it sends that by itself, for pages of others as well.
+    """
+
+    def __init__(self, application: Application, *, keys: KeySet, limits: Limits, scope_needed: ScopeNeeded) -> None:
+        self._application = application
+        self._keys, self._limits = keys, limits
+        self._scope_needed = scope_needed
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        needed = self._scope_needed(environ["REQUEST_METHOD"], environ["PATH_INFO"])
+        sent = environ.pop("HTTP_AUTHORIZATION", "")
+        if needed is OPEN:
+            return self._application(environ, start_response)
+        text = sent[len(BEARER) :] if sent.startswith(BEARER) else _key_text(sent, environ)
+        key = self._keys.find(text)
+        if key is None or (needed not in key.scopes and needed is not ANY_KEY) or self._is_over(key):
+            return _refuse(environ, start_response, self._reason(key, text, environ, needed=needed))
+        environ[KEY_ID], environ[SCOPES] = key.key_id, key.scopes
+        bucket, wait = self._limits.admit(key) if environ["REQUEST_METHOD"] == "POST" else (None, 0)
+        if wait and bucket:
+            return _refuse(environ, start_response, _rate_limited(bucket, wait))
+
+        def start_private(status: str, headers: Headers, *error: Any) -> Any:
+            return start_response(status, [*headers, *PRIVATE], *error)
+
+        reply = self._application(environ, start_private)
+        if bucket:
+            self._limits.charge(bucket, environ.get(EVENTS, 1))
+        return reply
+
+    def _is_over(self, key: Key) -> bool:
+        """Return whether a key that is known is refused all the same."""
+        return key.is_over(time.time() * 1000) or self._keys.age_seconds > MOST_AGE_SECONDS
+
+    def _reason(self, key: Key | None, text: str, environ: Mapping[str, Any], *, needed: str) -> Refusal:
+        """Return why a request is not let in; nothing is said of a key to whoever has not the whole of it."""
+        challenge = _challenges(environ, error=bool(text))
+        if self._keys.age_seconds > MOST_AGE_SECONDS:
+            detail = "Keys cannot be checked at the moment. Nothing was done; send the same request again."
+            wait = ("Retry-After", str(RETRY_AFTER_SECONDS))
+            return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "keys_unavailable", detail, [wait])
+        if not text:
+            detail = "This address needs a key. Send it as 'Authorization: Bearer pss_…'; an operator has it made."
+            return Refusal(HTTPStatus.UNAUTHORIZED, "key_required", detail, challenge)
+        if key is None:
+            detail = "There is no such key." if is_whole(text) else "This is not a whole key: copy it once more."
+            return Refusal(HTTPStatus.UNAUTHORIZED, "key_invalid", detail, challenge)
+        if key.is_over(time.time() * 1000):
+            detail = "This key has expired or was revoked. Ask its operator for another one."
+            return Refusal(HTTPStatus.UNAUTHORIZED, "key_invalid", detail, challenge)
+        detail = f"This key may not do that: it has no scope {needed}. Send one that has it."
+        return Refusal(HTTPStatus.FORBIDDEN, "scope_missing", detail, [])
+
+
+def _key_text(sent: str, environ: Mapping[str, Any]) -> str:
+    """Return the key that an Authorization names in another spelling of Bearer, or as a password; "": none."""
+    scheme, _, credentials = sent.partition(" ")
+    if scheme.lower() == "bearer":
+        return credentials.strip()
+    if scheme.lower() != "basic" or environ["REQUEST_METHOD"] not in SAFE_METHODS:
+        return ""
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+def _challenges(environ: Mapping[str, Any], *, error: bool) -> Headers:
+    """Return how a key can be sent. Only a browser that goes to a page is to bring up its own prompt for a password."""
+    bearer = f'Bearer {REALM}, error="invalid_token"' if error else f"Bearer {REALM}"
+    goes_to_a_page = environ["REQUEST_METHOD"] in SAFE_METHODS and "text/html" in environ.get("HTTP_ACCEPT", "")
+    basic = [("WWW-Authenticate", f'Basic {REALM}, charset="UTF-8"')] if goes_to_a_page else []
+    return [("WWW-Authenticate", bearer), *basic]
+
+
+def _rate_limited(bucket: Bucket, wait: float) -> Refusal:
+    """Return 429 with the headers of draft-ietf-httpapi-ratelimit-headers."""
+    seconds = str(math.ceil(wait))
+    detail = f"This key may send {bucket.rate} events a second. Nothing was stored; send the same request again later."
+    headers = [
+        ("Retry-After", seconds),
+        ("RateLimit-Policy", f'"events";q={bucket.size};w={BURST_SECONDS}'),
+        ("RateLimit", f'"events";r=0;t={seconds}'),
+    ]
+    return Refusal(HTTPStatus.TOO_MANY_REQUESTS, "rate_limited", detail, headers)
+
+
+def _refuse(environ: Mapping[str, Any], start_response: Callable[..., Any], reason: Refusal) -> Iterable[bytes]:
+    return refuse(
+        environ,
+        start_response,
+        status=reason.status,
+        code=reason.code,
+        detail=reason.detail,
+        headers=[NO_STORE, *reason.headers],
+    )

@@ -1,0 +1,74 @@
+"""The keys that this process knows: all of them, read again every two seconds.
+
+While Cassandra does not answer, those that were read last hold for a while. Then, and before the first reading, nobody
+is let in: a key that was revoked meanwhile would be.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from access.keys import ID, LENGTH, NEVER, Key
+from store.errors import StatementRejected, StoreError
+
+log = logging.getLogger(__name__)
+
+# Revoked, a key is refused everywhere within three seconds; a reading of a thousand keys takes some milliseconds.
+SECONDS_BETWEEN_READINGS = 2.0
+# A restart of the whole cluster takes less. Longer, and whoever stops the store could go on with a key that is lost.
+MOST_AGE_SECONDS = 900
+
+
+class KeySet:
+    """The keys by their ids. Safe between threads: a reading replaces them all at once."""
+
+    def __init__(self, read: Callable[[], Iterable[Key]]) -> None:
+        self._read = read
+        self._keys: Mapping[str, Key] = {}
+        self._read_at = -NEVER
+        self._complained = False
+
+    def refresh(self) -> None:
+        """Read all keys; when that fails, keep those that are there, and log it once."""
+        began = time.monotonic()
+        try:
+            self._keys = {key.key_id: key for key in self._read()}
+        except StoreError as error:
+            self._complain(error)
+        else:
+            self._read_at, self._complained = began, False
+
+    def find(self, text: str) -> Key | None:
+        """Return the key that was given out as ``text``, be it over or not; None: there is none."""
+        key = self._keys.get(text[ID]) if len(text) == LENGTH else None
+        return key if key is not None and key.is_of(text) else None
+
+    @property
+    def age_seconds(self) -> float:
+        """How long ago the keys were read; infinitely long: never."""
+        return time.monotonic() - self._read_at
+
+    def _complain(self, error: StoreError) -> None:
+        if self._complained:
+            return
+        self._complained = True
+        if isinstance(error, StatementRejected):
+            log.error("The keys cannot be read (%s). Run 'manage.py sync_cassandra'.", error)
+        else:
+            log.warning("The keys cannot be read: %s. Those read last hold for %d s.", error, MOST_AGE_SECONDS)
+
+
+def keep_current(keys: KeySet) -> None:
+    """Read the keys now, and again and again in a thread of this process."""
+    keys.refresh()
+    threading.Thread(target=_refresh_for_ever, args=(keys,), name="keys", daemon=True).start()
+
+
+def _refresh_for_ever(keys: KeySet) -> None:
+    while True:
+        time.sleep(SECONDS_BETWEEN_READINGS)
+        try:
+            keys.refresh()
+        except Exception:
+            log.exception("The keys could not be read")

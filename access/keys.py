@@ -1,0 +1,79 @@
+"""What a key is: how it is written, what is stored of it, and what it allows.
+
+A key has 256 random bits. So there is nothing to guess, and one SHA-256 is as safe as a slow hash of a password.
+"""
+
+import math
+import re
+import secrets
+import zlib
+from collections.abc import Collection
+from hashlib import sha256
+from hmac import compare_digest
+from typing import NamedTuple
+
+WRITE, READ, ERASE = SCOPES = "events:write", "reports:read", "players:erase"
+# pss_<kind>_<id>_<secret>_<checksum>: programs that look for secrets in source code know it by that. The checksum tells
+# them that it is one, without asking us.
+FORM = re.compile(r"pss_[wra]_([0-9a-f]{12})_[A-Za-z0-9_-]{43}_[0-9a-f]{8}\Z")
+ID = slice(6, 18)
+LENGTH = 71
+ID_BYTES, SECRET_BYTES = 6, 32
+# The second part of a key tells whoever finds it what it is for: to write, to read, or more.
+KINDS = {frozenset({WRITE}): "w", frozenset({READ}): "r"}
+NEVER = math.inf
+
+
+class Key(NamedTuple):
+    """What is stored of a key.
+
+    It is refused from ``expires_ms`` on and from ``revoked_ms`` on: milliseconds since 1970, or NEVER.
+    """
+
+    key_id: str
+    digest: bytes
+    scopes: frozenset[str]
+    name: str
+    created_ms: float
+    expires_ms: float = NEVER
+    revoked_ms: float = NEVER
+    events_per_second: int | None = None  # None: as many as the settings say
+
+    def is_over(self, now_ms: float) -> bool:
+        """Return whether the key is refused at a moment."""
+        return now_ms >= self.expires_ms or now_ms >= self.revoked_ms
+
+    def is_of(self, text: str) -> bool:
+        """Return whether this is what is stored of the key ``text``, in a time that does not depend on the answer."""
+        return compare_digest(sha256(text.encode()).digest(), self.digest)
+
+
+def new_key(scopes: Collection[str]) -> str:
+    """Return a new key for these scopes, which nobody else has.
+
+    >>> import re
+    >>> bool(re.fullmatch("pss_r_[0-9a-f]{12}_.{43}_[0-9a-f]{8}", new_key(["reports:read"])))
+    True
+    """
+    kind = KINDS.get(frozenset(scopes), "a")
+    text = f"pss_{kind}_{secrets.token_hex(ID_BYTES)}_{secrets.token_urlsafe(SECRET_BYTES)}"
+    return f"{text}_{checksum(text)}"
+
+
+def digest_of(text: str) -> bytes:
+    """Return what is stored of a key."""
+    return sha256(text.encode()).digest()
+
+
+def checksum(text: str) -> str:
+    """Return the last part of a key by those before it."""
+    return f"{zlib.crc32(text.encode()):08x}"
+
+
+def is_whole(text: str) -> bool:
+    """Return whether a text is a key as it was given out: not cut off, and without a wrong letter.
+
+    >>> is_whole("pss_r_0123456789ab_" + 43 * "x" + "_00000000")
+    False
+    """
+    return FORM.match(text) is not None and text[-8:] == checksum(text[:-9])

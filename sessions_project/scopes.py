@@ -1,0 +1,29 @@
+"""Which addresses need which scope of a key."""
+
+from functools import lru_cache
+
+from django.conf import settings
+from django.urls import reverse
+
+from access.authorization import ANY_KEY, OPEN, SAFE_METHODS
+from access.keys import ERASE, READ, WRITE
+from sessions_project.health import PROBES
+
+# The page is empty until its reader has signed in; probes come from machines that have no key.
+OPEN_PATHS = {*PROBES, "/"}
+STATIC = f"/{settings.STATIC_URL.lstrip('/')}"
+# What the service says of itself is for everybody who has a key.
+ABOUT_ITSELF = {reverse(name) for name in ("api-root", "schema", "docs", "redoc")}
+OF_A_PLAYER = "/api/v1/players/"
+
+
+@lru_cache(maxsize=4_096)
+def scope_needed(method: str, path: str) -> str:
+    """Return the scope that a request needs, OPEN or ANY_KEY. An address that does not exist is like any other."""
+    if path in OPEN_PATHS or path.startswith(STATIC):
+        return OPEN
+    if path.startswith(OF_A_PLAYER):
+        return ERASE
+    if path in ABOUT_ITSELF or method == "OPTIONS":
+        return ANY_KEY
+    return READ if method in SAFE_METHODS else WRITE
