@@ -4,12 +4,11 @@ import base64
 import binascii
 import logging
 import math
-import time
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from access.key_set import MOST_AGE_SECONDS, KeySet
+from access.key_set import KeySet
 from access.keys import Key, is_whole
 from access.limits import BURST_SECONDS, EVENTS, Bucket, Limits
 from web.problems import RETRY_AFTER_SECONDS, refuse
@@ -17,8 +16,8 @@ from web.wsgi_types import Application, Headers
 
 log = logging.getLogger(__name__)
 
-# In the environment of a request that was let in: the id of its key, and what it may do. The key itself is taken out.
-KEY_ID, SCOPES = "player_sessions.key_id", "player_sessions.scopes"
+# In the environment of a request that was let in: what is stored of its key. The key itself is taken out.
+KEY = "player_sessions.key"
 # What an address needs, when it is not a scope: nothing at all, or some key whatever it may do.
 OPEN, ANY_KEY = "open", "any key"
 BEARER, BASIC = "Bearer ", "Basic "
@@ -59,10 +58,10 @@ class Authorization:
         if needed is OPEN:
             return self._application(environ, start_response)
         text = sent[len(BEARER) :] if sent.startswith(BEARER) else _key_text(sent, environ)
-        key = self._keys.find(text)
-        if key is None or (needed not in key.scopes and needed is not ANY_KEY) or self._is_over(key):
+        key = self._keys.valid(text)
+        if key is None or (needed not in key.scopes and needed is not ANY_KEY):
             return _refuse(environ, start_response, self._reason(key, text, environ, needed=needed))
-        environ[KEY_ID], environ[SCOPES] = key.key_id, key.scopes
+        environ[KEY] = key
         bucket, wait = self._limits.admit(key) if environ["REQUEST_METHOD"] == "POST" else (None, 0)
         if wait and bucket:
             return _refuse(environ, start_response, _rate_limited(bucket, wait))
@@ -75,14 +74,10 @@ class Authorization:
             self._limits.charge(bucket, environ.get(EVENTS, 1))
         return reply
 
-    def _is_over(self, key: Key) -> bool:
-        """Return whether a key that is known is refused all the same."""
-        return key.is_over(time.time() * 1000) or self._keys.age_seconds > MOST_AGE_SECONDS
-
     def _reason(self, key: Key | None, text: str, environ: Mapping[str, Any], *, needed: str) -> Refusal:
         """Return why a request is not let in; nothing is said of a key to whoever has not the whole of it."""
         challenge = _challenges(environ, error=bool(text))
-        if self._keys.age_seconds > MOST_AGE_SECONDS:
+        if self._keys.is_too_old:
             detail = "Keys cannot be checked at the moment. Nothing was done; send the same request again."
             wait = ("Retry-After", str(RETRY_AFTER_SECONDS))
             return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "keys_unavailable", detail, [wait])
@@ -90,13 +85,14 @@ class Authorization:
             detail = "This address needs a key. Send it as 'Authorization: Bearer pss_…'; an operator has it made."
             return Refusal(HTTPStatus.UNAUTHORIZED, "key_required", detail, challenge)
         if key is None:
-            detail = "There is no such key." if is_whole(text) else "This is not a whole key: copy it once more."
-            return Refusal(HTTPStatus.UNAUTHORIZED, "key_invalid", detail, challenge)
-        if key.is_over(time.time() * 1000):
-            detail = "This key has expired or was revoked. Ask its operator for another one."
-            return Refusal(HTTPStatus.UNAUTHORIZED, "key_invalid", detail, challenge)
+            return Refusal(HTTPStatus.UNAUTHORIZED, "key_invalid", self._what_is_wrong_with(text), challenge)
         detail = f"This key may not do that: it has no scope {needed}. Send one that has it."
         return Refusal(HTTPStatus.FORBIDDEN, "scope_missing", detail, [])
+
+    def _what_is_wrong_with(self, text: str) -> str:
+        if self._keys.find(text):
+            return "This key has expired or was revoked. Ask its operator for another one."
+        return "There is no such key." if is_whole(text) else "This is not a whole key: copy it once more."
 
 
 def _key_text(sent: str, environ: Mapping[str, Any]) -> str:

@@ -16,6 +16,9 @@ log = logging.getLogger(__name__)
 
 # Revoked, a key is refused everywhere within three seconds; a reading of a thousand keys takes some milliseconds.
 SECONDS_BETWEEN_READINGS = 2.0
+# What was found valid is not looked at again until the next reading, or for so long should that be late: the digest
+# takes longer than all else that a request meets here.
+MOST_SECONDS_UNCHECKED = 2 * SECONDS_BETWEEN_READINGS
 # A restart of the whole cluster takes less. Longer, and whoever stops the store could go on with a key that is lost.
 MOST_AGE_SECONDS = 900
 
@@ -27,6 +30,8 @@ class KeySet:
         self._read = read
         self._keys: Mapping[str, Key] = {}
         self._read_at = -NEVER
+        self._valid: dict[str, Key] = {}  # those that were sent and found valid since the last attempt to read
+        self._valid_until = -NEVER
         self._complained = False
 
     def refresh(self) -> None:
@@ -38,6 +43,17 @@ class KeySet:
             self._complain(error)
         else:
             self._read_at, self._complained = began, False
+        self._valid, self._valid_until = {}, began + MOST_SECONDS_UNCHECKED
+
+    def valid(self, text: str) -> Key | None:
+        """Return the key that was given out as ``text``; None: there is none, or it is over, or nobody can say."""
+        if time.monotonic() < self._valid_until and (known := self._valid.get(text)):
+            return known
+        key = self.find(text)
+        if key is None or self.is_too_old or key.is_over(time.time() * 1000):
+            return None
+        self._valid[text] = key
+        return key
 
     def find(self, text: str) -> Key | None:
         """Return the key that was given out as ``text``, be it over or not; None: there is none."""
@@ -45,9 +61,9 @@ class KeySet:
         return key if key is not None and key.is_of(text) else None
 
     @property
-    def age_seconds(self) -> float:
-        """How long ago the keys were read; infinitely long: never."""
-        return time.monotonic() - self._read_at
+    def is_too_old(self) -> bool:
+        """Whether the keys were read too long ago to let anybody in, or never."""
+        return time.monotonic() > self._read_at + MOST_AGE_SECONDS
 
     def _complain(self, error: StoreError) -> None:
         if self._complained:

@@ -1,7 +1,8 @@
 """How long a process takes for a report that it has in memory: the chain of stages, without server and network.
 
 ``python -m benchmarks.cached_reply`` prints microseconds for clients that ask for no encoding, that accept gzip, and
-that have the report already: of each the least of many short rounds. Wants the stack of ``make up``.
+that have the report already: of each the least of many short rounds. With ``AUTH=keys`` each of them sends a key that
+may read, and the last a wrong one. Wants the stack of ``make up``.
 """
 
 import os
@@ -14,6 +15,13 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sessions_project.settings")
 
 from benchmarks.results import table
 from sessions_project.wsgi import application
+
+# With their settings, which the application has read.
+from django.conf import settings  # isort: skip
+
+from access import key_store  # isort: skip
+from access.key_set import SECONDS_BETWEEN_READINGS  # isort: skip
+from access.keys import ID, READ, Key, digest_of, new_key  # isort: skip
 
 # Short rounds, of which the fastest was disturbed by nothing.
 ROUNDS, CALLS = 300, 500
@@ -35,13 +43,25 @@ PLAIN: dict[str, Any] = {
 
 def main() -> None:
     """Print the table."""
+    if settings.AUTH == "keys":
+        PLAIN["HTTP_AUTHORIZATION"] = f"Bearer {known_key()}"
     etag = dict(ask(PLAIN)[1]).get("ETag", "none")
     clients = {
         "plain": PLAIN,
         "accepts gzip": {**PLAIN, "HTTP_ACCEPT_ENCODING": "gzip, deflate, br"},
         "has the report": {**PLAIN, "HTTP_IF_NONE_MATCH": etag},
     }
+    if settings.AUTH == "keys":
+        clients["wrong key"] = {**PLAIN, "HTTP_AUTHORIZATION": f"Bearer {new_key([READ])}"}
     print(table(["client", "status", "bytes", "us"], rows(clients)))
+
+
+def known_key() -> str:
+    """Make a key that the application knows, and return it."""
+    text = new_key([READ])
+    key_store.add(Key(text[ID], digest_of(text), frozenset({READ}), "benchmark", time.time() * 1000))
+    time.sleep(2 * SECONDS_BETWEEN_READINGS)
+    return text
 
 
 def rows(clients: dict[str, dict[str, Any]]) -> Iterator[list[str]]:

@@ -6,7 +6,7 @@ import time
 import pytest
 from django.urls import get_resolver
 
-from access.authorization import KEY_ID, SCOPES
+from access.authorization import KEY
 from access.key_set import MOST_AGE_SECONDS, KeySet
 from access.keys import ERASE, ID, READ, WRITE, new_key
 from access.tests.conftest import Gate
@@ -97,7 +97,7 @@ def test_the_key_goes_no_further_than_here(gate: Gate) -> None:
     gate.ask(STARTS, f"Bearer {text}")
     (seen,) = gate.seen
     assert "HTTP_AUTHORIZATION" not in seen
-    assert (seen[KEY_ID], seen[SCOPES]) == (text[ID], {READ})
+    assert (seen[KEY].key_id, seen[KEY].scopes) == (text[ID], {READ})
     assert text not in str(seen)
 
 

@@ -16,11 +16,16 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from access.authorization import Authorization
+from access.key_set import KeySet
+from access.keys import ID, NEVER, READ, WRITE, Key, digest_of, new_key
+from access.limits import Limits
 from events.api.fast_path import FastPath
 from events.clock import wall_clock_ms
 from events.domain import COUNTRY, format_timestamp
 from events.tests.test_decoding import events as odd_events
 from events.tests.test_decoding import good
+from sessions_project.scopes import scope_needed
 from store import cassandra
 from store.errors import StatementRejected
 from web.request_ids import RequestIdFilter
@@ -315,6 +320,29 @@ def test_nothing_depends_on_earlier_requests(fast_path: FastPath, counted: Count
     ask(fast_path, b"[]")
     assert ask(fast_path, body, HTTP_X_REQUEST_ID="mine") == first
     assert counted.times == 2
+
+
+@pytest.mark.parametrize("scope", [WRITE, READ, None])
+@pytest.mark.parametrize("form", ["Bearer {}", "bearer  {}", "Basic {}", "{}", ""])
+def test_both_ways_answer_alike_to_every_kind_of_key(
+    fast_path: FastPath, counted: Counted, player: str, scope: str | None, form: str
+) -> None:
+    text = new_key([scope or WRITE])
+    expires_ms = NEVER if scope else 1_000
+    key = Key(text[ID], digest_of(text), frozenset([scope or WRITE]), "game", created_ms=0, expires_ms=expires_ms)
+    keys = KeySet(lambda: [key])
+    keys.refresh()
+    limits = Limits(default_rate=0, dry_run=False, exchange=lambda _: None)
+    quick, full = (
+        Authorization(one, keys=keys, limits=limits, scope_needed=scope_needed) for one in (fast_path, full_stack)
+    )
+    sent, body = form.format(text), batch(player)
+    reply = ask(quick, body, HTTP_AUTHORIZATION=sent, HTTP_X_REQUEST_ID="mine")
+    assert reply == ask(full, body, HTTP_AUTHORIZATION=sent, HTTP_X_REQUEST_ID="mine")
+    is_right = form.lower().startswith("bearer")
+    assert int(reply.status[:3]) == (401 if not (is_right and scope) else 201 if scope == WRITE else 403)
+    assert counted.times == 0
+    assert len(rows_of(player)) == (2 if reply.status == "201 Created" else 0)
 
 
 def test_what_the_framework_is_asked_at_start_up_stores_nothing(counted: Counted, monkeypatch) -> None:
