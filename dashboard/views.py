@@ -42,6 +42,7 @@ def page(request: HttpRequest) -> HttpResponse:
     frame = {
         "windows": WINDOWS,
         "default_hours": DEFAULT_HOURS,
+        "needs_key": settings.AUTH == "keys",
         "refresh_seconds": max(settings.REPORT_CACHE_SECONDS, FASTEST_REFRESH_SECONDS),
     }
     return HttpResponse(render_to_string("dashboard/page.html", frame), headers=SECURITY_HEADERS)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from documentation.blocks import PROJECT
 
 SECTION = re.compile(r"^# --- (.+?) -+$")
-READ = re.compile(r"""(?:env\.\w+|_whole_number|_number|_list|_text)\(\s*["']([A-Z_]+)""")
+READ = re.compile(r"""(?:_flag|_whole_number|_number|_list|_text)\(\s*["']([A-Z_]+)""")
 WIDTH = 118
 # Of the machine, or without one that could be written down.
 DEFAULTS_IN_WORDS = {

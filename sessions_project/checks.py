@@ -1,8 +1,12 @@
 """Settings are checked before anything starts: each complaint has an id and says what to write instead."""
 
+import ipaddress
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
@@ -14,11 +18,20 @@ KEYSPACE = re.compile(r"[a-z][a-z0-9_]{0,47}\Z")
 # Cassandra's own limit of a TTL is 20 years, which begin at the end of an event's hour, and events may be of tomorrow.
 MOST_RETENTION_SECONDS = 630_720_000 - 3_600 - 86_400
 
+# CASSANDRA_HOST and CASSANDRA_HOSTS are; CASSANDRA_HOME, which Cassandra itself reads, is not.
+MOSTLY_ALIKE = 0.93
+
 
 @register()
 def check_settings(app_configs: Any, **options: Any) -> list[CheckMessage]:
     """Return all complaints at once."""
     return [complaint for check in _CHECKS for complaint in check()]
+
+
+@register(deploy=True)
+def check_network(app_configs: Any, **options: Any) -> list[CheckMessage]:
+    """Return what ``manage.py check --deploy`` says beside Django's own checks."""
+    return [*_network()]
 
 
 def _environment() -> Iterator[CheckMessage]:
@@ -30,6 +43,8 @@ def _environment() -> Iterator[CheckMessage]:
         yield _error("E003", "ALLOWED_HOSTS is empty.", "Write the host names that clients use, joined by commas.")
     if settings.IN_PRODUCTION and settings.DEBUG:
         yield _error("E004", "DEBUG is on in production.", "Write DEBUG=False: it shows source code to strangers.")
+    if settings.DEBUG and not _is_loopback(settings.HOST):
+        yield _error("E006", f"DEBUG is on, and HOST is {settings.HOST!r}.", "Write DEBUG=False, or HOST=127.0.0.1.")
 
     if settings.AUTH not in ("keys", "none"):
         yield _error(
@@ -38,10 +53,10 @@ def _environment() -> Iterator[CheckMessage]:
             "Write keys; or none, if nobody reaches the service who may not store events and read all players.",
         )
     elif settings.IN_PRODUCTION and settings.AUTH == "none":
-        yield CheckWarning(
+        yield _warning(
+            "W001",
             "AUTH is none: whoever reaches the service may store events and read every player.",
-            hint="Write AUTH=keys, and make keys with 'manage.py api_keys create'.",
-            id="sessions_project.W001",
+            "Write AUTH=keys, and make keys with 'manage.py api_keys create'.",
         )
 
 
@@ -90,8 +105,41 @@ def _redis() -> Iterator[CheckMessage]:
         yield _error("E040", "REDIS_URL is no address of a Redis.", "Write such as redis://127.0.0.1:6379/0.")
 
 
-_CHECKS: Iterable[Callable[[], Iterator[CheckMessage]]] = (_environment, _bounds, _cassandra, _redis)
+def _variables() -> Iterator[CheckMessage]:
+    """Name variables that are nearly settings: a misspelled one would be ignored without a word."""
+    for name in sorted(set(os.environ) - settings.VARIABLES):
+        if name.isupper() and (near := get_close_matches(name, settings.VARIABLES, n=1, cutoff=MOSTLY_ALIKE)):
+            yield _warning("W002", f"{name} is no setting of the service.", f"Write {near[0]}, if that is meant.")
+
+
+def _network() -> Iterator[CheckMessage]:
+    """Return what is wrong only where strangers can listen."""
+    if "*" in settings.ALLOWED_HOSTS:
+        yield _warning("W003", "ALLOWED_HOSTS takes any name.", "Write the host names that clients use.")
+    if (
+        settings.CASSANDRA_PASSWORD
+        and not settings.CASSANDRA_CA_FILE
+        and not all(map(_is_loopback, settings.CASSANDRA_HOSTS))
+    ):
+        yield _warning("W004", "CASSANDRA_PASSWORD is sent in the clear.", "Write CASSANDRA_CA_FILE, for TLS.")
+    redis = urlsplit(settings.REDIS_URL)
+    if redis.password and redis.scheme == "redis" and not _is_loopback(redis.hostname or ""):
+        yield _warning("W005", "The password of REDIS_URL is sent in the clear.", "Write rediss://, for TLS.")
+
+
+_CHECKS: Iterable[Callable[[], Iterator[CheckMessage]]] = (_environment, _bounds, _cassandra, _redis, _variables)
 
 
 def _error(number: str, message: str, hint: str) -> Error:
     return Error(message, hint=hint, id=f"sessions_project.{number}")
+
+
+def _warning(number: str, message: str, hint: str) -> CheckMessage:
+    return CheckWarning(message, hint=hint, id=f"sessions_project.{number}")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

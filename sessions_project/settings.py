@@ -26,8 +26,9 @@ from store.load_balancing import SECOND_COUNT_SECONDS, SECOND_TRY_SECONDS, Respo
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.Env()
-env.read_env(BASE_DIR / ".env")
+environ.Env.read_env(BASE_DIR / ".env")
+VARIABLES: set[str] = set()  # names of those that were asked for
+YES, NO = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 
 
 def _whole_number(name: str, default: int) -> int:
@@ -47,27 +48,40 @@ def _list(name: str, default: str) -> list[str]:
     return [item.strip() for item in _text(name, default).split(",") if item.strip()]
 
 
-def _tls(name: str, authority: str) -> ssl.SSLContext:
+def _tls(*, authority: str, certificate: str, key: str, checks_names: bool) -> ssl.SSLContext:
+    name, path = "CASSANDRA_CA_FILE", authority
     try:
         context = ssl.create_default_context(cafile=authority)
+        if certificate:
+            name, path = "CASSANDRA_CERT_FILE", certificate
+            context.load_cert_chain(certificate, key or None)
     except OSError as error:
-        raise SystemExit(f"The setting {name} is {authority!r}: {error}. Write the path of a PEM file.") from None
-    context.check_hostname = False
+        raise SystemExit(f"The setting {name} is {path!r}: {error}. Write the path of a PEM file.") from None
+    context.check_hostname = checks_names
     return context
 
 
 def _text(name: str, default: str) -> str:
     """As it stands there (env.str takes what begins with $ for the name of another variable); empty: the default."""
+    VARIABLES.add(name)
     return os.environ.get(name) or default
+
+
+def _flag(name: str, *, default: bool) -> bool:
+    written = _text(name, str(default)).lower()
+    if written not in YES | NO:
+        raise SystemExit(f"The setting {name} is {written!r}. Write True or False.")
+    return written in YES
 
 
 # --- Django -----------------------------------------------------------------------------------------------------------
 
-# "development" or "production". Production has no browsable API, logs JSON, and needs SECRET_KEY and ALLOWED_HOSTS.
+# "development" or "production". Production has no browsable API, logs JSON, and needs SECRET_KEY,
+# ALLOWED_HOSTS and AUTH.
 ENVIRONMENT = _text("ENVIRONMENT", "development")
 IN_PRODUCTION = ENVIRONMENT == "production"
 # Django's own; never in production.
-DEBUG = env.bool("DEBUG", default=False)
+DEBUG = _flag("DEBUG", default=False)
 DEVELOPMENT_SECRET_KEY = "for-development-only"  # noqa: S105  # the system check refuses it in production
 # Signs the cursors of paged reports; every web process of one service needs the same.
 SECRET_KEY = _text("SECRET_KEY", DEVELOPMENT_SECRET_KEY)
@@ -117,6 +131,7 @@ USE_I18N = False
 # A browser that has reached the service over TLS goes on so for a year.
 SECURE_HSTS_SECONDS = 31_536_000 if IN_PRODUCTION else 0
 SILENCED_SYSTEM_CHECKS = [
+    "security.W003",  # no cookie lets anybody in, and what a browser sends by itself may only read
     "security.W005",  # whether other names of the domain speak TLS, is not ours to say
     "security.W021",  # likewise, and it cannot be taken back for months
     "security.W008",  # TLS ends at the proxy, which redirects
@@ -140,7 +155,7 @@ REPORT_CACHE_SECONDS = CACHE_MIDDLEWARE_SECONDS = _whole_number("REPORT_CACHE_SE
 COUNTRY_SHARDS = _text("COUNTRY_SHARDS", "1")
 # Whether processes of release 1.0 run on the same tables, or may again: see events/counting/mixed_releases.py. Set it
 # to "False" when all are of this release.
-MIXED_RELEASES = _text("MIXED_RELEASES", "True").lower() in env.BOOLEAN_TRUE_STRINGS
+MIXED_RELEASES = _flag("MIXED_RELEASES", default=True)
 # Of one request, decompressed. Ten events are 3 kB of JSON; the rest is room for fields that are ignored here.
 MAX_BODY_BYTES = _whole_number("MAX_BODY_BYTES", 262_144)
 
@@ -152,7 +167,7 @@ AUTH = _text("AUTH", "" if IN_PRODUCTION else "none")
 # How many events a second one key may send that has no number of its own; 0: as many as it likes.
 EVENTS_PER_SECOND = _whole_number("EVENTS_PER_SECOND", 0)
 # Whether requests beyond that are only logged, to see whom a limit would meet.
-LIMITS_DRY_RUN = env.bool("LIMITS_DRY_RUN", default=False)
+LIMITS_DRY_RUN = _flag("LIMITS_DRY_RUN", default=False)
 # Origins of other pages whose scripts may read reports, such as "https://ops.example.org". None of them may write.
 CORS_ORIGINS = _list("CORS_ORIGINS", "")
 
@@ -175,7 +190,7 @@ WEB_THREADS = _whole_number("WEB_THREADS", 16)
 # must be the first to close: a request that meets a closing connection is lost.
 KEEP_ALIVE_SECONDS = _whole_number("KEEP_ALIVE_SECONDS", 75)
 # Only behind a proxy that sets X-Forwarded-Proto itself: else clients could choose what stands in links.
-BEHIND_TLS_PROXY = env.bool("BEHIND_TLS_PROXY", default=False)
+BEHIND_TLS_PROXY = _flag("BEHIND_TLS_PROXY", default=False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS_PROXY else None
 
 # --- Cassandra --------------------------------------------------------------------------------------------------------
@@ -190,9 +205,26 @@ CASSANDRA_KEYSPACE = _text("CASSANDRA_KEYSPACE", "player_sessions")
 CASSANDRA_USER = _text("CASSANDRA_USER", "")
 # Of "CASSANDRA_USER".
 CASSANDRA_PASSWORD = _text("CASSANDRA_PASSWORD", "")
-# A PEM file of the authority that has signed the nodes' certificates; when it is set, they have to speak TLS. Names in
-# certificates are not compared, because nodes are known by their addresses: let it be one that signs for these alone.
+# A PEM file of the authority that has signed the nodes' certificates; when it is set, they have to speak TLS.
 CASSANDRA_CA_FILE = _text("CASSANDRA_CA_FILE", "")
+# Whether each node's certificate has to name the address by which the node is known. Without it, let the authority be
+# one that signs for these nodes alone.
+CASSANDRA_CHECK_NAMES = _flag("CASSANDRA_CHECK_NAMES", default=False)
+# A PEM file of a certificate of our own, for nodes that ask for one; with its key, unless that is in
+# "CASSANDRA_KEY_FILE".
+CASSANDRA_CERT_FILE = _text("CASSANDRA_CERT_FILE", "")
+# Of "CASSANDRA_CERT_FILE".
+CASSANDRA_KEY_FILE = _text("CASSANDRA_KEY_FILE", "")
+CASSANDRA_TLS = (
+    _tls(
+        authority=CASSANDRA_CA_FILE,
+        certificate=CASSANDRA_CERT_FILE,
+        key=CASSANDRA_KEY_FILE,
+        checks_names=CASSANDRA_CHECK_NAMES,
+    )
+    if CASSANDRA_CA_FILE
+    else None
+)
 # The data centre of "LOCAL_QUORUM", as "nodetool status" names it.
 CASSANDRA_LOCAL_DATACENTER = _text("CASSANDRA_LOCAL_DATACENTER", "datacenter1")
 # Copies per data centre when the keyspace is created, "datacenter1=3,datacenter2=3". With one copy a lost node takes
@@ -245,7 +277,7 @@ DATABASES = {
                 # Connected once per worker by store/cassandra.py: never at import time, never before a fork.
                 "lazy_connect": True,
                 "port": CASSANDRA_PORT,
-                "ssl_context": _tls("CASSANDRA_CA_FILE", CASSANDRA_CA_FILE) if CASSANDRA_CA_FILE else None,
+                "ssl_context": CASSANDRA_TLS,
                 "auth_provider": (
                     PlainTextAuthProvider(CASSANDRA_USER, CASSANDRA_PASSWORD) if CASSANDRA_USER else None
                 ),

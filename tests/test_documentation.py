@@ -101,7 +101,7 @@ def test_every_address_is_in_the_documents() -> None:
 def test_every_setting_is_in_the_documents_and_the_example() -> None:
     sources = ["sessions_project/settings.py", "locustfiles/__main__.py"]
     code = "".join((PROJECT / source).read_text() for source in sources)
-    read = set(re.findall(r'(?:env\.\w+|_whole_number|_number|_list|_text|environ\.get)\(\s*["\']([A-Z_]+)', code))
+    read = set(re.findall(r'(?:_flag|_whole_number|_number|_list|_text|environ\.get)\(\s*["\']([A-Z_]+)', code))
     example = set(re.findall(r"^#?([A-Z_]+)=", (PROJECT / ".env.example").read_text(), re.MULTILINE))
     assert read == example
     for name in read:

@@ -10,11 +10,19 @@ import urllib.request
 import uuid
 from collections.abc import Callable
 
+import certifi
 import pytest
 
 from conftest import PROJECT, WebServer
 from events.domain import Event
 from events.services import record_events
+
+PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghij",
+    "ALLOWED_HOSTS": "example.org",
+    "AUTH": "keys",
+}
 
 
 def check(module: str = "manage.py check", *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -30,8 +38,56 @@ def test_the_defaults_are_good():
 
 
 def test_production_is_good_with_a_key_and_hosts():
-    good = check(ENVIRONMENT="production", SECRET_KEY="x" * 50, ALLOWED_HOSTS="example.org")
+    good = check(**PRODUCTION)
     assert good.returncode == 0, good.stderr
+    assert "no issues" in good.stdout
+
+
+def test_a_good_production_passes_the_checks_of_a_deployment():
+    good = check("manage.py check --deploy --fail-level WARNING", **PRODUCTION)
+    assert good.returncode == 0, good.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"AUTH": "none"}, "W001"),
+        ({"CASSANDRA_HOST": "10.0.0.1"}, "Write CASSANDRA_HOSTS, if that is meant."),
+        ({"EVENT_PER_SECOND": "1"}, "Write EVENTS_PER_SECOND, if that is meant."),
+        ({"ALLOWED_HOSTS": "*"}, "W003"),
+        ({"CASSANDRA_USER": "a", "CASSANDRA_PASSWORD": "hidden", "CASSANDRA_HOSTS": "10.0.0.1"}, "W004"),
+        ({"REDIS_URL": "redis://:hidden@10.0.0.1/0"}, "W005"),
+        ({"SECRET_KEY": "hidden"}, "security.W009"),
+    ],
+)
+def test_what_is_not_safe_on_a_network_is_said(environment, said):
+    warned = check("manage.py check --deploy --fail-level WARNING", **{**PRODUCTION, **environment})
+    assert warned.returncode == 1
+    assert said in warned.stderr
+    assert "hidden" not in warned.stderr
+
+
+def test_variables_of_other_programs_are_none_of_ours():
+    others = {
+        "CASSANDRA_HOME": "/x",
+        "REDIS_PORT": "tcp://10.0.0.1:6379",
+        "REDIS_SERVICE_HOST": "10.0.0.1",
+        "HOSTNAME": "x",
+    }
+    assert "no issues" in check(**others).stdout
+
+
+def test_the_warning_that_nobody_needs_a_key_is_said_at_every_start(web_server, tmp_path):
+    log = tmp_path / "log"
+    web_server(log=log, **{**PRODUCTION, "AUTH": "none", "ALLOWED_HOSTS": "127.0.0.1"}, WEB_WORKERS="1")
+    assert "whoever reaches the service may store events" in log.read_text()
+
+
+def test_a_password_in_a_bad_address_of_redis_is_not_shown():
+    refused = check(REDIS_URL="//:hidden@host/0")
+    assert refused.returncode == 1
+    assert "E040" in refused.stderr
+    assert "hidden" not in refused.stderr + refused.stdout
 
 
 @pytest.mark.parametrize(
@@ -41,6 +97,15 @@ def test_production_is_good_with_a_key_and_hosts():
         ({"ENVIRONMENT": "production", "ALLOWED_HOSTS": "a"}, "E002"),
         ({"ENVIRONMENT": "production", "SECRET_KEY": "x" * 50}, "E003"),
         ({"ENVIRONMENT": "production", "SECRET_KEY": "x" * 50, "ALLOWED_HOSTS": "a", "DEBUG": "1"}, "E004"),
+        ({"ENVIRONMENT": "production", "SECRET_KEY": "x" * 50, "ALLOWED_HOSTS": "a"}, "E005"),
+        ({"AUTH": "some"}, "E005"),
+        ({"DEBUG": "yes", "HOST": "0.0.0.0"}, "E006"),
+        ({"DEBUG": "maybe"}, "Write True or False."),
+        ({"EVENTS_PER_SECOND": "-1"}, "EVENTS_PER_SECOND is -1."),
+        (
+            {"CASSANDRA_CA_FILE": certifi.where(), "CASSANDRA_CERT_FILE": "/nowhere.pem"},
+            "Write the path of a PEM file.",
+        ),
         ({"RETENTION_SECONDS": "0"}, "E010"),
         ({"RETENTION_SECONDS": "700000000"}, "E010"),
         ({"RETENTION_SECONDS": "a year"}, "Write a number, such as 31557600."),
@@ -81,7 +146,9 @@ def test_a_value_is_taken_as_it_stands(environment, setting, value):
 
 @pytest.mark.parametrize(("environment", "status"), [("production", 406), ("development", 200)])
 def test_the_browsable_api_is_for_development(web_server, environment, status):
-    web = web_server(ENVIRONMENT=environment, SECRET_KEY="x" * 50, ALLOWED_HOSTS="127.0.0.1", WEB_WORKERS="1")
+    web = web_server(
+        ENVIRONMENT=environment, SECRET_KEY="x" * 50, ALLOWED_HOSTS="127.0.0.1", AUTH="none", WEB_WORKERS="1"
+    )
     request = urllib.request.Request(f"{web.url}/api/v1/reports/starts/", headers={"Accept": "text/html"})
     try:
         with urllib.request.urlopen(request) as reply:

@@ -1,5 +1,7 @@
 /** Asks the service. A failure is always a Trouble, which says what the service said. */
 
+import { askForKey, authorization } from "./sign_in.js";
+
 /** Longer than any report takes: a connection that died is reported like one that is refused. */
 const MOST_MS = 15_000;
 const MOST_MS_OF_READINESS = 4_000;
@@ -28,7 +30,7 @@ export class Trouble extends Error {
  */
 export async function ask(path, { signal, ...options } = {}) {
   const address = new URL(path, document.baseURI);
-  const headers = { Accept: "application/json", ...options.headers };
+  const headers = { Accept: "application/json", ...authorization(), ...options.headers };
   let response;
   try {
     response = await fetch(address, { cache: "no-store", ...options, headers, signal: within(MOST_MS, signal) });
@@ -40,6 +42,7 @@ export async function ask(path, { signal, ...options } = {}) {
     if (response.ok) throw new Trouble(0);
     return {};
   });
+  if (response.status === 401) askForKey(body.detail);
   if (!response.ok) throw new Trouble(response.status, body);
   return { status: response.status, body, answeredAt: Date.parse(response.headers.get("Date")) };
 }

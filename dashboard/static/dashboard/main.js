@@ -11,6 +11,7 @@ import { offerPlayers, readPlayerFromAddress } from "./player.js";
 import { showPlot } from "./plot.js";
 import { Refresh } from "./refresh.js";
 import { Report } from "./report.js";
+import { watchSignIn } from "./sign_in.js";
 
 const REFRESH_SECONDS = Number(document.body.dataset.refreshSeconds);
 const RETRY_SECONDS = 5;
@@ -107,6 +108,7 @@ addEventListener("popstate", () => {
   load();
 });
 watchChoice({ changed: load, shownEnd: () => report?.window.as_of ?? new Date().toISOString() });
+watchSignIn({ changed: load });
 showExample();
 readPlayerFromAddress();
 load();
