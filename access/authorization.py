@@ -82,7 +82,7 @@ class Authorization:
             wait = ("Retry-After", str(RETRY_AFTER_SECONDS))
             return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "keys_unavailable", detail, [wait])
         if not text:
-            detail = "This address needs a key. Send it as 'Authorization: Bearer pss_…'; an operator has it made."
+            detail = "This address needs a key. Send it as 'Authorization: Bearer pss_...'; an operator has it made."
             return Refusal(HTTPStatus.UNAUTHORIZED, "key_required", detail, challenge)
         if key is None:
             return Refusal(HTTPStatus.UNAUTHORIZED, "key_invalid", self._what_is_wrong_with(text), challenge)

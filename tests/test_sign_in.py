@@ -54,7 +54,7 @@ def sign_in(browser: Browser, key: str) -> None:
 
 def test_a_reader_signs_in_sees_numbers_and_signs_out(browser: Browser, web: WebServer) -> None:
     browser.open(web.url)
-    browser.wait(lambda: "needs a key" in browser.text("#sign-in .result"))
+    browser.wait(lambda: "those who have a key" in browser.text("#sign-in .result"))
     key = make_key(web, READ)
     sign_in(browser, key)
     browser.wait_for_numbers()

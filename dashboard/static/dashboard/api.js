@@ -42,7 +42,7 @@ export async function ask(path, { signal, ...options } = {}) {
     if (response.ok) throw new Trouble(0);
     return {};
   });
-  if (response.status === 401) askForKey(body.detail);
+  if (response.status === 401) askForKey(body.type?.endsWith(":key-required") ? undefined : body.detail);
   if (!response.ok) throw new Trouble(response.status, body);
   return { status: response.status, body, answeredAt: Date.parse(response.headers.get("Date")) };
 }

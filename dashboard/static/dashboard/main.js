@@ -77,7 +77,8 @@ async function tellOf(trouble, { signal }) {
     if ("as_of" in chosenWindow()) refresh.stop();
     else refresh.after(REFRESH_SECONDS);
     complain(trouble.message);
-    refused(trouble);
+    if (trouble.status === 401) allIsWell(); // the form says it
+    else refused(trouble);
     return;
   }
   refresh.after(RETRY_SECONDS);

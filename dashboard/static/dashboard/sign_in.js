@@ -15,7 +15,7 @@ export function authorization() {
 }
 
 /** Shows the form, and why; a key that was refused is forgotten. */
-export function askForKey(why) {
+export function askForKey(why = "Reports are for those who have a key. It stays in this tab.") {
   if (!section) return;
   sessionStorage.removeItem(STORED);
   show();
