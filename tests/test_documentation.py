@@ -37,10 +37,14 @@ from web import problems
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
 # Line breaks of a paragraph do not matter.
 DOCUMENTS = "\n".join(page.read_text() for page in PAGES)
+# Its examples need keys: see test_keys_page.py.
+OF_KEYS = (PROJECT / "docs/how-to/keys.md").read_text()
 RUNNING = re.sub(r"(?<=\S)\n\s*(?=\S)", " ", DOCUMENTS)
 # A command, perhaps with the moment that it names before it, and the reply that is shown.
 EXAMPLES = re.findall(
-    r"```console\n((?:\$ NOW=[^\n]*\n)?\$ curl .*?)\n((?:[{\[Hs].*?)?)```", DOCUMENTS, flags=re.DOTALL
+    r"```console\n((?:\$ NOW=[^\n]*\n)?\$ curl .*?)\n((?:[{\[Hs].*?)?)```",
+    DOCUMENTS.replace(OF_KEYS, ""),
+    flags=re.DOTALL,
 )
 PLAYERS = set(re.findall(r'"player_id": ?"(\w+)"', "".join(command for command, _ in EXAMPLES)))
 VARYING = {
@@ -99,7 +103,7 @@ def test_every_address_is_in_the_documents() -> None:
 
 
 def test_every_setting_is_in_the_documents_and_the_example() -> None:
-    sources = ["sessions_project/settings.py", "locustfiles/__main__.py"]
+    sources = ["sessions_project/settings.py", "locustfiles/__main__.py", "locustfiles/latency.py"]
     code = "".join((PROJECT / source).read_text() for source in sources)
     read = set(re.findall(r'(?:_flag|_whole_number|_number|_list|_text|environ\.get)\(\s*["\']([A-Z_]+)', code))
     example = set(re.findall(r"^#?([A-Z_]+)=", (PROJECT / ".env.example").read_text(), re.MULTILINE))
@@ -164,6 +168,7 @@ def test_every_kind_of_problem_is_in_the_documents() -> None:
     drf = [ParseError, NotFound, MethodNotAllowed, NotAcceptable, UnsupportedMediaType]
     codes = {one.default_code for one in [*own, *drf]} - {ValidationError.default_code}
     codes |= {problems.STORE_UNAVAILABLE[0], "invalid_input", "bad_request", "internal_error", "overloaded"}
+    codes |= set(re.findall(r'Refusal\([A-Za-z_.]+, "(\w+)"', (PROJECT / "access/authorization.py").read_text()))
     assert shown == {code.replace("_", "-") for code in codes}
 
 
