@@ -13,6 +13,8 @@ from embedded.java import java_executable
 from embedded.process import Daemon, port_is_taken
 
 COORDINATES = "org.apache.cassandra:cassandra-all:5.0.9"
+# What these are, and all that they need.
+SUMS = Path(__file__).with_name("jars.sha256")
 MAIN_CLASS = "org.apache.cassandra.service.CassandraDaemon"
 # 7000 beside the usual 9042; moves with the CQL port, so that two stacks can stand side by side.
 STORAGE_PORT_BELOW_CQL = 2042
@@ -99,7 +101,7 @@ class CassandraNode(Daemon):
         """Start without waiting; a node that runs already is left alone."""
         if self.process() is not None:
             return
-        jars = class_path(COORDINATES, remembered_in=self.folder.parent / "cassandra.classpath")
+        jars = class_path(COORDINATES, remembered_in=self.folder.parent / "cassandra.classpath", sums=SUMS)
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "cassandra.yaml").write_text(yaml.safe_dump(self.configuration()))
         (self.folder / "logback.xml").write_text(LOGBACK)

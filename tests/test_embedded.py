@@ -15,7 +15,8 @@ import pytest
 
 from conftest import PROJECT, free_port
 from embedded import jars
-from embedded.jars import _whole_jar, class_path
+from embedded.cassandra import COORDINATES, SUMS
+from embedded.jars import _whole_jar, class_path, sums_of
 from embedded.java import java_executable, java_version
 from embedded.process import Daemon, EmbeddedError
 from embedded.redis import READY_SECONDS, RedisServer, redis_executable
@@ -250,3 +251,34 @@ def test_a_list_of_jars_that_was_cut_off_is_made_anew(tmp_path, monkeypatch):
     assert class_path("a:b:1", remembered_in=remembered) == [tmp_path]
     assert class_path("a:b:1", remembered_in=remembered) == [tmp_path]
     assert remembered.read_text() == f"a:b:1\n{tmp_path}\n"
+
+
+def test_a_jar_with_one_changed_byte_is_refused_and_removed(tmp_path):
+    good, changed = tmp_path / "good.jar", tmp_path / "changed.jar"
+    for jar in (good, changed):
+        jar.write_bytes(b"what was published")
+    (sums := tmp_path / "sums").write_text(sums_of([good, changed]))
+    remembered = tmp_path / "list"
+    remembered.write_text(f"a:b:1\n{good}\n{changed}\n")
+    assert class_path("a:b:1", remembered_in=remembered, sums=sums) == [good, changed]
+    changed.write_bytes(b"what was publisheD")
+    with pytest.raises(EmbeddedError, match=r"Not the jars .* stand in sums: changed\.jar\."):
+        class_path("a:b:1", remembered_in=remembered, sums=sums)
+    assert (good.exists(), changed.exists()) == (True, False)
+
+
+def test_a_jar_that_was_not_there_before_is_refused(tmp_path):
+    """As a changed POM file would bring it."""
+    for name in ("good.jar", "another.jar"):
+        (tmp_path / name).write_bytes(b"x")
+    (sums := tmp_path / "sums").write_text(sums_of([tmp_path / "good.jar"]))
+    remembered = tmp_path / "list"
+    remembered.write_text(f"a:b:1\n{tmp_path / 'good.jar'}\n{tmp_path / 'another.jar'}\n")
+    with pytest.raises(EmbeddedError, match=r": another\.jar\."):
+        class_path("a:b:1", remembered_in=remembered, sums=sums)
+
+
+def test_the_sums_are_those_of_the_version_that_is_started():
+    names = [line.partition("  ")[2] for line in SUMS.read_text().splitlines()]
+    artifact, version = COORDINATES.split(":")[1:]
+    assert f"{artifact}-{version}.jar" in names
