@@ -8,6 +8,8 @@ READY := $(VENV)/.ready
 # The benchmark's competitors are kept out of the service's own environment.
 BENCH_VENV := .venv-bench
 BENCH_READY := $(BENCH_VENV)/.ready
+AUDIT_VENV := .venv-audit
+AUDIT_READY := $(AUDIT_VENV)/.ready
 STACK := $(BIN)/python -m embedded exec --
 # Fails when a link or an anchor of docs/ leads nowhere.
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
@@ -16,7 +18,7 @@ FILE ?=
 OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-faults test-pythons check bench load import up down docs docs-site requirements clean
+.PHONY: help demo run test test-faults test-pythons check bench load import up down docs docs-site requirements sbom audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -75,14 +77,20 @@ docs-site: $(READY) ## write the generated parts of docs/ and build the site int
 	@$(SITE)
 
 requirements: $(READY) ## pin requirements/*.txt anew from requirements/*.in
-	@for name in base production dev bench; do \
+	@for name in base production dev bench audit; do \
 		$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \
 			--universal --fork-strategy fewest --python-version 3.11 --custom-compile-command "make requirements" \
 			requirements/$$name.in --output-file requirements/$$name.txt || exit 1; \
 	done
 
+sbom: $(AUDIT_READY) ## write sbom.json: what is installed in production (CycloneDX)
+	@$(AUDIT_VENV)/bin/cyclonedx-py requirements requirements/production.txt --output-reproducible --output-file sbom.json
+
+audit: $(AUDIT_READY) ## ask whether a known weakness is in what production installs; fails when nobody answers
+	@$(AUDIT_VENV)/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements/production.txt
+
 clean: ## remove the virtual environments; the data in .data/ stays
-	rm -rf $(VENV) $(BENCH_VENV)
+	rm -rf $(VENV) $(BENCH_VENV) $(AUDIT_VENV)
 
 $(READY): requirements/dev.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
@@ -97,4 +105,10 @@ $(BENCH_READY): $(READY) requirements/bench.txt
 	@$(BENCH_VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m venv --clear $(BENCH_VENV)
 	@echo "Installing what the service is compared with into $(BENCH_VENV) ..."
 	@$(BENCH_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@touch $@
+
+$(AUDIT_READY): $(READY) requirements/audit.txt
+	@$(AUDIT_VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m venv --clear $(AUDIT_VENV)
+	@echo "Installing what looks at the pins into $(AUDIT_VENV) ..."
+	@$(AUDIT_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.txt
 	@touch $@
