@@ -1,8 +1,10 @@
-"""A Cassandra that speaks nothing but TLS and asks for passwords."""
+"""A Cassandra that speaks nothing but TLS, and asks for certificates and passwords."""
 
 import os
+import socket
 import ssl
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,9 +36,11 @@ class SecuredNode(QuickNode):
 
     def configuration(self) -> dict[str, Any]:
         tls = {"enabled": True, "optional": False, "keystore": str(self.keys), "keystore_password": PASSWORD}
+        # Its own certificate is the only one that it takes of clients, too.
+        clients = {"require_client_auth": True, "truststore": str(self.keys), "truststore_password": PASSWORD}
         return {
             **super().configuration(),
-            "client_encryption_options": {**tls, "store_type": "PKCS12"},
+            "client_encryption_options": {**tls, **clients, "store_type": "PKCS12"},
             "authenticator": {"class_name": "PasswordAuthenticator"},
             "authorizer": {"class_name": "CassandraAuthorizer"},
         }
@@ -55,6 +59,9 @@ class Secured(NamedTuple):
             "CASSANDRA_PORT": str(self.node.port),
             "CASSANDRA_KEYSPACE": KEYSPACE,
             "CASSANDRA_CA_FILE": str(self.authority),
+            "CASSANDRA_CERT_FILE": str(self.authority),
+            "CASSANDRA_KEY_FILE": str(self.authority.with_suffix(".key")),
+            "CASSANDRA_CHECK_NAMES": "True",
             "DJANGO_SETTINGS_MODULE": "sessions_project.settings",
             **more,
         }
@@ -65,7 +72,7 @@ class Secured(NamedTuple):
     def new_role(self, name: str, *rights: str) -> dict[str, str]:
         """The settings of a service that uses the new role, which has these rights in the keyspace."""
         context = ssl.create_default_context(cafile=str(self.authority))
-        context.check_hostname = False
+        context.load_cert_chain(self.authority, self.authority.with_suffix(".key"))
         cluster = Cluster(
             ["127.0.0.1"],
             port=self.node.port,
@@ -94,15 +101,17 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         node.stop()
 
 
-def certificate(keys: Path) -> Path:
-    """Makes a key pair; the PEM file of its certificate."""
+def certificate(keys: Path, *, address: str = "127.0.0.1") -> Path:
+    """Makes a key pair, whose key is in a .key file; the PEM file of its certificate, which names the address."""
     keytool = java_executable().with_name("keytool")
     store = ["-keystore", str(keys), "-storetype", "PKCS12", "-storepass", PASSWORD, "-alias", "node"]
-    make = [keytool, "-genkeypair", *store, "-keyalg", "RSA", "-dname", "CN=node", "-validity", "7"]
+    make = [keytool, "-genkeypair", *store, "-keyalg", "RSA", "-dname", "CN=node", "-ext", f"SAN=ip:{address}"]
     subprocess.run(make, check=True, capture_output=True)
     ended = subprocess.run([keytool, "-exportcert", "-rfc", *store], check=True, capture_output=True, text=True)
     pem = keys.with_suffix(".pem")
     pem.write_text(ended.stdout)
+    unpack = ["openssl", "pkcs12", "-in", str(keys), "-passin", f"pass:{PASSWORD}", "-nocerts", "-nodes"]
+    subprocess.run([*unpack, "-out", str(pem.with_suffix(".key"))], check=True, capture_output=True)
     return pem
 
 
@@ -140,3 +149,41 @@ def test_a_node_of_another_authority_is_not_trusted(secured: Secured, tmp_path: 
         assert ended.returncode == 1
         assert "CommandError: Cassandra does not answer" in ended.stderr
         assert "Traceback" not in ended.stderr
+
+
+def test_a_client_without_a_certificate_is_refused(secured: Secured) -> None:
+    ended = secured.sync(CASSANDRA_CERT_FILE="", CASSANDRA_KEY_FILE="", **ADMIN)
+    assert ended.returncode == 1
+    assert "CommandError: Cassandra does not answer" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(("checks_names", "is_mismatch"), [("True", True), ("False", False)])
+def test_a_node_whose_certificate_names_another_address_is_refused_when_names_are_checked(
+    tmp_path: Path, checks_names: str, is_mismatch: bool
+) -> None:
+    authority = certificate(tmp_path / "other.p12", address="127.0.0.9")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority, authority.with_suffix(".key"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_greet, args=(listener, context), daemon=True).start()
+        own = {
+            "CASSANDRA_PORT": str(listener.getsockname()[1]),
+            "CASSANDRA_CA_FILE": str(authority),
+            "CASSANDRA_CHECK_NAMES": checks_names,
+        }
+        ended = manage("sync_cassandra", env={**os.environ, **own})
+    assert ended.returncode == 1  # it is no Cassandra
+    assert ("IP address mismatch" in ended.stderr) == is_mismatch, ended.stderr
+
+
+def _greet(listener: socket.socket, context: ssl.SSLContext) -> None:
+    """Speak TLS with whoever comes, and no more."""
+    while True:
+        try:
+            connection, _ = listener.accept()
+            context.wrap_socket(connection, server_side=True).close()
+        except ssl.SSLError:
+            connection.close()
+        except OSError:
+            return
