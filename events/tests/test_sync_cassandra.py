@@ -2,17 +2,22 @@
 
 import os
 import re
+import subprocess
+import sys
 import uuid
+from collections.abc import Callable, Iterator
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
 
-from conftest import drop_keyspace, manage
+from conftest import PROJECT, drop_keyspace, free_port, manage
 from events.models import READ_OPTIONS
 from store import cassandra
+from tests.faults.proxy import Proxy
 
 SELECT_OPTIONS = """
     SELECT table_name, speculative_retry, additional_write_policy, read_repair
@@ -75,3 +80,37 @@ def test_another_data_centre_is_named() -> None:
     centre = settings.CASSANDRA_LOCAL_DATACENTER
     assert f"The nodes are in the data centre {centre}, and CASSANDRA_LOCAL_DATACENTER is elsewhere." in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    """A node that does not answer: nothing listens where the proxy leads to."""
+    proxy = Proxy(("127.0.0.1", free_port()))
+    yield proxy
+    proxy.close()
+
+
+def test_it_waits_for_a_node_that_starts(start_process: Callable[..., subprocess.Popen[Any]], proxy: Proxy) -> None:
+    ours = {"DJANGO_SETTINGS_MODULE": "sessions_project.settings", "CASSANDRA_PORT": str(proxy.port)}
+    waiting = start_process(
+        [sys.executable, "manage.py", "sync_cassandra", "--wait", "60"],
+        env={**os.environ, **ours},
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert waiting.stdout.readline() == f"Waiting for Cassandra at 127.0.0.1:{proxy.port}, 60 s at most ...\n"
+    proxy.target = ("127.0.0.1", settings.CASSANDRA_PORT)
+    output, errors = waiting.communicate(timeout=60)
+    assert (waiting.returncode, errors) == (0, "")
+    assert "Waiting" not in output
+
+
+def test_a_node_that_does_not_answer_is_an_error_of_one_line(proxy: Proxy) -> None:
+    ours = {"DJANGO_SETTINGS_MODULE": "sessions_project.settings", "CASSANDRA_PORT": str(proxy.port)}
+    ended = manage("sync_cassandra", "--wait", "1", env={**os.environ, **ours})
+    assert ended.returncode == 1
+    [line] = ended.stderr.splitlines()
+    assert line.startswith(f"CommandError: Cassandra does not answer at 127.0.0.1:{proxy.port}: ")
+    assert "do CASSANDRA_HOSTS and CASSANDRA_PORT name it?" in line

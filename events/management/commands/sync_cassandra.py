@@ -1,8 +1,13 @@
 """``manage.py sync_cassandra``: the keyspace and the tables as events/models.py has them."""
 
+import logging
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from cassandra import AlreadyExists, DriverException
+from cassandra import AlreadyExists, DriverException, OperationTimedOut, Unavailable
 from cassandra.cluster import NoHostAvailable
 from cassandra.protocol import ErrorMessage
 from django.conf import settings
@@ -10,9 +15,16 @@ from django.core.management.base import CommandError
 from django.db import connections
 from django_cassandra_engine.management.commands import sync_cassandra
 
+from events.importing.loader import readable_cause
+from events.importing.terminal import say
 from events.models import READ_OPTIONS
 from store import cassandra
-from store.errors import StoreError
+from store.errors import StoreError, StoreUnavailable
+
+# As long as the client leaves a store alone that it could not connect to.
+SECONDS_BETWEEN_TRIES = cassandra.CONNECT_PAUSE_SECONDS
+# What passes by itself while a node starts.
+NOT_YET = (StoreUnavailable, NoHostAvailable, OperationTimedOut, Unavailable)
 
 
 class Command(sync_cassandra.Command):
@@ -26,17 +38,43 @@ class Command(sync_cassandra.Command):
         "Run it in one place at a time, with every node up."
     )
 
-    def handle(self, **options: Any) -> None:
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--wait",
+            type=float,
+            default=0.0,
+            metavar="SECONDS",
+            help="try again for so long while Cassandra does not answer (default: once)",
+        )
+
+    def handle(self, *, wait: float, **options: Any) -> None:
         """Sync every database that has the engine."""
+        give_up_at = time.monotonic() + wait
+        waits = False
+        while error := self._failure(**options):
+            if time.monotonic() >= give_up_at:
+                raise CommandError(_message(error)) from error
+            if not waits:
+                say(self.stdout, f"Waiting for Cassandra at {_nodes()}, {wait:.0f} s at most ...\n")
+            waits = True
+            time.sleep(SECONDS_BETWEEN_TRIES)
+
+    def _failure(self, **options: Any) -> Exception | None:
+        """Sync; return what may pass by itself. Raises CommandError for what does not."""
         try:
-            cassandra.connect()
+            with _silent_store():
+                cassandra.connect()
             super().handle(**options)
-        except StoreError as error:
-            raise CommandError(f"Cassandra does not answer: {error}") from error
+        except NOT_YET as error:
+            return error
         except AlreadyExists as error:
             raise CommandError("Another sync_cassandra is at work. When it has ended, run this again.") from error
-        except (DriverException, NoHostAvailable, ErrorMessage) as error:
-            raise CommandError(f"Cassandra refuses, or does not answer: {error}") from error
+        except (StoreError, DriverException, ErrorMessage) as error:
+            raise CommandError(
+                f"Cassandra refuses: {_in_a_line(error)} Has CASSANDRA_USER the permissions of docs/how-to/operate.md?"
+            ) from error
+        return None
 
     def sync(self, alias: str) -> None:
         """Sync the database of this alias."""
@@ -63,3 +101,30 @@ def refuse_other_copies(keyspace: Any) -> None:
             f"CASSANDRA_REPLICATION. To change them: ALTER KEYSPACE {keyspace.name} WITH replication = "
             f"{{'class': 'NetworkTopologyStrategy', {wanted}}}, then 'nodetool repair --full' on every node."
         )
+
+
+def _nodes() -> str:
+    return ", ".join(f"{host}:{settings.CASSANDRA_PORT}" for host in settings.CASSANDRA_HOSTS)
+
+
+def _message(error: Exception) -> str:
+    cause = readable_cause(error) if isinstance(error, StoreError) else _in_a_line(error).rstrip(".")
+    return (
+        f"Cassandra does not answer at {_nodes()}: {cause}. "
+        "Is it up, and do CASSANDRA_HOSTS and CASSANDRA_PORT name it? --wait 120 waits for one that starts."
+    )
+
+
+def _in_a_line(error: Exception) -> str:
+    return f"{' '.join(str(error).split())}."
+
+
+@contextmanager
+def _silent_store() -> Iterator[None]:
+    """Leave out what the client logs of each attempt: the error of the command says it once, and what to do."""
+    log = logging.getLogger(cassandra.__name__)
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(logging.NOTSET)
