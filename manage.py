@@ -8,9 +8,9 @@ import sys
 def main() -> None:
     """Run the command of the arguments."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sessions_project.settings")
-    from django.core.management import execute_from_command_line
+    from sessions_project.command_line import CommandLine
 
-    execute_from_command_line(sys.argv)
+    CommandLine(sys.argv).execute()
 
 
 if __name__ == "__main__":

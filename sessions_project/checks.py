@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any
@@ -32,6 +33,12 @@ def check_settings(app_configs: Any, **options: Any) -> list[CheckMessage]:
 def check_network(app_configs: Any, **options: Any) -> list[CheckMessage]:
     """Return what ``manage.py check --deploy`` says beside Django's own checks."""
     return [*_network()]
+
+
+def refuse(complaints: Iterable[CheckMessage]) -> None:
+    """End the process when one of them is serious: a line each, with what to write instead."""
+    if serious := [one for one in complaints if one.is_serious()]:
+        sys.exit("\n".join(f"{one.msg} {one.hint or ''} ({one.id})" for one in serious))
 
 
 def _environment() -> Iterator[CheckMessage]:
@@ -73,10 +80,16 @@ def _bounds() -> Iterator[CheckMessage]:
         "PORT": (1, 65_535),
         "KEEP_ALIVE_SECONDS": (1, 3_600),
         "EVENTS_PER_SECOND": (0, 1_000_000),
+        "METRICS_PORT": (0, 65_535),
     }
     for number, (name, (least, most)) in enumerate(bounds.items()):
         if not least <= getattr(settings, name) <= most:
             yield _error(f"E{10 + number:03}", f"{name} is {getattr(settings, name)}.", f"Write {least} to {most}.")
+
+
+def _metrics() -> Iterator[CheckMessage]:
+    if settings.METRICS_PORT == settings.PORT:
+        yield _error("E050", "METRICS_PORT is that of PORT.", "Write another one, or 0 for no metrics.")
 
 
 def _cassandra() -> Iterator[CheckMessage]:
@@ -127,7 +140,14 @@ def _network() -> Iterator[CheckMessage]:
         yield _warning("W005", "The password of REDIS_URL is sent in the clear.", "Write rediss://, for TLS.")
 
 
-_CHECKS: Iterable[Callable[[], Iterator[CheckMessage]]] = (_environment, _bounds, _cassandra, _redis, _variables)
+_CHECKS: Iterable[Callable[[], Iterator[CheckMessage]]] = (
+    _environment,
+    _bounds,
+    _metrics,
+    _cassandra,
+    _redis,
+    _variables,
+)
 
 
 def _error(number: str, message: str, hint: str) -> Error:

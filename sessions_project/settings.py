@@ -186,6 +186,11 @@ WEB_WORKERS = _whole_number("WEB_WORKERS", min(os.cpu_count() or 1, MOST_WORKERS
 # are for batches alone. With 4, the mix of `make load` had 8 % refused while reports counted; 32 make each other wait
 # for the interpreter's lock.
 WEB_THREADS = _whole_number("WEB_THREADS", 16)
+# Where metrics are served (docs/reference/metrics.md): who can connect reads them. "0.0.0.0" for all.
+METRICS_HOST = _text("METRICS_HOST", "127.0.0.1")
+# At "/metrics" of this port, apart from the service's own; 0 for not at all. While another program listens there, the
+# service goes on without, and tries again every second.
+METRICS_PORT = _whole_number("METRICS_PORT", 9464)
 # How long a connection without a request stays open. Proxies and load balancers keep theirs for 60 s by default, and
 # must be the first to close: a request that meets a closing connection is lost.
 KEEP_ALIVE_SECONDS = _whole_number("KEEP_ALIVE_SECONDS", 75)

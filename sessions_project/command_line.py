@@ -1,0 +1,73 @@
+"""``manage.py``: our commands first, and nothing that cannot work without a relational database."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.apps import apps
+from django.conf import settings
+from django.core.management import ManagementUtility, get_commands, load_command_class
+from django.core.management.base import BaseCommand
+
+from sessions_project.checks import check_settings, refuse
+
+_TABLES = "There is no relational database; 'manage.py sync_cassandra' creates the tables."
+_TRANSLATIONS = "Nothing here is translated."
+# Commands of Django and its packages that fail here, or do nothing, and what to do instead.
+USELESS = {
+    **dict.fromkeys(
+        "createcachetable dbshell dumpdata flush inspectdb loaddata makemigrations migrate optimizemigration "
+        "showmigrations sqlflush sqlmigrate sqlsequencereset squashmigrations syncdb".split(),
+        _TABLES,
+    ),
+    **dict.fromkeys(("compilemessages", "makemessages"), _TRANSLATIONS),
+    "collectstatic": "Static files are served from where they are installed; there is nothing to collect.",
+    "generateschema": "'manage.py spectacular' writes the schema.",
+    "sendtestemail": "The service sends no mail.",
+    "test": "'make test' runs the tests.",
+    "testserver": "'make run' serves.",
+}
+
+
+class CommandLine(ManagementUtility):
+    """Django's command line, without what is USELESS."""
+
+    def main_help_text(self, commands_only: bool = False) -> str:
+        """Return what ``manage.py help`` says; with ``commands_only`` the names, a line each."""
+        others = sorted(get_commands().keys() - USELESS.keys() - _own_commands())
+        if commands_only:
+            return "\n".join(sorted([*_own_commands(), *others]))
+        width = max(map(len, _own_commands()))
+        return "\n".join(
+            [
+                f"{self.prog_name} COMMAND [OPTIONS]; '{self.prog_name} help COMMAND' says more.",
+                "",
+                "Commands of this service:",
+                *(f"  {name:{width}}  {summary}" for name, summary in _summaries()),
+                "",
+                "Commands of Django and its packages:",
+                *(f"  {name}" for name in others),
+                "",
+                "To serve: python -m sessions_project",
+            ]
+        )
+
+    def fetch_command(self, subcommand: str) -> BaseCommand:
+        """Return the command; end the process, with what to do instead, for one that is USELESS."""
+        if subcommand in USELESS:
+            sys.exit(f"{self.prog_name} {subcommand} does not work here. {USELESS[subcommand]}")
+        if subcommand in _own_commands():
+            refuse(check_settings(None))
+        return super().fetch_command(subcommand)
+
+
+def _own_commands() -> set[str]:
+    rooms = {app.name for app in apps.get_app_configs() if Path(app.path).parent == settings.BASE_DIR}
+    return {name for name, app in get_commands().items() if app in rooms}
+
+
+def _summaries() -> Iterator[tuple[str, str]]:
+    """Yield each of our commands and the first sentence of its help."""
+    for name in sorted(_own_commands()):
+        command = load_command_class(get_commands()[name], name)
+        yield name, f"{command.help.partition('. ')[0].rstrip('.')}."
