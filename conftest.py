@@ -197,7 +197,7 @@ class WebServer:
         with log.open("ab") as file:
             self.process = subprocess.Popen(
                 [python, "-m", "sessions_project"],
-                env={**inherited, "PORT": str(port), **environment},
+                env={**inherited, "PORT": str(port), "METRICS_PORT": "0", **environment},
                 cwd=folder,
                 stdout=subprocess.DEVNULL,
                 stderr=file,

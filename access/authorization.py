@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from access.key_set import KeySet
 from access.keys import Key, is_whole
-from access.limits import BURST_SECONDS, EVENTS, Bucket, Limits
+from access.limits import BURST_SECONDS, EVENTS_BROUGHT, Bucket, Limits
 from web.problems import RETRY_AFTER_SECONDS, refuse
 from web.wsgi_types import Application, Headers
 
@@ -71,7 +71,7 @@ class Authorization:
 
         reply = self._application(environ, start_private)
         if bucket:
-            self._limits.charge(bucket, environ.get(EVENTS, 1))
+            self._limits.charge(bucket, environ.get(EVENTS_BROUGHT, 1))
         return reply
 
     def _reason(self, key: Key | None, text: str, environ: Mapping[str, Any], *, needed: str) -> Refusal:

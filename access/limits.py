@@ -20,7 +20,7 @@ from caching.redis import ReportCache
 log = logging.getLogger(__name__)
 
 # In the environment of a request: how many events it has brought. Whoever reads the body sets it.
-EVENTS = "player_sessions.events"
+EVENTS_BROUGHT = "player_sessions.events"
 # What may be sent at once after a pause. Senders come in turns, and a batch has up to ten events.
 BURST_SECONDS, LEAST_BURST = 2, 10
 SECONDS_BETWEEN_EXCHANGES = 0.5

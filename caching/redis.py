@@ -11,6 +11,7 @@ from django.http.response import HttpResponseBase
 from django_redis.cache import RedisCache
 from redis import RedisError
 
+from metrics.catalogue import BREAKERS_OPEN, CACHE_RESULTS
 from store.circuit_breaker import Breaker
 
 log = logging.getLogger(__name__)
@@ -21,6 +22,9 @@ HOLDER = re.compile(rb"[0-9a-f]{32}")
 # One request in two seconds and process pays the socket timeout to find out whether Redis is back. Of the module:
 # Django makes a cache object for each thread, but Redis fails for all of them.
 _breaker = Breaker(pause_seconds=2.0)
+BREAKERS_OPEN.is_read_by(lambda: _breaker.is_open, "redis")
+# In place of what was asked for.
+_UNAVAILABLE = object()
 
 
 class ReportCache(RedisCache):
@@ -30,9 +34,13 @@ class ReportCache(RedisCache):
     _held_back: tuple[Any, ...] | None = None
 
     def get(self, key: Any, default: Any = None, version: Any = None, client: Any = None) -> Any:
-        found = _guarded(lambda: self.client.get(key, default=default, version=version, client=client), default)
+        found = _guarded(lambda: self.client.get(key, default=None, version=version, client=client), _UNAVAILABLE)
         kind = next((one for part, one in STORED_BY_CACHE_PAGE.items() if part in key), object)
-        return found if isinstance(found, kind) else default
+        there = found not in (None, _UNAVAILABLE) and isinstance(found, kind)
+        # cache_page asks for the headers first, and for the page when there are some.
+        if kind is HttpResponseBase or (kind is list and not there):
+            CACHE_RESULTS.add("redis", "unavailable" if found is _UNAVAILABLE else "hit" if there else "miss")
+        return found if there else default
 
     def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: Any = None) -> Any:
         # cache_page writes the names of the headers that a page depends on, then the page: together they take one

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import django
 
-from documentation import commands_page, rooms, settings_page
+from documentation import commands_page, metrics_page, rooms, settings_page
 from documentation.blocks import DOCS, with_block
 
 # The name of a part, its page, and what makes it.
 PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "settings": (DOCS / "reference/settings.md", settings_page.page),
     "commands": (DOCS / "reference/commands.md", commands_page.page),
+    "metrics": (DOCS / "reference/metrics.md", metrics_page.page),
     "rooms": (DOCS / "explanation/architecture.md", rooms.page),
 }
 # A table of sizes need not change with every line of code; a test says when it is stale beyond reason.

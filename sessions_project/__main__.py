@@ -1,17 +1,17 @@
 """``python -m sessions_project``: serve over HTTP with the server and the numbers that production uses.
 
-HOST, PORT, WEB_WORKERS and WEB_THREADS change them; any Granian option can be given after the command.
+HOST, PORT, WEB_WORKERS and WEB_THREADS change them, METRICS_HOST and METRICS_PORT where metrics are served. Any
+Granian option can be given after the command.
 """
 
+import logging
 import os
 import socket
 import sys
-from io import StringIO
 
 import django
 from django.conf import settings
-from django.core.management import call_command
-from django.core.management.base import SystemCheckError
+from django.core.checks import run_checks
 
 
 def main() -> None:
@@ -19,14 +19,14 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sessions_project.settings")
     django.setup()
     # What these import reads the settings.
+    from metrics import sender, supervisor
+    from sessions_project.checks import refuse
+    from sessions_project.startup import said
     from web.load_shedding import server_threads
     from web.transport import MOST_DRAINING
 
-    try:
-        call_command("check", stdout=StringIO())
-    except SystemCheckError as complaints:
-        sys.exit(str(complaints))
-    address = numeric_address(settings.HOST)
+    refuse(run_checks())
+    address = numeric_address("HOST")
     refuse_a_taken_port(address, settings.PORT)
     command = [
         sys.executable,
@@ -45,17 +45,25 @@ def main() -> None:
         *sys.argv[1:],
         "sessions_project.wsgi:application",
     ]
-    print(f"Serving on {settings.ADDRESS} (Ctrl-C stops)", flush=True)
+    # What is wrong with the store stands in the block; the log would say it a second time.
+    logging.getLogger("store").setLevel(logging.CRITICAL)
+    print(said(), flush=True)
+    if settings.METRICS_PORT:
+        # As the settings have them, which may come from a file that the server does not read.
+        os.environ["METRICS_HOST"] = numeric_address("METRICS_HOST")
+        os.environ["METRICS_PORT"] = str(settings.METRICS_PORT)
+        os.environ[sender.SOCKET_VARIABLE] = str(supervisor.new_socket())
     os.execv(sys.executable, command)
 
 
-def numeric_address(host: str) -> str:
-    """Return the address of a name, which the server does not take; of several an IPv4 one."""
+def numeric_address(setting: str) -> str:
+    """Return the address of the name in a setting, which the server does not take; of several an IPv4 one."""
+    host = getattr(settings, setting)
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         return str(min(found, key=lambda one: one[0] != socket.AF_INET)[4][0])
     except (OSError, UnicodeError) as error:
-        sys.exit(f"HOST is {host!r}: {error}. Write an address of this machine, such as 127.0.0.1.")
+        sys.exit(f"{setting} is {host!r}: {error}. Write an address of this machine, such as 127.0.0.1.")
 
 
 def refuse_a_taken_port(host: str, port: int) -> None:

@@ -1,17 +1,21 @@
 """Is this process alive, and can it serve?"""
 
+import random
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import cast
 
+from django.conf import settings
 from django.core.cache import caches
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
 from caching.redis import ReportCache
+from events.domain import DAY_MS
 from events.models import TABLES
 from store import cassandra
-from store.errors import StatementRejected, StoreUnavailable
+from store.errors import StatementRejected, StoreTimeout, StoreUnavailable
 from web.problems import RETRY_AFTER_SECONDS
 
 
@@ -33,16 +37,18 @@ def livez(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when a quorum of Cassandra answers and the tables are as this version needs them, else 503.
+    """200 when reports can be read and the tables are as this version needs them, else 503.
 
-    The body says what is missing. Redis is named in it, and not required.
+    A store that answers too late is a reason for 503 only after PATIENCE_SECONDS of it: every replica has the same
+    store, and to take all of them out because it is slow would help nobody. The body says what is missing. Redis is
+    named in it, and not required.
     """
-    trouble = _store_trouble()
+    trouble = store_trouble()
     checks = {
         "cassandra": trouble or "ok",
         "redis": "ok" if cast(ReportCache, caches["default"]).answers() else "unavailable: reports are not cached",
     }
-    if trouble:
+    if _patience.is_over(trouble):
         return JsonResponse(
             {"status": "not ready", "checks": checks},
             status=HTTPStatus.SERVICE_UNAVAILABLE,
@@ -53,19 +59,53 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 PROBES = {"/livez": livez, "/readyz": readyz}
 
+# As long as two or three looks of a load balancer.
+PATIENCE_SECONDS = 10.0
+TOO_LATE = "Cassandra does not answer in time"
 
-# As a report reads: from a quorum, and columns of the latest version. Of a day that has none.
+
+class Patience:
+    """How long a store may answer too late, and nothing in time."""
+
+    def __init__(self) -> None:
+        self._late_since: float | None = None
+
+    def is_over(self, trouble: str | None) -> bool:
+        """Take what was found now, and return whether it is a reason not to serve."""
+        if trouble != TOO_LATE:
+            self._late_since = None
+            return trouble is not None
+        now = time.monotonic()
+        if self._late_since is None:
+            self._late_since = now
+        return now - self._late_since >= PATIENCE_SECONDS
+
+
+_patience = Patience()
+
+# As a report reads: from a quorum, and columns of the latest version. Of days that have none, because they were before
+# there was any game: other ones each time, so that it is seen when a part of the ring cannot be read.
 SELECT_A_DAY = "SELECT minutes, day_hours FROM {keyspace}.start_count WHERE day = ? LIMIT 1"
+DAYS_LOOKED_AT, DAYS_BEFORE = 16, range(3_650)
 
 
-def _store_trouble() -> str | None:
+def store_trouble() -> str | None:
+    """Return what keeps reports from being read, and what to do about it; None when nothing does."""
     try:
         missing = cassandra.missing_tables(model.__table_name__ for model in TABLES)
         if not missing:
-            cassandra.execute(SELECT_A_DAY, (0,))
+            _read_as_a_report()
     except StatementRejected as error:
         reason = str(error).rstrip(".")
         return f"the tables cannot be read as this version does ({reason}); run 'manage.py sync_cassandra'"
+    except StoreTimeout:
+        return TOO_LATE
     except StoreUnavailable:
         return "Cassandra does not answer"
     return f"missing tables: {', '.join(missing)}; run 'manage.py sync_cassandra'" if missing else None
+
+
+def _read_as_a_report() -> None:
+    days = random.sample(DAYS_BEFORE, DAYS_LOOKED_AT)
+    deadline = time.monotonic() + settings.CASSANDRA_TIMEOUT_SECONDS
+    cassandra.execute_many([(SELECT_A_DAY, (day * DAY_MS,)) for day in days], deadline=deadline)

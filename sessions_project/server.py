@@ -1,17 +1,32 @@
-"""``python -m sessions_project.server``: Granian's own command, but for one bound.
+"""``python -m sessions_project.server``: Granian's own command, but for one bound and one warning; and the exporter.
 
 It lets ``--http1-header-read-timeout`` be 60 s at most. That is also how long an idle connection stays open, and must
 be longer than proxies keep theirs, often 60 s: else one sends a request just when the server closes.
 """
 
+import logging
+import os
+from pathlib import Path
+
 import click
 from granian.cli import cli
+
+from metrics import supervisor
+from metrics.sender import SOCKET_VARIABLE
+
+# Granian compares all threads with the cores, at every start. Of ours WEB_THREADS work at a time; the others wait for a
+# worker slot, refuse or read bodies (web/load_shedding.py, web/transport.py), for which no core is needed.
+WARNING_OF_THREADS = "Configuration allows spawning up to"
 
 
 def main() -> None:
     """Serve as the options say."""
+    logging.getLogger("_granian").addFilter(lambda record: not record.getMessage().startswith(WARNING_OF_THREADS))
     [timeout] = [option for option in cli.params if option.name == "http1_header_read_timeout"]
     timeout.type = click.IntRange(min=1)
+    if path := os.environ.get(SOCKET_VARIABLE):
+        port = int(os.environ["METRICS_PORT"])
+        supervisor.start(host=os.environ["METRICS_HOST"], port=port, path=Path(path))
     cli(auto_envvar_prefix="GRANIAN")
 
 

@@ -24,6 +24,8 @@ from access.limits import Limits, exchange_through_redis  # noqa: E402
 from caching.memory import MemoryTier  # noqa: E402
 from events.api.fast_path import FastPath  # noqa: E402
 from events.counting import background  # noqa: E402
+from metrics import sender  # noqa: E402
+from sessions_project import __version__  # noqa: E402
 from sessions_project.health import PROBES  # noqa: E402
 from sessions_project.scopes import scope_needed  # noqa: E402
 from store import cassandra  # noqa: E402
@@ -32,6 +34,7 @@ from web.compression import Compression  # noqa: E402
 from web.conditional import Conditional  # noqa: E402
 from web.cors import Cors  # noqa: E402
 from web.load_shedding import LoadShedding  # noqa: E402
+from web.measuring import Measuring  # noqa: E402
 from web.transport import Transport  # noqa: E402
 from web.wsgi_types import Application  # noqa: E402
 
@@ -68,7 +71,8 @@ def with_keys() -> Callable[[Any], Application]:
 STAGES: list[Callable[[Any], Application]] = [
     # First: it makes every reply heard, whichever stage gives it.
     Transport,
-    # (Metrics belong here: they see every request and its reply.)
+    # Outside of all that answers: every request counts, whichever stage answers it.
+    partial(Measuring, static=f"/{settings.STATIC_URL.lstrip('/')}"),
     # Outside of keys: a preflight has none.
     *([partial(Cors, origins=settings.CORS_ORIGINS, path=REPORTS)] if settings.CORS_ORIGINS else []),
     # Before the first stage that answers a question.
@@ -94,3 +98,4 @@ for stage in reversed(STAGES):
     application = stage(application)
 
 background.start()
+sender.start(version=__version__)

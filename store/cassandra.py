@@ -28,8 +28,9 @@ from cassandra.protocol import ErrorMessage, SyntaxException
 from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement
 from django.conf import settings
 
+from metrics.catalogue import BREAKERS_OPEN, SECOND_TRIES, STATEMENTS
 from store.circuit_breaker import Breaker
-from store.errors import StatementRejected, StoreError, StoreUnavailable
+from store.errors import StatementRejected, StoreError, StoreTimeout, StoreUnavailable
 from store.load_balancing import note_answer
 from store.row_packing import PackedRowsHandler, RowPacker, Rows
 
@@ -69,6 +70,9 @@ _reads = Breaker(pause_seconds=1.0)
 _writes = Breaker(pause_seconds=1.0)
 # Open while batches come through only without the log; one in a second waits for it, to see whether it is back.
 _batch_log = Breaker(pause_seconds=1.0)
+BREAKERS_OPEN.is_read_by(lambda: _reads.is_open, "reads")
+BREAKERS_OPEN.is_read_by(lambda: _writes.is_open, "writes")
+BREAKERS_OPEN.is_read_by(lambda: _batch_log.is_open, "batch_log")
 
 _connecting = threading.Lock()
 _preparing = threading.Lock()
@@ -117,19 +121,20 @@ def execute_many(
         return []  # of the tries that the breaker lets through none is spent on nothing
     most_seconds = math.inf if counting else settings.CASSANDRA_TIMEOUT_SECONDS
     profile = settings.CASSANDRA_COUNTING_PROFILE if counting else settings.CASSANDRA_PROFILE
+    kind = "count" if counting else "read"
     in_flight: deque[ResponseFuture] = deque()
     answers: list[list[Row]] = []
     try:
         session = _session_to_ask(_reads)
         for cql, values in statements:
             if len(in_flight) >= at_a_time:
-                answers.append(_rows(in_flight.popleft(), _reads))
+                answers.append(_rows(in_flight.popleft(), _reads, kind=kind))
             bound = _bound(session, cql, values, until=deadline)
             left = deadline - time.monotonic()
             if left <= 0:
                 raise StoreUnavailable("Reading took too long.")
             in_flight.append(session.execute_async(bound, timeout=min(left, most_seconds), execution_profile=profile))
-        answers += [_rows(future, _reads) for future in in_flight]
+        answers += [_rows(future, _reads, kind=kind) for future in in_flight]
     except _DRIVER_ERRORS as error:
         raise _store_error(error, _reads) from error
     return answers
@@ -138,13 +143,13 @@ def execute_many(
 class WriteInFlight:
     """A batch that was sent and is not known to be durable yet."""
 
-    def __init__(self, future: ResponseFuture) -> None:
-        self._future = future
+    def __init__(self, future: ResponseFuture, *, kind: str) -> None:
+        self._future, self._kind = future, kind
 
     def wait(self) -> None:
         """Return once it is durable at LOCAL_QUORUM. Raises StoreError: it may or may not have happened."""
         try:
-            _rows(self._future, _writes)
+            _rows(self._future, _writes, kind=self._kind)
         except _DRIVER_ERRORS as error:
             raise _store_error(error, _writes) from error
 
@@ -159,7 +164,7 @@ def execute_batch(statements: Sequence[Statement], *, seconds: float) -> None:
     session = _session_to_ask(_writes)
     if len(session.cluster.metadata.all_hosts()) == 1:
         # The log of a single node is its own; when it is slow, a second way only makes it slower.
-        WriteInFlight(_sent(session, statements, logged=True, timeout=seconds)).wait()
+        WriteInFlight(_sent(session, statements, logged=True, timeout=seconds), kind="batch").wait()
         return
     patience = LOG_SECONDS if _batch_log.allows() else STALLED_LOG_SECONDS
     asked_at = time.monotonic()
@@ -198,6 +203,7 @@ def _send_answering(
     def answered(error: BaseException | None) -> None:
         if not (logged and error):  # where the log stalls, no node is to blame that was asked
             note_answer(answering)
+        _count_statement(answering, kind="batch", error=error)
         _break_reference_cycle(answering)
         answers.put(_Answer(logged, error))
 
@@ -209,7 +215,8 @@ def send_batch(statements: Sequence[Statement], *, seconds: float) -> WriteInFli
 
     It ends after ``seconds`` at the latest. Raises StoreError when it cannot even be sent.
     """
-    return WriteInFlight(_sent(_session_to_ask(_writes), statements, logged=False, timeout=seconds))
+    sent = _sent(_session_to_ask(_writes), statements, logged=False, timeout=seconds)
+    return WriteInFlight(sent, kind="unlogged_batch")
 
 
 def _sent(session: Session, statements: Sequence[Statement], *, logged: bool, timeout: float) -> ResponseFuture:
@@ -265,14 +272,26 @@ def disconnect() -> None:
         _statements.clear()
 
 
-def _rows(future: ResponseFuture, breaker: Breaker) -> list[Row]:
+def _rows(future: ResponseFuture, breaker: Breaker, *, kind: str) -> list[Row]:
+    failure: BaseException | None = None
     try:
         rows = list(future.result())
+    except BaseException as error:
+        failure = error
+        raise
     finally:
+        _count_statement(future, kind=kind, error=failure)
         note_answer(future)
         _break_reference_cycle(future)
     breaker.succeeded()
     return rows
+
+
+def _count_statement(future: ResponseFuture, *, kind: str, error: BaseException | None) -> None:
+    outcome = "answered" if error is None else "timeout" if isinstance(error, OperationTimedOut | Timeout) else "failed"
+    STATEMENTS.add(kind, outcome)
+    if len(future.attempted_hosts) > 1:
+        SECOND_TRIES.add(kind)
 
 
 def _break_reference_cycle(future: ResponseFuture) -> None:
@@ -287,7 +306,7 @@ def _break_reference_cycle(future: ResponseFuture) -> None:
 def _session_to_ask(breaker: Breaker) -> Session:
     """For one request: while the breaker is open it lets one through, so whoever asks twice is refused."""
     if not breaker.allows():
-        raise StoreUnavailable("Cassandra has not answered for a while.")
+        raise StoreTimeout("Cassandra has not answered for a while.")
     return _connected()
 
 
@@ -324,7 +343,9 @@ def _connect() -> Session:
     registered.session._default_timeout = PREPARE_SECONDS
     registered.session.client_protocol_handler = PackedRowsHandler
     _session = registered.session
-    log.info("Connected to Cassandra at %s", ",".join(settings.CASSANDRA_HOSTS))
+    # News only to whoever has read that it could not be reached.
+    level = logging.INFO if _no_attempt_before else logging.DEBUG
+    log.log(level, "Connected to Cassandra at %s", ",".join(settings.CASSANDRA_HOSTS))
     return _session
 
 
@@ -398,4 +419,5 @@ def _store_error(error: BaseException, breaker: Breaker | None = None) -> StoreE
         )
         return StatementRejected(f"{error}.")
     log.warning("Cassandra is unavailable: %s: %s", type(error).__name__, error)
-    return StoreUnavailable(f"{type(error).__name__}: {error}")
+    kind = StoreTimeout if isinstance(error, OperationTimedOut | Timeout) else StoreUnavailable
+    return kind(f"{type(error).__name__}: {error}")

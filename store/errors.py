@@ -2,6 +2,7 @@
 
 StoreError
 ├── StoreUnavailable    ask again: nothing is wrong with the statement
+│   └── StoreTimeout    it may be slow, or away: only time tells
 └── StatementRejected   asking again is in vain: something is wrong with us, the tables or the permissions
 """
 
@@ -12,6 +13,10 @@ class StoreError(Exception):
 
 class StoreUnavailable(StoreError):
     """Cassandra did not answer, or not in time. A write may or may not have happened; sending it again is safe."""
+
+
+class StoreTimeout(StoreUnavailable):
+    """Cassandra, or enough of its nodes, did not answer in time."""
 
 
 class StatementRejected(StoreError):

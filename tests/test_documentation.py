@@ -154,7 +154,17 @@ def test_every_command_and_target_is_in_the_documents() -> None:
 
 def test_every_option_of_the_import_is_in_its_guide() -> None:
     own = manage("import_sessions", "--help").stdout.split("positional arguments")[0]
-    ours = {"--rebase", "--dry-run", "--resume", "--rejects", "--max-rejects", "--checkpoint", "--workers", "--json"}
+    ours = {
+        "--rebase",
+        "--dry-run",
+        "--resume",
+        "--rejects",
+        "--max-rejects",
+        "--checkpoint",
+        "--workers",
+        "--json",
+        "--metrics",
+    }
     assert ours <= set(re.findall(r"--[a-z-]+", own))
     guide = (PROJECT / "docs/how-to/import.md").read_text()
     for option in ours:

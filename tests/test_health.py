@@ -1,10 +1,13 @@
 """/livez and /readyz."""
 
 import logging
+import time
+from typing import Any
 
 import pytest
 
 from sessions_project import health
+from store import cassandra
 
 PROBES = ["/livez", "/readyz"]
 
@@ -37,3 +40,31 @@ def test_others_must_name_a_host_of_the_service(api, caplog):
     assert (reply.status_code, reply["Content-Type"]) == (400, "application/problem+json")
     assert "ALLOWED_HOSTS" in reply.json()["detail"]
     assert caplog.messages == []  # else strangers could fill the log
+
+
+def test_a_look_reads_other_parts_of_the_ring_each_time(api, monkeypatch):
+    """As many partitions as a report; a part that cannot be read is seen before long."""
+    read, execute_many = [], cassandra.execute_many
+
+    def noted(statements: list[Any], **options: Any) -> Any:
+        read.append([values for _, values in statements])
+        return execute_many(statements, **options)
+
+    monkeypatch.setattr(cassandra, "execute_many", noted)
+    for _ in range(2):
+        assert api.get("/readyz").status_code == 200
+    looks = [days for days in read if len(days) > 1]
+    assert [len(set(days)) for days in looks] == [16, 16]
+    assert set(looks[0]) != set(looks[1])
+
+
+def test_a_store_that_answers_too_late_is_borne_for_a_while(monkeypatch):
+    patience = health.Patience()
+    assert not patience.is_over(None)
+    assert patience.is_over("Cassandra does not answer")
+    assert not patience.is_over(health.TOO_LATE)
+    monkeypatch.setattr(health, "PATIENCE_SECONDS", 0.05)
+    time.sleep(0.06)
+    assert patience.is_over(health.TOO_LATE)
+    assert not patience.is_over(None)
+    assert not patience.is_over(health.TOO_LATE)

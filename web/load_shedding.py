@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack
 from typing import Any
 
+from metrics.catalogue import REQUESTS_WAITING, WORKER_SLOTS_USED
 from web.problems import refuse
 from web.worker_slots import WorkerSlots
 from web.wsgi_types import Application
@@ -50,6 +51,9 @@ class LoadShedding:
         self._exempt, self._exempt_below = exempt, exempt_below
         self._all_slots = WorkerSlots(working, waiting=MOST_WAITING, seconds=MOST_WAIT_SECONDS)
         self._reader_slots = WorkerSlots(readers(working=working), waiting=MOST_WAITING, seconds=MOST_WAIT_SECONDS)
+        for kind, slots in (("all", self._all_slots), ("reader", self._reader_slots)):
+            WORKER_SLOTS_USED.is_read_by(slots.used, kind)
+            REQUESTS_WAITING.is_read_by(slots.waiting, kind)
         self._lock = threading.Lock()
         self._refused = 0
         self._logged_at = -math.inf

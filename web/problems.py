@@ -15,6 +15,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
+from metrics.catalogue import PROBLEMS
 from store.errors import StoreUnavailable
 from web.request_ids import HEADER as REQUEST_ID
 from web.request_ids import chosen_request_id
@@ -85,7 +86,8 @@ class InvalidFields(exceptions.ValidationError):
 
 
 def problem(*, status: int, code: str, detail: str, errors: list[dict[str, str]] | None = None) -> dict[str, Any]:
-    """Return the body of an error reply. ``code`` names the kind of problem, once for all statuses."""
+    """Return the body of an error reply, and count it. ``code`` names the kind of problem, once for all statuses."""
+    PROBLEMS.add(code)
     body: dict[str, Any] = {
         "type": f"urn:player-sessions:problem:{code.replace('_', '-')}",
         "title": HTTPStatus(status).phrase,

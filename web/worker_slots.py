@@ -9,7 +9,15 @@ class WorkerSlots:
     def __init__(self, number: int, *, waiting: int, seconds: float) -> None:
         # Tokens, not semaphores: a queue is C throughout and hands over in a microsecond.
         self._slots, self._queue = _tokens(number), _tokens(waiting)
-        self._waiting, self._seconds = waiting, seconds
+        self._number, self._waiting, self._seconds = number, waiting, seconds
+
+    def used(self) -> int:
+        """Return how many slots callers have."""
+        return self._number - self._slots.qsize()
+
+    def waiting(self) -> int:
+        """Return how many callers wait for one."""
+        return self._waiting - self._queue.qsize()
 
     def acquire(self) -> bool:
         """Return whether there was a slot, or one became free in time; whoever has it releases it."""

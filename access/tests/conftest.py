@@ -9,7 +9,7 @@ import pytest
 from access.authorization import Authorization
 from access.key_set import KeySet
 from access.keys import ID, Key, digest_of, new_key
-from access.limits import EVENTS, Limits
+from access.limits import EVENTS_BROUGHT, Limits
 from sessions_project.scopes import scope_needed
 
 
@@ -59,7 +59,7 @@ class Gate:
 
     def _application(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         self.seen.append(environ)
-        environ[EVENTS] = environ["asked.events"]
+        environ[EVENTS_BROUGHT] = environ["asked.events"]
         start_response("200 OK", [("Vary", "Accept")])
         return [b"let in"]
 

@@ -21,9 +21,9 @@ from django.http import HttpRequest
 from django.urls import reverse
 from rest_framework.utils.mediatypes import media_type_matches
 
-from access.limits import EVENTS
+from access.limits import EVENTS_BROUGHT
 from events.api.parsers import EventsParser
-from events.api.views import receipt, record
+from events.api.views import API, receipt, record
 from events.clock import wall_clock_ms
 from events.decoding import FastDecoder
 from events.domain import END, Event
@@ -154,7 +154,7 @@ def _stored(body: bytes, environ: dict[str, Any]) -> bytes | None:
     events = FastDecoder(now_ms=now_ms).events(body) if _is_whole(body, environ) else None
     if not events:
         return None
-    environ[EVENTS] = len(events)
+    environ[EVENTS_BROUGHT] = len(events)
     return _receipt(events, now_ms=now_ms)
 
 
@@ -164,7 +164,7 @@ def _is_whole(body: bytes, environ: Mapping[str, Any]) -> bool:
 
 
 def _receipt(events: Sequence[Event], *, now_ms: int) -> bytes:
-    return _renderer.render(receipt(record([*events], now_ms=now_ms)))
+    return _renderer.render(receipt(record([*events], now_ms=now_ms, entry_point=API)))
 
 
 def _unavailable(

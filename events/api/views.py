@@ -2,6 +2,7 @@
 
 from collections import Counter
 from http import HTTPStatus
+from itertools import compress
 from typing import Any
 
 from django.http import HttpRequest
@@ -15,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from access.limits import EVENTS
+from access.limits import EVENTS_BROUGHT
 from events.api import openapi
 from events.api.parsers import EventsParser, parse_json, received_body, with_length
 from events.clock import wall_clock_ms
@@ -24,11 +25,14 @@ from events.domain import Event
 from events.serializers import EventSerializer
 from events.services import record_events
 from events.validators import MAX_BATCH_SIZE, MIN_BATCH_SIZE, BatchSizeValidator
+from metrics.catalogue import EVENT_AGE, EVENTS
 from web.openapi import COMMON_HEADERS, problems
 from web.problems import InvalidFields, field_errors
 from web.query import refuse_other_parameters
 
 LENIENT = "handling=lenient"
+# Entry points, as metrics call them.
+API, LEGACY = "api", "legacy"
 # Entries of a problem's ``errors``.
 Errors = list[dict[str, str]]
 
@@ -46,6 +50,8 @@ class EventViewSet(ViewSet):
     # Built once: DRF copies every field for each new serializer.
     event_serializer = EventSerializer()
     validate_batch_size = BatchSizeValidator()
+    # What metrics call it.
+    entry_point = API
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         return super().initialize_request(with_length(request), *args, **kwargs)
@@ -78,8 +84,8 @@ class EventViewSet(ViewSet):
         body = received_body(request)  # the client may take its time
         now_ms = wall_clock_ms()
         validated = self.validate(body, now_ms=now_ms, lenient=lenient)
-        request.META[EVENTS] = len(validated)
-        return record(validated, now_ms=now_ms)
+        request.META[EVENTS_BROUGHT] = len(validated)
+        return record(validated, now_ms=now_ms, entry_point=self.entry_point)
 
     def validate(self, body: bytes, *, now_ms: int, lenient: bool) -> list[Event | Errors]:
         """Each event of the body, or what is wrong with it; InvalidFields when the body must be refused whole."""
@@ -101,6 +107,7 @@ class EventViewSet(ViewSet):
         ]
         errors = [error for one in results if isinstance(one, list) for error in one]
         if errors and not lenient:
+            EVENTS.add(self.entry_point, "invalid", number=sum(isinstance(one, list) for one in results))
             raise InvalidFields(errors)
         return results
 
@@ -109,6 +116,7 @@ class EventHandlerViewSet(EventViewSet):
     """The legacy endpoint: one event object, answered with 204 and no body."""
 
     example_body = openapi.EXAMPLE_EVENT
+    entry_point = LEGACY
 
     @extend_schema(
         operation_id="event_handler",
@@ -137,16 +145,28 @@ def prefers_lenient(preferences: str) -> bool:
     return False
 
 
-def record(validated: list[Event | Errors], *, now_ms: int) -> list[dict[str, Any]]:
+def record(validated: list[Event | Errors], *, now_ms: int, entry_point: str) -> list[dict[str, Any]]:
     """Store the events and return the result of each, and of what is none, in their order."""
     events = [one for one in validated if isinstance(one, Event)]
-    stored = iter(record_events(events, now_ms=now_ms, began_ms=now_ms))
+    is_stored = record_events(events, now_ms=now_ms, began_ms=now_ms)
+    _count(events, is_stored, now_ms=now_ms, entry_point=entry_point, invalid=len(validated) - len(events))
+    stored = iter(is_stored)
     return [
         {"session_id": str(one.session_id), "status": "stored" if next(stored) else "discarded"}
         if isinstance(one, Event)
         else {"status": "invalid", "errors": one}
         for one in validated
     ]
+
+
+def _count(events: list[Event], is_stored: list[bool], *, now_ms: int, entry_point: str, invalid: int) -> None:
+    """Count the events of a batch, and how old those are that are stored."""
+    number = {"stored": sum(is_stored), "discarded": len(events) - sum(is_stored), "invalid": invalid}
+    for outcome, of_it in number.items():
+        if of_it:
+            EVENTS.add(entry_point, outcome, number=of_it)
+    for event in compress(events, is_stored):
+        EVENT_AGE.observe((now_ms - event.ts_ms) / 1000)
 
 
 def receipt(results: list[dict[str, Any]]) -> dict[str, Any]:

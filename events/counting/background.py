@@ -21,6 +21,7 @@ from events.counting.hours import bring_up_to_date
 from events.counting.stored import DAYS_PER_STATEMENT
 from events.counting.validity import AHEAD_MS, MARGIN_MS, NEVER, Position, read_late_writes, recent_slots
 from events.domain import DAY_MS
+from metrics.catalogue import COUNTING_ROUNDS, DAYS_COUNTED, DAYS_WAITING
 from store.cassandra import deadline_from_now
 from store.errors import StoreError
 
@@ -47,14 +48,19 @@ def start() -> None:
 
 def _run() -> None:
     background = Background()
+    background.show()
     while True:
         began = time.monotonic()
         try:
             background.round(wall_clock_ms())
         except StoreError as error:
+            COUNTING_ROUNDS.add("failed")
             log.info("Counts are not brought up to date for a moment: %s", error)
         except Exception:
+            COUNTING_ROUNDS.add("failed")
             log.exception("Counts could not be brought up to date")
+        else:
+            COUNTING_ROUNDS.add("done")
         took = time.monotonic() - began
         # Not all processes at the same time, should each have to do it.
         pause = min(PAUSE_PER_ROUND * took, MOST_PAUSE_SECONDS)
@@ -72,6 +78,12 @@ class Background:
         self._looked_ms = 0  # when the markers were last read
         self._unread: list[int] = []  # days that are still to be looked through, oldest first
         self._failed: set[int] = set()  # those of both that could not be counted
+
+    def show(self) -> None:
+        """Let metrics say how many days are to be done."""
+        DAYS_WAITING.is_read_by(lambda: len(self._dirty), "late")
+        DAYS_WAITING.is_read_by(lambda: len(self._unread), "unread")
+        DAYS_WAITING.is_read_by(lambda: len(self._failed), "failed")
 
     def round(self, now_ms: int) -> None:
         """Count what was written late since the last round, and some of what nobody knows of. Raises StoreError.
@@ -91,6 +103,7 @@ class Background:
                 return
             try:
                 bring_up_to_date(days, now_ms=wall_clock_ms())
+                DAYS_COUNTED.add(number=len(days))
             except StoreError as error:
                 failed = error
                 self._failed.update(days)

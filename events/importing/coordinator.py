@@ -63,7 +63,7 @@ class Import:
         self._pool = WorkerPool(workers, on_wait=self._wait_for)
         self._workers = workers
         self._written_hours = WrittenHours()
-        self._progress = Progress(checkpoint.totals, 0)
+        self.progress = Progress(checkpoint.totals, 0)
         self._saved_at = time.monotonic()
 
     @property
@@ -148,8 +148,8 @@ class Import:
         """Hear the workers, count what is durable, and save the checkpoint from time to time."""
         for done in self._accounts.add(self._pool.receive(seconds=seconds)):
             self._written_hours.add(done.hours)
-        self._progress.position = self._accounts.position
-        self._on_progress(self._progress)
+        self.progress.position = self._accounts.position
+        self._on_progress(self.progress)
         if time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
             self._save()
 
@@ -161,7 +161,7 @@ class Import:
                 return
             except StoreUnavailable as error:
                 self._wait_for(str(error))
-                self._on_progress(self._progress)
+                self._on_progress(self.progress)
             self._raise_if_stopped()
             time.sleep(WAIT_SECONDS)
 
@@ -192,7 +192,7 @@ class Import:
         self._checkpoint_file.save(self.checkpoint)
 
     def _wait_for(self, reason: str | None) -> None:
-        self._progress.waiting_for = reason
+        self.progress.waiting_for = reason
 
     def _raise_if_stopped(self) -> None:
         if self.stop_requested:

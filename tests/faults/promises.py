@@ -16,8 +16,9 @@ def write_table(page: Path, rows: dict[str, str]) -> None:
     page.write_text(f"{before}{BEGIN}\n{HEADER}{lines}\n{END}{after}")
 
 
-def row(*, test: str, docstring: str, figure: str, form: str) -> str:
+def row(*, test: str, docstring: str, figure: str, form: str | None = None) -> str:
     """One line of the table. The docstring's first paragraph is the promise, the second how it is tested."""
     promise, _, how = (" ".join(part.split()) for part in docstring.partition("\n\n"))
     today = datetime.now(UTC).date().isoformat()
-    return f"| {promise} | {how} (`{test}`) | {figure} ({form} form, {today}) |"
+    run = f"{form} form, {today}" if form else today
+    return f"| {promise} | {how} (`{test}`) | {figure} ({run}) |"

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from events.clock import latest_moment_ms, wall_clock_ms
 from events.importing.checkpoint import Checkpoint, CheckpointFile, Totals
-from events.importing.coordinator import Import, Interrupted
+from events.importing.coordinator import Import, Interrupted, Progress
 from events.importing.dump import STDIN, Dump, DumpError
 from events.importing.files import ImportFailed, refuse_to_overwrite
 from events.importing.losses import LINES_THAT_TELL
@@ -26,6 +26,7 @@ from events.importing.progress import progress_display
 from events.importing.rebase import newest_event, shift_in_words, shift_message
 from events.importing.rejects import RejectsFile
 from events.importing.terminal import note, say
+from events.importing.textfile import Textfile
 
 # One validates while the other waits for Cassandra; more only take its cores away.
 DEFAULT_WORKERS = 2
@@ -111,6 +112,12 @@ class Command(BaseCommand):
             metavar="N",
             help=f"processes that validate and write (default: {DEFAULT_WORKERS})",
         )
+        parser.add_argument(
+            "--metrics",
+            type=_textfile,
+            metavar="PATH.prom",
+            help="write progress into a file for node_exporter, once a second",
+        )
         parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
 
     def handle(self, *, files: list[str], **options: Any) -> None:
@@ -170,7 +177,9 @@ class _Run:
         with ExitStack() as stack:
             if not dry_run:
                 stack.enter_context(checkpoint_file)
-            display = stack.enter_context(progress_display(sum(dump.size for dump in dumps)))
+            size = sum(dump.size for dump in dumps)
+            display = stack.enter_context(progress_display(size))
+            textfile = Textfile(self._options["metrics"], size=size) if self._options["metrics"] else None
             checkpoint = self._checkpoint(dumps, display.scanned)
             if dry_run and not self._options["rejects"]:
                 checkpoint.rejects_bytes = 0  # those of before are in another file
@@ -183,10 +192,13 @@ class _Run:
                 rejects=rejects,
                 workers=self._options["workers"],
                 most_rejects=self._options["max_rejects"],
-                on_progress=display.show,
+                on_progress=_to_all([display.show, *([textfile.show] if textfile else [])]),
             )
             try:
-                return self._stoppable(run)
+                status = self._stoppable(run)
+                if textfile:
+                    textfile.write(run.progress, ended=not status)
+                return status
             finally:
                 self._summary.warnings += [warning for dump in dumps for warning in dump.warnings] + run.warnings
                 if checkpoint.totals.rejected and self._rejects_path.exists():
@@ -249,6 +261,23 @@ class _Run:
             for number, handler in before.items():
                 signal.signal(number, handler)
         return 0
+
+
+def _to_all(shown: Sequence[Callable[[Progress], None]]) -> Callable[[Progress], None]:
+    """Return what shows progress in each of these ways."""
+
+    def show_all(progress: Progress) -> None:
+        for show in shown:
+            show(progress)
+
+    return show_all
+
+
+def _textfile(text: str) -> Path:
+    """Return the path of a file that is overwritten; node_exporter reads no file of another ending."""
+    if not text.endswith(".prom"):
+        raise ArgumentTypeError(f"{text!r} does not end in .prom")
+    return Path(text)
 
 
 def _most_rejects(text: str) -> float:
