@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 from django_redis.cache import RedisCache
 from redis import RedisError
 
-from metrics.catalogue import BREAKERS_OPEN, CACHE_RESULTS
+from metrics.catalogue import BREAKERS_OPEN, REDIS_RESULTS
 from store.circuit_breaker import Breaker
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class ReportCache(RedisCache):
         there = found not in (None, _UNAVAILABLE) and isinstance(found, kind)
         # cache_page asks for the headers first, and for the page when there are some.
         if kind is HttpResponseBase or (kind is list and not there):
-            CACHE_RESULTS.add("redis", "unavailable" if found is _UNAVAILABLE else "hit" if there else "miss")
+            REDIS_RESULTS.add("unavailable" if found is _UNAVAILABLE else "hit" if there else "miss")
         return found if there else default
 
     def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: Any = None) -> Any:

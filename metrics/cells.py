@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections.abc import Iterable
 
-Key = tuple[str | int, ...]
+Key = tuple[str, ...]
 Cell = list[float]
 Cells = dict[Key, Cell]
 

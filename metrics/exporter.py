@@ -87,7 +87,7 @@ class Exposition(Collector):
         cells: dict[str, list[Labelled]] = {name: [] for name in METRICS}
         for (name, *labels), cell in self._workers.numbers().items():
             if name in cells:  # during a roll-out another release may know others
-                cells[name].append((tuple(map(str, labels)), cell))
+                cells[name].append((tuple(labels), cell))
         for name, metric in METRICS.items():
             yield _family(metric, cells[name])
 

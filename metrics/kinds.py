@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from metrics.cells import Key, thread
+from metrics.cells import Cell, Key, thread
 
 # What has a number ready when a snapshot is taken, in place of cells.
 readers: dict[Key, Callable[[], float]] = {}
@@ -57,13 +57,17 @@ class Histogram:
 
     def put(self, key: Key, value: float) -> None:
         """Count a value under a key: the name and the values of the labels."""
+        cell = self.cell(key)
+        cell[bisect_left(self.bounds, value)] += 1
+        cell[-1] += value
+
+    def cell(self, key: Key) -> Cell:
+        """Return the cell of this thread: a number for each bound, one for what is larger than all, and the sum."""
         cells = thread.cells
         cell = cells.get(key)
         if cell is None:
             cell = cells[key] = [0] * (len(self.bounds) + 2)
-        # Behind the bounds one number for what is larger than all, then the sum. Most are in the first.
-        cell[0 if value <= self.bounds[0] else bisect_left(self.bounds, value)] += 1
-        cell[-1] += value
+        return cell
 
 
 @dataclass(frozen=True, slots=True)

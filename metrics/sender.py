@@ -37,8 +37,8 @@ class Snapshot(msgspec.Struct):
     """
 
     worker: str
-    counted: list[tuple[tuple[str, ...], Cell]]
-    gauges: list[tuple[tuple[str, ...], float]]
+    counted: list[tuple[Key, Cell]]
+    gauges: list[tuple[Key, float]]
 
 
 def start(*, version: str) -> None:
@@ -58,18 +58,14 @@ def _memory() -> float:
 
 def snapshot(worker: str) -> Snapshot:
     """Return the numbers of this process, which is the worker of that name."""
-    counted = [(_labels(key), cell) for key, cell in totals().items()]
+    counted = [*totals().items()]
     gauges = []
     for key, read in readers.items():
-        if isinstance(METRICS[str(key[0])], Gauge):
-            gauges.append((_labels(key), float(read())))
+        if isinstance(METRICS[key[0]], Gauge):
+            gauges.append((key, float(read())))
         else:
-            counted.append((_labels(key), [float(read())]))
+            counted.append((key, [float(read())]))
     return Snapshot(worker, counted, gauges)
-
-
-def _labels(key: Key) -> tuple[str, ...]:
-    return tuple(map(str, key))
 
 
 def _run(path: str, worker: str) -> None:

@@ -71,8 +71,6 @@ def with_keys() -> Callable[[Any], Application]:
 STAGES: list[Callable[[Any], Application]] = [
     # First: it makes every reply heard, whichever stage gives it.
     Transport,
-    # Outside of all that answers: every request counts, whichever stage answers it.
-    partial(Measuring, static=f"/{settings.STATIC_URL.lstrip('/')}"),
     # Outside of keys: a preflight has none.
     *([partial(Cors, origins=settings.CORS_ORIGINS, path=REPORTS)] if settings.CORS_ORIGINS else []),
     # Before the first stage that answers a question.
@@ -82,6 +80,8 @@ STAGES: list[Callable[[Any], Application]] = [
     Compression,
     # Before load shedding: a reply from memory costs less than to refuse it.
     partial(MemoryTier, lifetime_seconds=settings.REPORT_CACHE_SECONDS),
+    # Behind the memory tier, which counts its own replies. A stage before it that answers must do so, too.
+    Measuring,
     # Before everything that works: what is refused has cost nothing.
     partial(
         LoadShedding,
