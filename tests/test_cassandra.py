@@ -113,4 +113,4 @@ def test_what_is_refused_for_ever_differs_from_what_may_pass(
     monkeypatch.setattr(session, "execute_async", fail)
     with pytest.raises(StoreError) as raised:
         cassandra.execute("SELECT release_version FROM system.local", ())
-    assert type(raised.value) is (StatementRejected if for_ever else StoreUnavailable)
+    assert isinstance(raised.value, StatementRejected if for_ever else StoreUnavailable)
