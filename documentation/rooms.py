@@ -19,6 +19,7 @@ ROOMS = (
     "events/api",
     "events/importing",
     "events/counting",
+    "events/upkeep",
     "events/management",
     "access",
     "caching",

@@ -149,7 +149,8 @@ class LateWrite(Model):
     cells = columns.Text()  # JSON: [country, hour in milliseconds since 1970, minute or -1, shards] of each
 
 
-TABLES: tuple[type[Model], ...] = (
+Table = type[Model]
+TABLES: tuple[Table, ...] = (
     SessionByCountry,
     SessionByPlayerId,
     CompletedSessionByPlayerId,
@@ -171,7 +172,7 @@ def _patience(milliseconds: int) -> dict[str, str]:
 # Counting reads thousands of rows. When a node is back and does not have them all yet, the answers of a quorum differ,
 # and to repair them inside the read took up to 2 s. Hints bring them without; and files of this compaction strategy
 # should hold no rows of other days, which repairs would bring into them.
-READ_OPTIONS: dict[type[Model], dict[str, str]] = {
+READ_OPTIONS: dict[Table, dict[str, str]] = {
     SessionByCountry: {**_patience(200), "read_repair": "NONE"},
     SessionByPlayerId: _patience(50),
     CompletedSessionByPlayerId: _patience(50),

@@ -141,9 +141,9 @@ APPEND_SLASH = False
 
 # --- The service's own rules ------------------------------------------------------------------------------------------
 
-# A year of 365.25 days. Set it once: events keep the time to live that they were stored with, and after it is raised
-# the counts of earlier hours outlive their events. What would expire after 2038-01-19 needs a Cassandra with
-# "storage_compatibility_mode: NONE".
+# A year of 365.25 days. Events keep the time to live that they were stored with: after it is lowered, "manage.py
+# audit_store --fix" rewrites them; after it is raised, what is stored goes as before. What would expire after
+# 2038-01-19 needs a Cassandra with "storage_compatibility_mode: NONE".
 RETENTION_SECONDS = _whole_number("RETENTION_SECONDS", 31_557_600)
 # How far a sender's clock may be ahead of ours.
 FUTURE_TOLERANCE_SECONDS = _whole_number("FUTURE_TOLERANCE_SECONDS", 300)

@@ -140,6 +140,36 @@ def execute_many(
     return answers
 
 
+class Page(NamedTuple):
+    """Some rows of a statement that reads many, and where the next ones begin; None: there are no more."""
+
+    rows: list[Row]
+    next: bytes | None
+
+
+def read_page(cql: str, values: Sequence[Any], *, rows: int, after: bytes | None = None) -> Page:
+    """Return about so many rows of a statement, from where an earlier page ended. Raises StoreError.
+
+    For upkeep, which reads whole tables: no request may do that.
+    """
+    seconds = settings.CASSANDRA_TIMEOUT_SECONDS
+    try:
+        session = _session_to_ask(_reads)
+        bound = _bound(session, cql, values, until=time.monotonic() + seconds)
+        bound.fetch_size = rows
+        profile = settings.CASSANDRA_COUNTING_PROFILE
+        future = session.execute_async(bound, timeout=seconds, execution_profile=profile, paging_state=after)
+        try:
+            result = future.result()
+        finally:
+            note_answer(future)
+            _break_reference_cycle(future)
+    except _DRIVER_ERRORS as error:
+        raise _store_error(error, _reads) from error
+    _reads.succeeded()
+    return Page(result.current_rows, result.paging_state)
+
+
 class WriteInFlight:
     """A batch that was sent and is not known to be durable yet."""
 

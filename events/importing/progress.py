@@ -39,12 +39,12 @@ def progress_display(size: int) -> Iterator[Display]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     ]
-    with Progress(*columns, console=Console(stderr=True)) as bar, _log_above_the_bar():
+    with Progress(*columns, console=Console(stderr=True)) as bar, log_above_the_bar():
         yield Bar(bar, size)
 
 
 @contextmanager
-def _log_above_the_bar() -> Iterator[None]:
+def log_above_the_bar() -> Iterator[None]:
     """Send the log where rich takes lines for the terminal, which is its sys.stderr while a bar is shown."""
     handlers = [handler for handler in logging.root.handlers if isinstance(handler, logging.StreamHandler)]
     before = [(handler, handler.setStream(sys.stderr)) for handler in handlers if handler.stream is sys.__stderr__]

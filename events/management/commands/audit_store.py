@@ -1,0 +1,218 @@
+"""``manage.py audit_store``: a shell over events.upkeep.audit."""
+
+import json
+import signal
+import sys
+import time
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+from rich.table import Table
+
+from events.domain import format_timestamp
+from events.importing.progress import PLAIN_SECONDS, log_above_the_bar
+from events.importing.terminal import note, say
+from events.models import TABLES
+from events.upkeep.audit import Audit, DayUnit, Progress, Report, Settle, State, TableRange
+from store import cassandra
+from store.errors import StoreError
+
+# A quarter of what the audit could read of one node: beside it a service keeps its latency (benchmarks/RESULTS.md).
+DEFAULT_ROWS_PER_SECOND = 10_000
+# What an audit that is killed does again, at most, beside a range.
+SECONDS_BETWEEN_CHECKPOINTS = 10.0
+
+
+class Command(BaseCommand):
+    """Finds what is wrong in the tables, whoever wrote it, and fixes it with ``--fix``; a second run finds nothing.
+
+    Exit status 0: nothing is wrong, or nothing is any more. 1: something is. Beside a running service, and on a timer.
+    """
+
+    help = (
+        "Find rows that are older than the retention, or will outlive it, or that reports miss, and counts that differ "
+        "from rows; and say what the data is like. Exit status 1 when something is wrong and was not fixed."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--fix", action="store_true", help="fix what is wrong: delete, rewrite, write, count anew")
+        parser.add_argument("--json", action="store_true", help="print the report as JSON")
+        parser.add_argument("--keyspace", metavar="NAME", help="another keyspace than CASSANDRA_KEYSPACE")
+        parser.add_argument(
+            "--rate",
+            type=int,
+            default=DEFAULT_ROWS_PER_SECOND,
+            metavar="ROWS",
+            help=f"read at most so many rows in a second ({DEFAULT_ROWS_PER_SECOND:,})",
+        )
+        parser.add_argument("--resume", action="store_true", help="go on where an audit was stopped")
+        parser.add_argument(
+            "--checkpoint",
+            type=Path,
+            default=Path("audit_store.checkpoint"),
+            metavar="PATH",
+            help="where progress is kept (audit_store.checkpoint here)",
+        )
+
+    def handle(
+        self, *, fix: bool, json: bool, keyspace: str | None, rate: int, resume: bool, checkpoint: Path, **options: Any
+    ) -> None:
+        if rate < 1:
+            raise CommandError("--rate is a number of rows above 0.")
+        if keyspace:
+            settings.CASSANDRA_KEYSPACE = keyspace
+        began = time.monotonic()
+        try:
+            _refuse_missing_tables()
+            state = _resumed(checkpoint) if resume else State.new()
+            status = _stoppable(state, checkpoint, fix=fix, rate=rate)
+        except StoreError as error:
+            raise CommandError(f"Cassandra refuses, or does not answer: {error}") from error
+        except OSError as error:
+            raise CommandError(f"{checkpoint} cannot be written: {error.strerror}.") from error
+        seconds = time.monotonic() - began
+        say(self.stdout, _as_json(state.report, seconds) if json else _as_text(state.report, seconds))
+        if status or state.report.left:
+            sys.exit(status or 1)
+
+
+def _refuse_missing_tables() -> None:
+    if missing := cassandra.missing_tables([table.__table_name__ for table in TABLES]):
+        raise CommandError(
+            f"The keyspace {settings.CASSANDRA_KEYSPACE} has no {' and no '.join(missing)}. Run sync_cassandra."
+        )
+
+
+def _resumed(path: Path) -> State:
+    """Return how far the audit had come whose checkpoint this is; a new one when there is none."""
+    try:
+        keyspace, _, text = path.read_text().partition("\n")
+        if keyspace != settings.CASSANDRA_KEYSPACE:
+            raise ValueError(f"of the keyspace {keyspace[:48]}")
+        return State.from_text(text)
+    except FileNotFoundError:
+        note(f"There is no checkpoint {path}: beginning with the first row.")
+        return State.new()
+    except ValueError as error:
+        raise CommandError(f"{path} is no checkpoint of this audit ({error}). Start without --resume.") from None
+
+
+def _stoppable(state: State, path: Path, *, fix: bool, rate: int) -> int:
+    """Audit; SIGINT and SIGTERM end it in good order. The exit status is 0, or 128 and the signal."""
+    caught: list[int] = []
+    with _display() as show:
+        audit = Audit(state, fix=fix, most_rows=rate, on_progress=show, on_unit=_Checkpoints(path).save)
+
+        def stop(number: int, _: Any) -> None:
+            caught.append(number)
+            audit.stop_requested = True
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            ended = audit.run()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+    if ended:
+        path.unlink(missing_ok=True)
+        return 0
+    note(f"Stopped. To go on, run the same command with --resume (it reads {path}).")
+    return 128 + caught[0]
+
+
+class _Checkpoints:
+    """The file from which a later run goes on: replaced at once, every few seconds."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._next = 0.0
+
+    def save(self, state: State) -> None:
+        """Save how far the audit has come, if the last time is long enough ago."""
+        if time.monotonic() < self._next:
+            return
+        draft = self._path.with_name(self._path.name + ".new")
+        draft.write_text(f"{settings.CASSANDRA_KEYSPACE}\n{state.text()}")
+        draft.replace(self._path)
+        self._next = time.monotonic() + SECONDS_BETWEEN_CHECKPOINTS
+
+
+@contextmanager
+def _display() -> Iterator[Callable[[Progress], None]]:
+    """Yield what shows progress: a bar on a terminal, a plain line every few seconds elsewhere."""
+    if not sys.stderr.isatty():
+        yield _PlainLines().show
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+    with RichProgress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar, log_above_the_bar():
+        task = bar.add_task("")
+
+        def show(progress: Progress) -> None:
+            waiting = "[yellow]waiting for Cassandra[/yellow]" if progress.waiting_for else None
+            bar.update(task, description=waiting or _stage(progress), completed=progress.done, total=progress.units)
+
+        yield show
+
+
+class _PlainLines:
+    """In a log."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + PLAIN_SECONDS
+
+    def show(self, progress: Progress) -> None:
+        """Note how far the audit has come, if the last line is long enough ago."""
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + PLAIN_SECONDS
+            waiting = f"waiting for Cassandra: {progress.waiting_for}" if progress.waiting_for else _stage(progress)
+            note(f"Auditing: {progress.done / progress.units:.0%}, {progress.rows:,} rows, {waiting}")
+
+
+def _stage(progress: Progress) -> str:
+    unit = progress.unit
+    if isinstance(unit, TableRange):
+        return f"rows of {unit.table.__table_name__}"
+    if isinstance(unit, DayUnit):
+        return f"counts of {format_timestamp(unit.day_ms)[:10]}"
+    return "rows in flight" if isinstance(unit, Settle) else f"counterparts of {unit.table.__table_name__}"
+
+
+def _as_json(report: Report, seconds: float) -> str:
+    problems = [
+        {"table": table, "kind": kind, "found": found, "fixed": report.fixed[key]}
+        for key, found in sorted(report.found.items())
+        for table, _, kind in [key.partition(": ")]
+    ]
+    values = {"rows": report.rows, "problems": problems, "quality": +report.quality, "seconds": round(seconds, 1)}
+    return json.dumps(values) + "\n"
+
+
+def _as_text(report: Report, seconds: float) -> str:
+    found = _table("wrong", "found", "fixed")
+    for key, number in sorted(report.found.items()):
+        found.add_row(key, f"{number:,}", f"{report.fixed[key]:,}")
+    quality = _table("quality", "rows")
+    for name, number in sorted((+report.quality).items()):
+        quality.add_row(name, f"{number:,}")
+    console = Console(highlight=False, width=110)
+    with console.capture() as drawn:
+        for table in (found, quality):
+            if table.row_count:
+                console.print(table)
+    wrong = "" if report.found else "Nothing is wrong.\n"
+    return f"{drawn.get()}{wrong}{report.rows.total():,} rows in {seconds:.1f} s\n"
+
+
+def _table(*titles: str) -> Table:
+    table = Table(*titles)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    return table

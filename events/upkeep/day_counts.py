@@ -1,0 +1,215 @@
+"""A day's hour index entries beside its starts, and the counts that reports show beside the rows that there are.
+
+Starts may come while both are read. So the rows are counted before and after a report: its number is wrong when it is
+neither of the two nor between them.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from string import ascii_uppercase
+from typing import NamedTuple
+from zlib import compress, decompress
+
+from events import domain
+from events.clock import retention_cutoff_ms, ttl_seconds, wall_clock_ms
+from events.counting.hours import COUNTS_AT_A_TIME, MOST_SECONDS, SELECT_INDEX, bring_up_to_date, count_starts
+from events.counting.minutes import COUNT_MINUTES, COUNT_STARTS
+from events.counting.stored import MINUTES_PER_HOUR, Store
+from events.counting.validity import MARGIN_MS
+from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, Window
+from events.late_writes import MICROSECONDS, WHOLE_HOUR, Cell
+from events.rows import INSERT_INDEX_ENTRY
+from events.upkeep.writing import execute, execute_and_recount
+from store import cassandra
+from store.cassandra import Row, Statement
+
+WITHOUT_INDEX_ENTRY = "hour of a country without its row in country_hour"
+WRONG_COUNT = "hour whose stored count differs from its rows"
+WRONG_MINUTES = "hour whose stored minutes differ from its rows"
+
+SELECT_WRITTEN = """
+    SELECT WRITETIME(shards) FROM {keyspace}.country_hour WHERE day = ? AND hour = ? AND country = ?"""
+DELETE_MINUTES = """
+    DELETE minutes FROM {keyspace}.start_count USING TIMESTAMP ? WHERE day = ? AND hour = ? AND country = ?"""
+
+CountryHour = tuple[str, int]
+
+
+class Found(NamedTuple):
+    """What is wrong with an hour of a country."""
+
+    kind: str
+    country: str
+    hour_ms: int
+
+
+class SeenShards:
+    """In how many shards each country has starts, for every hour from the retention's first to the present one.
+
+    A byte for each of 676 countries and each hour: 6 MB for a year.
+    """
+
+    def __init__(self, now_ms: int, packed: bytes = b"") -> None:
+        self.first_hour_ms = domain.hour_of(retention_cutoff_ms(now_ms))
+        self._hours = (now_ms - self.first_hour_ms) // HOUR_MS + 2
+        self._seen = bytearray(decompress(packed)) if packed else bytearray(len(ascii_uppercase) ** 2 * self._hours)
+
+    def packed(self) -> bytes:
+        """Return it for a checkpoint."""
+        return compress(self._seen, 1)
+
+    def add(self, country: str, hour_ms: int, shard: int) -> None:
+        """Note a start in a shard."""
+        hour = (hour_ms - self.first_hour_ms) // HOUR_MS
+        if 0 <= hour < self._hours:
+            first, second = (ascii_uppercase.index(letter) for letter in country)
+            place = (first * len(ascii_uppercase) + second) * self._hours + hour
+            self._seen[place] = max(self._seen[place], shard + 1)
+
+    def of_day(self, day_ms: int) -> dict[CountryHour, int]:
+        """Return over how many shards at least the starts of each country and hour of a day lie."""
+        first = (day_ms - self.first_hour_ms) // HOUR_MS
+        hours = range(max(first, 0), min(first + DAY_MS // HOUR_MS, self._hours))
+        return {
+            (country, self.first_hour_ms + hour * HOUR_MS): shards
+            for number, country in enumerate(a + b for a in ascii_uppercase for b in ascii_uppercase)
+            for hour in hours
+            if (shards := self._seen[number * self._hours + hour])
+        }
+
+
+def days_kept(now_ms: int) -> range:
+    """Return the days that reports may show, oldest first."""
+    return range(domain.day_of(retention_cutoff_ms(now_ms)), now_ms + 1, DAY_MS)
+
+
+def missing_index_entries(day_ms: int, seen: SeenShards) -> dict[CountryHour, int]:
+    """Return the hours of countries with starts that no report can find, each with its shards. Raises StoreError."""
+    starts = seen.of_day(day_ms)
+    if not starts:
+        return {}
+    there = {(country, hour): shards or 0 for hour, country, shards in _index(day_ms)}
+    cutoff = retention_cutoff_ms(wall_clock_ms())
+    return {
+        one: shards
+        for one, shards in starts.items()
+        if shards > there.get(one, 0) and one[1] + HOUR_MS > cutoff + MINUTE_MS
+    }
+
+
+def write_index_entries(missing: Mapping[CountryHour, int]) -> None:
+    """Make the starts of these hours known to reports, and have them counted. Raises StoreError."""
+    now_ms = wall_clock_ms()
+    statements: list[Statement] = []
+    for (country, hour), shards in missing.items():
+        day = domain.day_of(hour)
+        written = _execute((SELECT_WRITTEN, (day, hour, country)))[0]
+        above = written[0][0] + 1 if written and written[0][0] is not None else 0
+        ttl = ttl_seconds(hour + HOUR_MS, now_ms=now_ms)
+        values = (day, hour, country, shards, max(hour * MICROSECONDS + shards, above), ttl)
+        statements.append((INSERT_INDEX_ENTRY, values))
+    execute_and_recount(statements, [Cell(*one, WHOLE_HOUR, shards) for one, shards in missing.items()])
+
+
+def wrong_counts(day_ms: int) -> list[Found]:
+    """Return the hours of a day whose numbers are not those of the rows. Raises StoreError.
+
+    As every report does, it stores what nobody has counted yet.
+    """
+    now_ms = wall_clock_ms()
+    window = Window(max(day_ms - 1, retention_cutoff_ms(now_ms)), min(day_ms + DAY_MS - 1, now_ms - MARGIN_MS))
+    hours = [hour for hour in window.hours() if window.covers_hour(hour)] if window.from_ms < window.to_ms else []
+    if not hours:
+        return []
+    index = {(country, hour): shards or 0 for hour, country, shards in _index(day_ms) if hour in hours}
+    store = Store(now_ms, time.monotonic() + MOST_SECONDS)
+    if not index and not store.days([day_ms])[day_ms].starts:
+        return []
+    before = _rows_of(index, window)
+    counts = count_starts(window=window, now_ms=now_ms, deadline=time.monotonic() + MOST_SECONDS, all_late=True)
+    after = _rows_of(index, window)
+    reported = {
+        (country, hour): number
+        for country, numbers in counts.starts.items()
+        for hour, number in zip(counts.hours, numbers, strict=True)
+        if hour in hours
+    }
+    wrong = [
+        Found(WRONG_COUNT, country, hour)
+        for country, hour in sorted({*index, *reported})
+        if not _is_between(reported.get((country, hour), 0), before, after, (country, hour))
+    ]
+    return wrong + [Found(WRONG_MINUTES, *one) for one in _wrong_minutes(hours, after, index, store=store)]
+
+
+def _is_between(
+    number: int, before: Mapping[CountryHour, int], after: Mapping[CountryHour, int], one: CountryHour
+) -> bool:
+    low, high = sorted((before.get(one, 0), after.get(one, 0)))
+    return low <= number <= high
+
+
+def _rows_of(index: Mapping[CountryHour, int], window: Window) -> dict[CountryHour, int]:
+    """Count the rows of these hours, whatever is stored of them."""
+    numbers: dict[CountryHour, int] = defaultdict(int)
+    statements = [
+        (COUNT_STARTS, ([country], hours, range(shards), window.from_ms, window.to_ms))
+        for country, hours, shards in _by_country(index)
+    ]
+    for rows in _execute(*statements):
+        for country, hour, number in rows:
+            numbers[country, hour] += number
+    return numbers
+
+
+def _by_country(index: Mapping[CountryHour, int]) -> Iterator[tuple[str, list[int], int]]:
+    """Yield each country with its hours and its shards."""
+    hours: dict[str, list[int]] = defaultdict(list)
+    for country, hour in index:
+        hours[country].append(hour)
+    for country, some in hours.items():
+        yield country, some, max(index[country, hour] for hour in some)
+
+
+def _wrong_minutes(
+    hours: list[int], numbers: Mapping[CountryHour, int], index: Mapping[CountryHour, int], *, store: Store
+) -> Iterator[CountryHour]:
+    """Yield the hours whose minutes add up to the right number, so that reports take them, and are wrong ones."""
+    stored = store.minutes(hours)
+    taken = {
+        one: minutes.starts
+        for one, minutes in stored.items()
+        if one in index and minutes.adds_up_to(numbers.get(one, 0))
+    }
+    statements = [
+        (COUNT_MINUTES, ([country], [hour], range(index[country, hour]), hour, hour + HOUR_MS))
+        for country, hour in taken
+    ]
+    for (one, starts), rows in zip(taken.items(), _execute(*statements), strict=True):
+        counted = [0] * MINUTES_PER_HOUR
+        for _, moment, number in rows:
+            counted[(moment - one[1]) // MINUTE_MS] += number
+        if sum(counted) == sum(starts) and counted != starts:
+            yield one
+
+
+def correct_counts(day_ms: int, wrong: Collection[Found]) -> None:
+    """Have the wrong hours of a day counted anew. Raises StoreError."""
+    deleted_at = wall_clock_ms() * MICROSECONDS
+    minutes = [one for one in wrong if one.kind == WRONG_MINUTES]
+    execute([(DELETE_MINUTES, (deleted_at, day_ms, hour, country)) for _, country, hour in minutes])
+    index = {(country, hour): shards or 1 for hour, country, shards in _index(day_ms)}
+    counts = [(one.country, one.hour_ms) for one in wrong if one.kind == WRONG_COUNT]
+    execute_and_recount([], [Cell(*one, WHOLE_HOUR, index.get(one, 1)) for one in counts])
+    bring_up_to_date([day_ms], now_ms=wall_clock_ms())
+
+
+def _index(day_ms: int) -> list[Row]:
+    return _execute((SELECT_INDEX, (day_ms, day_ms, day_ms + DAY_MS - 1)))[0]
+
+
+def _execute(*statements: Statement) -> list[list[Row]]:
+    return cassandra.execute_many(
+        statements, deadline=time.monotonic() + MOST_SECONDS, counting=True, at_a_time=COUNTS_AT_A_TIME
+    )

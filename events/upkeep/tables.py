@@ -1,0 +1,96 @@
+"""How each table is kept: a new one without an entry here fails ``events/tests/test_upkeep.py``."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from events import late_writes, rows
+from events.models import (
+    CompletedSessionByPlayerId,
+    CountryHour,
+    LateWrite,
+    SessionByCountry,
+    SessionByPlayerId,
+    StartCount,
+    Table,
+)
+from events.upkeep import row_checks
+from events.upkeep.row_checks import Clock, Problem
+from store.cassandra import Row
+
+
+class Reading(NamedTuple):
+    """What is read of a table's rows, with times to live and write timestamps, and what can be wrong with one."""
+
+    columns: str
+    check: Callable[[Row, Clock], Iterable[Problem]]
+
+    def cql(self, table: Table) -> str:
+        """Return the statement that reads the partitions behind one token, up to and including another."""
+        token = f"token({', '.join(table._partition_keys)})"
+        name = table._raw_column_family_name()
+        return f"SELECT {self.columns} FROM {{keyspace}}.{name} WHERE {token} > ? AND {token} <= ?"  # noqa: S608  # all ours
+
+
+class Upkeep(NamedTuple):
+    """How a table is kept: how it is audited, and what makes its rows in an import."""
+
+    audited: Sequence[Reading]
+    imported: Callable[..., Any]
+
+
+UPKEEP: dict[Table, Upkeep] = {
+    SessionByCountry: Upkeep(
+        audited=[
+            Reading(
+                "country, toUnixTimestamp(hour), shard, toUnixTimestamp(ts), session_id, player_id, "
+                "TTL(player_id), WRITETIME(player_id)",
+                row_checks.check_start,
+            )
+        ],
+        imported=rows.country_rows,
+    ),
+    SessionByPlayerId: Upkeep(
+        audited=[
+            Reading(
+                "player_id, session_id, country, toUnixTimestamp(started_at), toUnixTimestamp(ended_at), "
+                "TTL(started_at), WRITETIME(started_at), TTL(country), WRITETIME(country), "
+                "TTL(ended_at), WRITETIME(ended_at)",
+                row_checks.check_session,
+            )
+        ],
+        imported=rows.player_rows,
+    ),
+    CompletedSessionByPlayerId: Upkeep(
+        audited=[Reading("player_id, toUnixTimestamp(ended_at), session_id", row_checks.check_completed)],
+        imported=rows.player_rows,
+    ),
+    CountryHour: Upkeep(
+        audited=[
+            Reading("DISTINCT toUnixTimestamp(day)", row_checks.check_index_day),
+            Reading(
+                "toUnixTimestamp(day), toUnixTimestamp(hour), country, shards, TTL(shards), WRITETIME(shards)",
+                row_checks.check_index_entry,
+            ),
+        ],
+        imported=rows.index_rows,
+    ),
+    StartCount: Upkeep(
+        audited=[
+            Reading(
+                "DISTINCT toUnixTimestamp(day), day_last_slot, TTL(day_last_slot), WRITETIME(day_last_slot), "
+                "day_hours, TTL(day_hours), WRITETIME(day_hours)",
+                row_checks.check_count_day,
+            ),
+            Reading(
+                "toUnixTimestamp(day), toUnixTimestamp(hour), country, last_slot, TTL(last_slot), "
+                "WRITETIME(last_slot), minutes, TTL(minutes), WRITETIME(minutes)",
+                row_checks.check_count,
+            ),
+        ],
+        imported=late_writes.register_rows,
+    ),
+    LateWrite: Upkeep(
+        audited=[Reading("slot, writer, version, cells, TTL(cells), WRITETIME(cells)", row_checks.check_late_write)],
+        imported=late_writes.announce_hours,
+    ),
+}
