@@ -149,6 +149,25 @@ class LateWrite(Model):
     cells = columns.Text()  # JSON: [country, hour in milliseconds since 1970, minute or -1, shards] of each
 
 
+class ErasedPlayer(Model):
+    """Whose events are discarded that happened at or before which moment?
+
+    A partition is a sixteenth of the players. Rows stay for ever: an old dump may be imported at any time. A row is
+    written at the timestamp of ``until``, so the latest request wins; its state ``done`` at one microsecond more.
+    """
+
+    __table_name__ = "erased_player"
+    __options__ = {"compaction": PLAYER_COMPACTION}
+
+    bucket = columns.Integer(partition_key=True)  # of the id's bytes: see events/erased_players.py
+    player_id = columns.Text(primary_key=True)
+    until = columns.DateTime()  # the moment of the request, and as much later as an event may be ahead
+    requested_at = columns.DateTime()
+    requested_by = columns.Text()  # the name of a key, or how it was asked for
+    state = columns.Text()  # pending, done
+    changes = columns.Map(columns.Text, columns.BigInt, static=True)  # {writer: version}: read again when it differs
+
+
 Table = type[Model]
 TABLES: tuple[Table, ...] = (
     SessionByCountry,
@@ -157,6 +176,7 @@ TABLES: tuple[Table, ...] = (
     CountryHour,
     StartCount,
     LateWrite,
+    ErasedPlayer,
 )
 
 
@@ -179,4 +199,5 @@ READ_OPTIONS: dict[Table, dict[str, str]] = {
     CountryHour: _patience(50),
     StartCount: _patience(50),
     LateWrite: _patience(50),
+    ErasedPlayer: _patience(50),
 }

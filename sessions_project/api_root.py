@@ -17,6 +17,7 @@ ROUTES: dict[str, tuple[str, ...]] = {
     "starts-of-country": ("country",),
     "starts-timeline": (),
     "player-sessions": ("player_id",),
+    "player": ("player_id",),
 }
 DOCUMENTATION = ("schema", "docs", "redoc")
 

@@ -108,14 +108,20 @@ def deadline_from_now() -> float:
 
 
 def execute_many(
-    statements: Iterable[Statement], *, deadline: float, counting: bool = False, at_a_time: int = READS_IN_FLIGHT
+    statements: Iterable[Statement],
+    *,
+    deadline: float,
+    counting: bool = False,
+    for_writes: bool = False,
+    at_a_time: int = READS_IN_FLIGHT,
 ) -> list[list[Row]]:
     """Return the rows of every statement, in order, so many ``at_a_time``, all of them before ``deadline``.
 
     ``counting`` ones, which may read thousands of rows, may take all of that time (a node ends one after its
-    read_request_timeout). Raises StoreError when one fails, any other takes longer than
-    CASSANDRA_TIMEOUT_SECONDS, or the time is over.
+    read_request_timeout). Those ``for_writes``, without which nothing can be written, are refused only while writes
+    are. Raises StoreError when one fails, any other takes longer than CASSANDRA_TIMEOUT_SECONDS, or the time is over.
     """
+    breaker = _writes if for_writes else _reads
     statements = list(statements)
     if not statements:
         return []  # of the tries that the breaker lets through none is spent on nothing
@@ -125,18 +131,18 @@ def execute_many(
     in_flight: deque[ResponseFuture] = deque()
     answers: list[list[Row]] = []
     try:
-        session = _session_to_ask(_reads)
+        session = _session_to_ask(breaker)
         for cql, values in statements:
             if len(in_flight) >= at_a_time:
-                answers.append(_rows(in_flight.popleft(), _reads, kind=kind))
+                answers.append(_rows(in_flight.popleft(), breaker, kind=kind))
             bound = _bound(session, cql, values, until=deadline)
             left = deadline - time.monotonic()
             if left <= 0:
                 raise StoreUnavailable("Reading took too long.")
             in_flight.append(session.execute_async(bound, timeout=min(left, most_seconds), execution_profile=profile))
-        answers += [_rows(future, _reads, kind=kind) for future in in_flight]
+        answers += [_rows(future, breaker, kind=kind) for future in in_flight]
     except _DRIVER_ERRORS as error:
-        raise _store_error(error, _reads) from error
+        raise _store_error(error, breaker) from error
     return answers
 
 

@@ -242,22 +242,3 @@ def test_an_hour_is_counted_anew_as_the_operators_guide_says(country: str, now_m
     for statement in filter(None, map(str.strip, statements.split(";"))):
         cassandra.execute(statement.replace("player_sessions.", "{keyspace}."), ())
     assert counted() == 1
-
-
-def test_a_player_id_that_is_nobodys_is_deleted_by_hand(api, player: str, now_ms: int) -> None:
-    """As docs/how-to/operate.md says it; what happened later stays."""
-    old, new = (Event("end", player, uuid.uuid4(), ts, None) for ts in (now_ms - HOUR_MS, now_ms))
-    record_events([old, new], now_ms=now_ms)
-    statements = re.findall(
-        r"^(DELETE FROM .*?);$", (PROJECT / "docs/how-to/operate.md").read_text(), flags=re.MULTILINE
-    )
-    assert len(statements) == 2
-    for statement in statements:
-        statement, places = re.subn(r"TIMESTAMP \d{16}\b", f"TIMESTAMP {old.ts_ms * 1000}", statement)
-        assert places == 1
-        statement = statement.replace("player_sessions.", "{keyspace}.").replace("'null'", f"'{player}'")
-        cassandra.execute(statement, ())
-    page = f"/api/v1/reports/players/{player}/sessions/"
-    for state in ("completed", "all"):
-        results = api.get(page, {"state": state}).json()["results"]
-        assert [row["session_id"] for row in results] == [str(new.session_id)]

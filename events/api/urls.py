@@ -2,9 +2,15 @@
 
 from django.urls import path
 
+from events.api.players import PlayerViewSet
 from events.api.views import EventHandlerViewSet, EventViewSet
 
 urlpatterns = [
     path("api/v1/events/", EventViewSet.as_view({"post": "create"}), name="events"),
+    path(
+        "api/v1/players/<str:player_id>/",
+        PlayerViewSet.as_view({"delete": "destroy", "get": "retrieve"}),
+        name="player",
+    ),
     path("event-handler", EventHandlerViewSet.as_view({"post": "create"}), name="event-handler"),
 ]

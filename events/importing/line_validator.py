@@ -42,6 +42,11 @@ class ValidatedLines:
     events: list[Event] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
 
+    def discard_others(self, events: list[Event]) -> None:
+        """Discard all events but these of them."""
+        self.discarded += len(self.events) - len(events)
+        self.events = events
+
 
 class LineValidator:
     """Validates lines; every event is moved by ``shift_ms`` afterwards.

@@ -12,6 +12,7 @@ from events import domain
 from events.batched import batched
 from events.clock import oldest_kept_ms, wall_clock_ms
 from events.domain import Event
+from events.erased_players import erased_until
 from events.rows import HourIndexEntry, country_rows, index_entries, index_rows, player_rows
 from events.services import new_entries, remember_entries
 from store import cassandra
@@ -43,12 +44,17 @@ class Loader:
 
     While Cassandra is unavailable it waits, calls ``on_wait`` with the reason, and goes on. Nothing is skipped. Raises
     StatementRejected when waiting would be in vain.
+
+    Events have been moved by ``shift_ms``, and those without a moment have that of ``received_ms``: both matter for
+    players who were erased.
     """
 
-    def __init__(self, *, on_wait: Callable[[str], None]) -> None:
+    def __init__(self, *, on_wait: Callable[[str], None], shift_ms: int = 0, received_ms: int | None = None) -> None:
         self.submitted = 0
         self.completed = 0
         self._on_wait = on_wait
+        self._shift_ms = shift_ms
+        self._received_ms = received_ms
         self._in_flight: deque[_Batch] = deque()
 
     def write(self, events: Sequence[Event]) -> None:
@@ -63,6 +69,29 @@ class Loader:
             for group in self._by_replicas(some, of_countries=of_countries):
                 for batch in batched(group, EVENTS_PER_BATCH):
                     self._submit(_Batch(of_countries, list(batch)))
+
+    def without_erased(self, events: Sequence[Event]) -> list[Event]:
+        """Return the events that are not of erased players, once the list of these can be read."""
+        while True:
+            try:
+                return self._without_erased(events)
+            except StoreUnavailable as error:
+                self._wait(error)
+
+    def _without_erased(self, events: Sequence[Event]) -> list[Event]:
+        """Return the events of players who were not erased, or that happened later, by the moment of their line.
+
+        A line without a moment tells nothing of when it happened: of an erased player it is left out.
+        """
+        until = erased_until()
+        if not until:
+            return [*events]
+        return [
+            event
+            for event in events
+            if event.player_id not in until
+            or (event.ts_ms - self._shift_ms > until[event.player_id] and event.ts_ms != self._received_ms)
+        ]
 
     def finish(self) -> None:
         """Return when everything that was submitted is durable."""
@@ -99,8 +128,9 @@ class Loader:
         now_ms = wall_clock_ms()
         oldest_ms = oldest_kept_ms(now_ms)
         batch.events = [event for event in batch.events if event.ts_ms >= oldest_ms]
-        rows = self._rows(batch, now_ms=now_ms)
         try:
+            batch.events = self._without_erased(batch.events)
+            rows = self._rows(batch, now_ms=now_ms)
             batch.write = cassandra.send_batch(rows, seconds=settings.CASSANDRA_TIMEOUT_SECONDS) if rows else None
         except StoreUnavailable:
             batch.write = None

@@ -62,7 +62,7 @@ def _answer(parent: Connection, say: Say, *, now_ms: int, shift_ms: int, dry_run
     from store.errors import StatementRejected
 
     validator = LineValidator(now_ms=now_ms, shift_ms=shift_ms)
-    loader = Loader(on_wait=lambda reason: say(Waiting(reason)))
+    loader = Loader(on_wait=lambda reason: say(Waiting(reason)), shift_ms=shift_ms, received_ms=now_ms)
     written: deque[tuple[int, Done]] = deque()
     # In a thread: a parent that sends more than the pipe holds never waits for a worker that does the same, or that
     # waits for Cassandra.
@@ -80,6 +80,7 @@ def _answer(parent: Connection, say: Say, *, now_ms: int, shift_ms: int, dry_run
                 continue
             validated = validator.validate(task.lines, first_line=task.first_line, dump=task.dump)
             if not dry_run:
+                validated.discard_others(loader.without_erased(validated.events))
                 loader.write(validated.events)
             written.append((loader.submitted, _done(task, validated)))
             _report(say, written, loader.completed)

@@ -1,14 +1,20 @@
-"""Fixtures of the tests of the import."""
+"""Fixtures of the tests of the import, and of those that need the tables for themselves."""
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 from django.core.management import call_command
 
-from conftest import manage
+from conftest import drop_keyspace, manage
+from events import erased_players, services
+from events.models import TABLES
+from store import cassandra
 
 
 @pytest.fixture
@@ -59,3 +65,33 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., st
         return summary["error"]
 
     return refused
+
+
+def environment_of(keyspace: str) -> dict[str, str]:
+    """Of a command that works on a keyspace of its own."""
+    return {**os.environ, "DJANGO_SETTINGS_MODULE": "sessions_project.settings", "CASSANDRA_KEYSPACE": keyspace}
+
+
+@pytest.fixture(scope="session")
+def keyspace_of_upkeep() -> Iterator[str]:
+    """One that no other test writes to: what is done to whole tables is done to all that is in them."""
+    name = django_settings.CASSANDRA_KEYSPACE.replace("_test", "_upkeep_test")
+    synced = manage("sync_cassandra", env=environment_of(name))
+    assert synced.returncode == 0, synced.stderr
+    yield name
+    drop_keyspace(name)
+
+
+@pytest.fixture
+def own_keyspace(keyspace_of_upkeep: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Its tables, empty, in place of those that all tests share."""
+    settings.CASSANDRA_KEYSPACE = keyspace_of_upkeep
+    monkeypatch.setattr(services, "_known_entries", set())
+    erased_players.forget()
+    cassandra.disconnect()  # with it goes what was prepared for the other keyspace
+    for table in TABLES:
+        if cassandra.execute(f"SELECT * FROM {{keyspace}}.{table.__table_name__} LIMIT 1", ()):
+            cassandra.execute(f"TRUNCATE {{keyspace}}.{table.__table_name__}", ())
+    yield keyspace_of_upkeep
+    cassandra.disconnect()
+    erased_players.forget()

@@ -9,12 +9,13 @@ import time
 from base64 import b64decode, b64encode
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import NamedTuple, TypeVar
+from dataclasses import dataclass, field, fields
+from typing import NamedTuple
 
 from events.batched import batched
 from events.clock import wall_clock_ms
-from events.domain import IN_FLIGHT_MS
+from events.domain import IN_FLIGHT_MS, Event, format_timestamp
+from events.erased_players import erased_until
 from events.models import TABLES, CompletedSessionByPlayerId, SessionByCountry, SessionByPlayerId, Table
 from events.services import record_events
 from events.upkeep import day_counts
@@ -23,27 +24,19 @@ from events.upkeep.pairs import EXPIRING_MS, Buckets, Question, events_of, quest
 from events.upkeep.quality import describe
 from events.upkeep.row_checks import Clock, Problem, right_place
 from events.upkeep.tables import UPKEEP, Reading
+from events.upkeep.walk import Progress, Stopped, TableRange, Walk, token_ranges
 from events.upkeep.writing import execute_and_recount
 from store import cassandra
 from store.cassandra import Row
-from store.errors import StoreUnavailable
 
-# Of each table: what an audit that was stopped does again.
-RANGES = 64
-FIRST_TOKEN, LAST_TOKEN = -(2**63), 2**63 - 1
-# What is in memory at a time. A page takes 10 to 20 ms.
-ROWS_PER_PAGE = 1_000
 # Counterparts that are asked for at a time: two leave a node time for others.
 QUESTIONS_AT_A_TIME = 2
 # A batch of recorded events is a logged one, whose rows lie anywhere.
 EVENTS_PER_BATCH = 10
-RETRY_SECONDS = 1.0
 # Of rows whose counterpart may be in flight, in memory.
 MOST_DOUBTFUL = 10_000
 # Tables whose rows have a counterpart in another one.
 PAIRED = (SessionByCountry, SessionByPlayerId, CompletedSessionByPlayerId)
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -100,38 +93,38 @@ class State:
             {
                 "started_ms": self.started_ms,
                 "done": self.done,
-                "report": asdict(self.report),
+                "report": {one.name: getattr(self.report, one.name) for one in fields(self.report)},
                 "seen": b64encode(self.seen.packed()).decode(),
                 "buckets": {kind: buckets.packed() for kind, buckets in self.buckets.items()},
             }
         )
 
-    def units(self) -> "list[Unit]":
+    def units(self) -> "list[AuditUnit]":
         """Return what there is to do, always the same."""
-        ranges = [*_token_ranges()]
+        ranges = [*token_ranges()]
         tables = [TableRange(table, *one) for table in TABLES for one in ranges]
         pairs = [PairRange(table, *one) for table in PAIRED for one in ranges]
         return [*tables, *pairs, Settle(), *map(DayUnit, days_kept(self.started_ms))]
 
 
-class TableRange(NamedTuple):
-    """The rows of a table between two tokens, each by itself."""
-
-    table: Table
-    after: int
-    until: int
-
-
 class PairRange(NamedTuple):
-    """The same rows once more, for those that may lack their counterpart."""
+    """The rows of a table between two tokens once more, for those that may lack their counterpart."""
 
     table: Table
     after: int
     until: int
+
+    @property
+    def name(self) -> str:
+        return f"counterparts of {self.table.__table_name__}"
 
 
 class Settle(NamedTuple):
     """What of them was in flight may have arrived."""
+
+    @property
+    def name(self) -> str:
+        return "rows in flight"
 
 
 class DayUnit(NamedTuple):
@@ -139,18 +132,12 @@ class DayUnit(NamedTuple):
 
     day_ms: int
 
+    @property
+    def name(self) -> str:
+        return f"counts of {format_timestamp(self.day_ms)[:10]}"
 
-Unit = TableRange | PairRange | Settle | DayUnit
 
-
-class Progress(NamedTuple):
-    """How far an audit has come."""
-
-    unit: Unit
-    done: int
-    units: int
-    rows: int
-    waiting_for: str | None = None
+AuditUnit = TableRange | PairRange | Settle | DayUnit
 
 
 class _Doubt(NamedTuple):
@@ -160,8 +147,8 @@ class _Doubt(NamedTuple):
     question: Question
 
 
-class Audit:
-    """One audit. ``most_rows`` are read in a second; ``settle_seconds`` is how long a write may be in flight."""
+class Audit(Walk):
+    """One audit; ``settle_seconds`` is how long a write may be in flight."""
 
     def __init__(
         self,
@@ -173,14 +160,13 @@ class Audit:
         on_unit: Callable[[State], None] = lambda _: None,
         settle_seconds: float = IN_FLIGHT_MS / 1_000,
     ) -> None:
+        super().__init__(most_rows=most_rows, on_progress=on_progress)
         self.state = state
-        self.stop_requested = False
         self._fix = fix
-        self._most_rows = most_rows
-        self._on_progress = on_progress
         self._on_unit = on_unit
         self._settle_seconds = settle_seconds
         self._doubts: list[_Doubt] = []
+        self._days: set[int] | None = None  # of which anything is indexed or counted
         self._units = state.units()
 
     def run(self) -> bool:
@@ -188,59 +174,49 @@ class Audit:
 
         Raises StatementRejected.
         """
-        self._tell()
+        self._on_progress(self._progress())
         while self.state.done < len(self._units) and not self.stop_requested:
-            self._do(self._units[self.state.done])
+            try:
+                self._do(self._units[self.state.done])
+            except Stopped:
+                break
             # What is in doubt is not in the state: an audit that goes on does not begin behind it.
             self.state.done += 1
             if not self._doubts:
                 self._on_unit(self.state)
         return self.state.done == len(self._units)
 
-    def _do(self, unit: Unit) -> None:
+    def _do(self, unit: AuditUnit) -> None:
         if isinstance(unit, TableRange):
             for reading in UPKEEP[unit.table].audited:
-                for rows, clock in self._pages(reading, unit):
+                for rows, clock in self._pages(reading, unit.table, after=unit.after, until=unit.until):
                     self._check_rows(unit.table, reading, rows, clock)
         elif isinstance(unit, PairRange):
             [reading] = UPKEEP[unit.table].audited
-            for rows, clock in self._pages(reading, unit):
+            for rows, clock in self._pages(reading, unit.table, after=unit.after, until=unit.until):
                 self._check_pairs(unit.table, rows, clock)
         elif isinstance(unit, Settle):
             self._settle()
         else:
             self._check_day(unit.day_ms)
 
-    def _pages(self, reading: Reading, unit: TableRange | PairRange) -> Iterator[tuple[list[Row], Clock]]:
-        """Yield the rows of a range in pages, no more in a second than is allowed."""
-        after: bytes | None = None
-        cql, tokens = reading.cql(unit.table), (unit.after, unit.until)
-        while True:
-            began, clock = time.monotonic(), Clock(wall_clock_ms())
-            page = self._patiently(lambda: cassandra.read_page(cql, tokens, rows=ROWS_PER_PAGE, after=after))  # noqa: B023
-            yield page.rows, clock
-            self._tell()
-            time.sleep(max(len(page.rows) / self._most_rows - (time.monotonic() - began), 0))
-            if page.next is None:
-                return
-            after = page.next
-
     def _check_rows(self, table: Table, reading: Reading, rows: Sequence[Row], clock: Clock) -> None:
         """Check rows each by itself, and note them for what comes later."""
         problems: list[Problem] = []
-        is_first = reading is UPKEEP[table].audited[0]
+        upkeep = UPKEEP[table]
+        has_events = reading is upkeep.audited[-1]  # what is read first of some tables are their partitions
         for row in rows:
-            of_row = [*reading.check(row, clock)]
-            problems += of_row
-            if is_first:
+            erased = [*upkeep.erased(row, clock)] if has_events else []
+            problems += erased or reading.check(row, clock)
+            if has_events:
                 self._note(table, row, clock)
-        if is_first:
+        if has_events:
             self.state.report.rows[table.__table_name__] += len(rows)
         self._report(table.__table_name__, problems)
 
     def _note(self, table: Table, row: Row, clock: Clock) -> None:
         """Note what a row says of the data's quality, and what has to be elsewhere, too."""
-        events = [event for event in events_of(table, row) if event.ts_ms > clock.cutoff_ms]
+        events = _kept_events(table, row, clock, oldest_ms=clock.cutoff_ms)
         describe(table, row, events, clock, self.state.report.quality)
         for event in events:
             self.state.buckets[event.kind].add(event)
@@ -262,8 +238,8 @@ class Audit:
         questions = [
             question(table, event)
             for row in rows
-            for event in events_of(table, row)
-            if event.ts_ms > clock.cutoff_ms + EXPIRING_MS and self.state.buckets[event.kind].is_left(event)
+            for event in _kept_events(table, row, clock, oldest_ms=clock.cutoff_ms + EXPIRING_MS)
+            if self.state.buckets[event.kind].is_left(event)
         ]
         for one, result in self._answers(questions, clock):
             if isinstance(result, Problem):
@@ -302,11 +278,19 @@ class Audit:
         self._doubts.clear()
 
     def _missing(self, questions: Sequence[Question]) -> dict[Question, Problem]:
-        clock = Clock(wall_clock_ms())
-        return {one: result for one, result in self._answers(questions, clock) if isinstance(result, Problem)}
+        clock = Clock(wall_clock_ms(), self._patiently(erased_until))
+        return {
+            one: result
+            for one, result in self._answers(questions, clock)
+            if isinstance(result, Problem) and not clock.is_erased(one.event.player_id, one.event.ts_ms)
+        }
 
     def _check_day(self, day_ms: int) -> None:
         """Check the hour index entries of a day, then its counts."""
+        if self._days is None:
+            self._days = self._patiently(day_counts.days_with_counts)
+        if day_ms not in self._days and not self.state.seen.of_day(day_ms):
+            return
         missing = self._patiently(lambda: day_counts.missing_index_entries(day_ms, self.state.seen))
         if self._fix and missing:
             self._patiently(lambda: day_counts.write_index_entries(missing))
@@ -319,29 +303,21 @@ class Audit:
         left = self._patiently(lambda: day_counts.wrong_counts(day_ms)) if wrong else []
         for found in wrong:
             self.state.report.note("start_count", found.kind, fixed=found not in left)
-        self._tell()
+        self._on_progress(self._progress())
 
-    def _patiently(self, call: Callable[[], T]) -> T:
-        """Return what the call does, once Cassandra is there. What it writes is idempotent."""
-        while True:
-            try:
-                return call()
-            except StoreUnavailable as error:
-                self._tell(waiting_for=str(error))
-                time.sleep(RETRY_SECONDS)
-
-    def _tell(self, *, waiting_for: str | None = None) -> None:
+    def _progress(self) -> Progress:
         state = self.state
         unit = self._units[min(state.done, len(self._units) - 1)]
-        self._on_progress(Progress(unit, state.done, len(self._units), state.report.rows.total(), waiting_for))
+        return Progress(unit, state.done, len(self._units), state.report.rows.total())
 
 
-def _token_ranges() -> Iterator[tuple[int, int]]:
-    """Yield the tokens after which, and up to which, each range goes."""
-    size = (LAST_TOKEN - FIRST_TOKEN + 1) // RANGES
-    for number in range(RANGES):
-        after = FIRST_TOKEN + number * size
-        yield after, min(after + size, LAST_TOKEN)
+def _kept_events(table: Table, row: Row, clock: Clock, *, oldest_ms: int) -> list[Event]:
+    """Return the events of a row that happened after a moment and are not erased."""
+    return [
+        event
+        for event in events_of(table, row)
+        if event.ts_ms > oldest_ms and not clock.is_erased(event.player_id, event.ts_ms)
+    ]
 
 
 def _fix(problems: Sequence[Problem]) -> None:

@@ -7,6 +7,7 @@ neither of the two nor between them.
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
+from itertools import product
 from string import ascii_uppercase
 from typing import NamedTuple
 from zlib import compress, decompress
@@ -28,12 +29,16 @@ WITHOUT_INDEX_ENTRY = "hour of a country without its row in country_hour"
 WRONG_COUNT = "hour whose stored count differs from its rows"
 WRONG_MINUTES = "hour whose stored minutes differ from its rows"
 
+DAYS_PER_PAGE = 1_000
+
 SELECT_WRITTEN = """
     SELECT WRITETIME(shards) FROM {keyspace}.country_hour WHERE day = ? AND hour = ? AND country = ?"""
 DELETE_MINUTES = """
     DELETE minutes FROM {keyspace}.start_count USING TIMESTAMP ? WHERE day = ? AND hour = ? AND country = ?"""
 
 CountryHour = tuple[str, int]
+
+COUNTRIES = {"".join(letters): number for number, letters in enumerate(product(ascii_uppercase, repeat=2))}
 
 
 class Found(NamedTuple):
@@ -47,13 +52,13 @@ class Found(NamedTuple):
 class SeenShards:
     """In how many shards each country has starts, for every hour from the retention's first to the present one.
 
-    A byte for each of 676 countries and each hour: 6 MB for a year.
+    A byte for each hour and each of 676 countries: 6 MB for a year.
     """
 
     def __init__(self, now_ms: int, packed: bytes = b"") -> None:
-        self.first_hour_ms = domain.hour_of(retention_cutoff_ms(now_ms))
-        self._hours = (now_ms - self.first_hour_ms) // HOUR_MS + 2
-        self._seen = bytearray(decompress(packed)) if packed else bytearray(len(ascii_uppercase) ** 2 * self._hours)
+        self._first_hour_ms = domain.hour_of(retention_cutoff_ms(now_ms))
+        self._hours = (now_ms - self._first_hour_ms) // HOUR_MS + 2
+        self._seen = bytearray(decompress(packed)) if packed else bytearray(len(COUNTRIES) * self._hours)
 
     def packed(self) -> bytes:
         """Return it for a checkpoint."""
@@ -61,27 +66,38 @@ class SeenShards:
 
     def add(self, country: str, hour_ms: int, shard: int) -> None:
         """Note a start in a shard."""
-        hour = (hour_ms - self.first_hour_ms) // HOUR_MS
+        hour = (hour_ms - self._first_hour_ms) // HOUR_MS
         if 0 <= hour < self._hours:
-            first, second = (ascii_uppercase.index(letter) for letter in country)
-            place = (first * len(ascii_uppercase) + second) * self._hours + hour
+            place = hour * len(COUNTRIES) + COUNTRIES[country]
             self._seen[place] = max(self._seen[place], shard + 1)
 
     def of_day(self, day_ms: int) -> dict[CountryHour, int]:
         """Return over how many shards at least the starts of each country and hour of a day lie."""
-        first = (day_ms - self.first_hour_ms) // HOUR_MS
-        hours = range(max(first, 0), min(first + DAY_MS // HOUR_MS, self._hours))
+        first = (day_ms - self._first_hour_ms) // HOUR_MS
         return {
-            (country, self.first_hour_ms + hour * HOUR_MS): shards
-            for number, country in enumerate(a + b for a in ascii_uppercase for b in ascii_uppercase)
-            for hour in hours
-            if (shards := self._seen[number * self._hours + hour])
+            (country, self._first_hour_ms + hour * HOUR_MS): shards
+            for hour in range(max(first, 0), min(first + DAY_MS // HOUR_MS, self._hours))
+            if any(of_hour := self._seen[hour * len(COUNTRIES) : (hour + 1) * len(COUNTRIES)])
+            for country, shards in zip(COUNTRIES, of_hour, strict=True)
+            if shards
         }
 
 
 def days_kept(now_ms: int) -> range:
     """Return the days that reports may show, oldest first."""
     return range(domain.day_of(retention_cutoff_ms(now_ms)), now_ms + 1, DAY_MS)
+
+
+def days_with_counts() -> set[int]:
+    """Return the days of which anything is indexed or counted. Raises StoreError."""
+    days: set[int] = set()
+    for table in ("country_hour", "start_count"):
+        page = cassandra.Page([], b"")
+        while page.next is not None:
+            cql = f"SELECT DISTINCT toUnixTimestamp(day) FROM {{keyspace}}.{table}"  # noqa: S608  # all ours
+            page = cassandra.read_page(cql, (), rows=DAYS_PER_PAGE, after=page.next or None)
+            days.update(day for (day,) in page.rows)
+    return days
 
 
 def missing_index_entries(day_ms: int, seen: SeenShards) -> dict[CountryHour, int]:

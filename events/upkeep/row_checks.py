@@ -4,8 +4,8 @@ A row is read with the times to live and the write timestamps of its columns. Wh
 rewritten one microsecond above that, and deleted at it (a deletion wins over what was written at the same time).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from django.conf import settings
@@ -13,7 +13,8 @@ from django.conf import settings
 from events import domain
 from events.clock import retention_cutoff_ms, ttl_seconds
 from events.counting.stored import UPDATE_DAY, UPDATE_MINUTES
-from events.domain import CLOCKS_APART_MS, DAY_MS, HOUR_MS, IN_FLIGHT_MS, SECOND_MS, START, Event
+from events.domain import CLOCKS_APART_MS, DAY_MS, HOUR_MS, IN_FLIGHT_MS, MINUTE_MS, SECOND_MS, START, Event
+from events.erased_players import NEVER_ERASED
 from events.late_writes import INSERT_MARKER, MARKER_SECONDS, MICROSECONDS, WHOLE_HOUR, Cell
 from events.rows import INSERT_ENDED, INSERT_INDEX_ENTRY, INSERT_START, INSERT_STARTED, shards_of
 from store.cassandra import Row, Statement
@@ -25,6 +26,8 @@ TTL_TOO_LONG = "time to live too long"
 MISPLACED = "wrong hour, shard or form of country"
 EMPTY = "without a moment"
 UNREADABLE = "no event can be made of it"
+ERASED = "of an erased player"
+ENTRY_WITH_TTL = "entry of an erased player with a time to live"
 
 # A time to live is taken from a writer's clock and runs by a node's, and a write may take this long.
 TTL_TOLERANCE_SECONDS = (CLOCKS_APART_MS + IN_FLIGHT_MS) // SECOND_MS + 2
@@ -57,6 +60,7 @@ UPDATE_DAY_LAST_SLOT = """
     UPDATE {keyspace}.start_count USING TIMESTAMP ? AND TTL ? SET day_last_slot = ? WHERE day = ?"""
 DELETE_LATE_WRITE = """
     DELETE FROM {keyspace}.late_write USING TIMESTAMP ? WHERE slot = ? AND writer = ? AND version = ?"""
+KEEP_ERASED = "INSERT INTO {keyspace}.erased_player (bucket, player_id, until) VALUES (?, ?, ?) USING TIMESTAMP ?"
 
 
 class Problem(NamedTuple):
@@ -73,9 +77,18 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """When rows were read, and what is older than the retention then."""
+    """When rows were read, what is older than the retention then, and until when which players were ``erased``."""
 
     now_ms: int
+    erased: Mapping[str, int] = field(default_factory=dict)
+
+    def is_erased(self, player_id: str, moment_ms: int) -> bool:
+        """Return whether what a player did at a moment has been erased."""
+        return moment_ms <= self.erased.get(player_id, NEVER_ERASED)
+
+    def erased_us(self, player_id: str) -> int:
+        """Return the write timestamp of deletions: the last microsecond of what is erased of the player."""
+        return self.erased[player_id] * MICROSECONDS + MICROSECONDS - 1
 
     @property
     def cutoff_ms(self) -> int:
@@ -255,6 +268,60 @@ def check_late_write(row: Row, clock: Clock) -> Iterator[Problem]:
         yield Problem(kind, [(DELETE_LATE_WRITE, (max(clock.now_us, written or 0), slot, writer, version))])
     elif kind and cells is not None:
         yield Problem(kind, [(_REWRITE_LATE_WRITE, (slot, writer, version, cells, written + 1, clock.ttl(moment)))])
+
+
+def check_erased_player(row: Row, clock: Clock) -> Iterator[Problem]:
+    """Yield what is wrong with a row of ``erased_player``: it must stay for ever."""
+    bucket, player, until, ttl, written = row
+    if until is not None and ttl is not None:
+        yield Problem(ENTRY_WITH_TTL, [(KEEP_ERASED, (bucket, player, until, written + 1))])
+
+
+def erase_start(row: Row, clock: Clock) -> Iterator[Problem]:
+    """Yield how a row of ``session_by_country`` is deleted if its player was erased.
+
+    Its key does not tell the player: only what was read with the row of this player is deleted.
+    """
+    country, hour, shard, ts, session, player, _, written = row
+    if clock.is_erased(player, ts):
+        minute = (ts - hour) // MINUTE_MS if hour == domain.hour_of(ts) else WHOLE_HOUR
+        deletion = (DELETE_START, (max(clock.erased_us(player), written), country, hour, shard, ts, session))
+        yield Problem(ERASED, [deletion], cell=Cell(country, hour, minute, shard + 1))
+
+
+def erase_session(row: Row, clock: Clock) -> Iterator[Problem]:
+    """Yield how the columns of a row of ``session_by_player_id`` are deleted whose events were erased."""
+    player, session, country, started, ended, _, started_written, _, country_written, _, ended_written = row
+    if player not in clock.erased:
+        return
+    key, latest = (player, session), clock.erased_us(player)
+    deletions: list[Statement] = []
+    started_is_erased = started is None or clock.is_erased(player, started)
+    ended_is_erased = ended is None or clock.is_erased(player, ended)
+    if started_is_erased and (started is not None or country is not None):
+        latest = max(latest, started_written or 0, country_written or 0)
+        deletions.append((DELETE_STARTED, (latest, *key)))
+    if ended_is_erased and ended is not None:
+        latest = max(latest, ended_written)
+        deletions.append((DELETE_ENDED, (latest, *key)))
+    if started_is_erased and ended_is_erased:
+        deletions.append((EXPIRE_SESSION, (*key, latest + 1, SOON)))
+    if deletions:
+        yield Problem(ERASED, deletions)
+
+
+def erase_completed(row: Row, clock: Clock) -> Iterator[Problem]:
+    """Yield how a row of ``completed_session_by_player_id`` is deleted if its end was erased."""
+    player, ended, session = row
+    if clock.is_erased(player, ended):
+        # Of a key no write timestamp is known. Nothing but this end can ever stand here.
+        at = max(clock.erased_us(player), clock.now_us)
+        yield Problem(ERASED, [(DELETE_COMPLETED, (at, player, ended, session))])
+
+
+def names_no_player(row: Row, clock: Clock) -> Iterator[Problem]:
+    """Yield nothing: there is nobody in this table to erase."""
+    return iter(())
 
 
 _REWRITE_LATE_WRITE = INSERT_MARKER.replace("USING TTL ?", "USING TIMESTAMP ? AND TTL ?")

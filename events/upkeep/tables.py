@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from events import late_writes, rows
+from events import erased_players, late_writes, rows
 from events.models import (
     CompletedSessionByPlayerId,
     CountryHour,
+    ErasedPlayer,
     LateWrite,
     SessionByCountry,
     SessionByPlayerId,
@@ -27,14 +28,21 @@ class Reading(NamedTuple):
     def cql(self, table: Table) -> str:
         """Return the statement that reads the partitions behind one token, up to and including another."""
         token = f"token({', '.join(table._partition_keys)})"
-        name = table._raw_column_family_name()
-        return f"SELECT {self.columns} FROM {{keyspace}}.{name} WHERE {token} > ? AND {token} <= ?"  # noqa: S608  # all ours
+        return f"{self._all(table)} WHERE {token} > ? AND {token} <= ?"
+
+    def cql_of_partition(self, table: Table) -> str:
+        """Return the statement that reads one partition."""
+        return f"{self._all(table)} WHERE {' AND '.join(f'{name} = ?' for name in table._partition_keys)}"
+
+    def _all(self, table: Table) -> str:
+        return f"SELECT {self.columns} FROM {{keyspace}}.{table.__table_name__}"  # noqa: S608  # all ours
 
 
 class Upkeep(NamedTuple):
-    """How a table is kept: how it is audited, and what makes its rows in an import."""
+    """How a table is kept: how it is audited, how a player's rows are erased, and what makes its rows in an import."""
 
     audited: Sequence[Reading]
+    erased: Callable[[Row, Clock], Iterable[Problem]]
     imported: Callable[..., Any]
 
 
@@ -47,6 +55,7 @@ UPKEEP: dict[Table, Upkeep] = {
                 row_checks.check_start,
             )
         ],
+        erased=row_checks.erase_start,
         imported=rows.country_rows,
     ),
     SessionByPlayerId: Upkeep(
@@ -58,10 +67,12 @@ UPKEEP: dict[Table, Upkeep] = {
                 row_checks.check_session,
             )
         ],
+        erased=row_checks.erase_session,
         imported=rows.player_rows,
     ),
     CompletedSessionByPlayerId: Upkeep(
         audited=[Reading("player_id, toUnixTimestamp(ended_at), session_id", row_checks.check_completed)],
+        erased=row_checks.erase_completed,
         imported=rows.player_rows,
     ),
     CountryHour: Upkeep(
@@ -72,6 +83,7 @@ UPKEEP: dict[Table, Upkeep] = {
                 row_checks.check_index_entry,
             ),
         ],
+        erased=row_checks.names_no_player,
         imported=rows.index_rows,
     ),
     StartCount: Upkeep(
@@ -87,10 +99,23 @@ UPKEEP: dict[Table, Upkeep] = {
                 row_checks.check_count,
             ),
         ],
+        erased=row_checks.names_no_player,
         imported=late_writes.register_rows,
     ),
     LateWrite: Upkeep(
         audited=[Reading("slot, writer, version, cells, TTL(cells), WRITETIME(cells)", row_checks.check_late_write)],
+        erased=row_checks.names_no_player,
         imported=late_writes.announce_hours,
+    ),
+    # The list itself: whoever is on it stays on it, so that an old dump brings nothing back. Imports obey it.
+    ErasedPlayer: Upkeep(
+        audited=[
+            Reading(
+                "bucket, player_id, toUnixTimestamp(until), TTL(until), WRITETIME(until)",
+                row_checks.check_erased_player,
+            )
+        ],
+        erased=row_checks.names_no_player,
+        imported=erased_players.erased_until,
     ),
 }

@@ -5,23 +5,18 @@ import signal
 import sys
 import time
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as RichProgress
 from rich.table import Table
 
-from events.domain import format_timestamp
-from events.importing.progress import PLAIN_SECONDS, log_above_the_bar
 from events.importing.terminal import note, say
+from events.management.walk_display import walk_display
 from events.models import TABLES
-from events.upkeep.audit import Audit, DayUnit, Progress, Report, Settle, State, TableRange
+from events.upkeep.audit import Audit, Report, State
 from store import cassandra
 from store.errors import StoreError
 
@@ -108,7 +103,7 @@ def _resumed(path: Path) -> State:
 def _stoppable(state: State, path: Path, *, fix: bool, rate: int) -> int:
     """Audit; SIGINT and SIGTERM end it in good order. The exit status is 0, or 128 and the signal."""
     caught: list[int] = []
-    with _display() as show:
+    with walk_display("Auditing") as show:
         audit = Audit(state, fix=fix, most_rows=rate, on_progress=show, on_unit=_Checkpoints(path).save)
 
         def stop(number: int, _: Any) -> None:
@@ -143,46 +138,6 @@ class _Checkpoints:
         draft.write_text(f"{settings.CASSANDRA_KEYSPACE}\n{state.text()}")
         draft.replace(self._path)
         self._next = time.monotonic() + SECONDS_BETWEEN_CHECKPOINTS
-
-
-@contextmanager
-def _display() -> Iterator[Callable[[Progress], None]]:
-    """Yield what shows progress: a bar on a terminal, a plain line every few seconds elsewhere."""
-    if not sys.stderr.isatty():
-        yield _PlainLines().show
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-    with RichProgress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar, log_above_the_bar():
-        task = bar.add_task("")
-
-        def show(progress: Progress) -> None:
-            waiting = "[yellow]waiting for Cassandra[/yellow]" if progress.waiting_for else None
-            bar.update(task, description=waiting or _stage(progress), completed=progress.done, total=progress.units)
-
-        yield show
-
-
-class _PlainLines:
-    """In a log."""
-
-    def __init__(self) -> None:
-        self._next = time.monotonic() + PLAIN_SECONDS
-
-    def show(self, progress: Progress) -> None:
-        """Note how far the audit has come, if the last line is long enough ago."""
-        if time.monotonic() >= self._next:
-            self._next = time.monotonic() + PLAIN_SECONDS
-            waiting = f"waiting for Cassandra: {progress.waiting_for}" if progress.waiting_for else _stage(progress)
-            note(f"Auditing: {progress.done / progress.units:.0%}, {progress.rows:,} rows, {waiting}")
-
-
-def _stage(progress: Progress) -> str:
-    unit = progress.unit
-    if isinstance(unit, TableRange):
-        return f"rows of {unit.table.__table_name__}"
-    if isinstance(unit, DayUnit):
-        return f"counts of {format_timestamp(unit.day_ms)[:10]}"
-    return "rows in flight" if isinstance(unit, Settle) else f"counterparts of {unit.table.__table_name__}"
 
 
 def _as_json(report: Report, seconds: float) -> str:

@@ -1,0 +1,98 @@
+"""Erasing a player over HTTP."""
+
+from http import HTTPStatus
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from events.domain import format_timestamp
+from events.serializers import PLAYER_ID_SCHEMA, PlayerIdField
+from events.upkeep.erasing import (
+    DONE,
+    MOST_SESSIONS_AT_ONCE,
+    PENDING,
+    Erasure,
+    erase_known,
+    erasure_of,
+    request_erasure,
+    stands_for_nobody,
+)
+from web.openapi import COMMON_HEADERS, problems
+from web.query import refuse_other_parameters
+
+# Where a stage that checks keys leaves the name of the one that was used. These operations are for the scope
+# "players:erase"; without keys everybody who reaches the service may erase, as everybody may send events.
+KEY_NAME = "player_sessions.key_name"
+NOT_ERASED = "not_erased"
+
+PLAYER = OpenApiParameter(
+    "player_id", PLAYER_ID_SCHEMA, location=OpenApiParameter.PATH, description="As it was sent in events."
+)
+
+
+class ErasureSerializer(serializers.Serializer[Any]):
+    """How far the erasure of a player has come."""
+
+    player_id = serializers.CharField()
+    until = serializers.DateTimeField(
+        allow_null=True, help_text="What happened then or before is erased, and discarded when it comes again."
+    )
+    state = serializers.ChoiceField(
+        [NOT_ERASED, PENDING, DONE], help_text="`done`: it is verified that no table has anything of it any more."
+    )
+
+
+class PlayerViewSet(ViewSet):
+    """Erase a player: everything that is stored, and everything of then that comes later."""
+
+    @extend_schema(
+        operation_id="erase_player",
+        summary="Erase a player",
+        description="Everything of the player up to now goes (and up to `FUTURE_TOLERANCE_SECONDS` ahead): from the "
+        "reports of the player and all counts at once, from cached reports within 50 s. What comes of it later is "
+        "`discarded`. The state is `done` when `manage.py erase_players --pending` has looked through all tables. "
+        "Sending it again moves `until` to now. Ids that stand for nobody, such as `null`, are refused.",
+        tags=["players"],
+        parameters=[PLAYER, *COMMON_HEADERS],
+        responses={202: ErasureSerializer, **problems(400, 406, 503)},
+    )
+    def destroy(self, request: Request, player_id: str) -> Response:
+        player_id = _asked(request, player_id)
+        if stands_for_nobody(player_id):
+            wanted = (
+                "This id stands for nobody, or for many. To erase it all the same: manage.py erase_players --force."
+            )
+            raise ValidationError({"player_id": [wanted]}, code="stands_for_nobody")
+        erasure = request_erasure(player_id, requested_by=request.META.get(KEY_NAME, "http"))
+        erase_known(erasure, most_sessions=MOST_SESSIONS_AT_ONCE)
+        return Response(_body(player_id, erasure), status=HTTPStatus.ACCEPTED)
+
+    @extend_schema(
+        operation_id="erasure_of_player",
+        summary="Whether a player was erased",
+        tags=["players"],
+        parameters=[PLAYER, *COMMON_HEADERS],
+        responses={200: ErasureSerializer, **problems(400, 406, 503)},
+    )
+    def retrieve(self, request: Request, player_id: str) -> Response:
+        player_id = _asked(request, player_id)
+        return Response(_body(player_id, erasure_of(player_id)))
+
+
+def _asked(request: Request, player_id: str) -> str:
+    """Return the id in the address; raise ValidationError."""
+    refuse_other_parameters(request.query_params)
+    try:
+        return PlayerIdField().to_internal_value(player_id)
+    except ValidationError as error:
+        raise ValidationError({"player_id": error.detail}) from None
+
+
+def _body(player_id: str, erasure: Erasure | None) -> dict[str, Any]:
+    until = format_timestamp(erasure.until_ms) if erasure else None
+    return {"player_id": player_id, "until": until, "state": erasure.state if erasure else NOT_ERASED}

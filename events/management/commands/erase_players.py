@@ -1,0 +1,167 @@
+"""``manage.py erase_players``: a shell over events.upkeep.erasing."""
+
+import json
+import signal
+import sys
+import time
+from argparse import ArgumentParser
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from django.core.management.base import BaseCommand, CommandError
+
+from events.clock import wall_clock_ms
+from events.domain import PLAYER_ID, format_timestamp, parse_timestamp
+from events.importing.terminal import note, say
+from events.management.walk_display import walk_display
+from events.upkeep.erasing import (
+    DONE,
+    Erasure,
+    ErasurePass,
+    erase_known,
+    erasure_of,
+    erasures,
+    request_erasure,
+    stands_for_nobody,
+)
+from store.errors import StoreError
+
+# Ten million rows in 3 minutes, where one node has the cores for it.
+DEFAULT_ROWS_PER_SECOND = 50_000
+
+
+class Wanted(NamedTuple):
+    """A player to erase, and until when; None: until now."""
+
+    player_id: str
+    until_ms: int | None = None
+
+
+class Command(BaseCommand):
+    """Erases players, and those for whom it was asked over HTTP. Exit status 0: all of them are erased."""
+
+    help = (
+        "Erase players: everything that is stored of them, and what comes of it later. Without players: those who wait "
+        "since it was asked for over HTTP (--pending). Safe to repeat."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("players", nargs="*", metavar="ID", help="a player")
+        parser.add_argument(
+            "--file", type=Path, metavar="PATH", help="players, an id a line, or lines as --export writes them"
+        )
+        parser.add_argument("--pending", action="store_true", help="erase those who wait")
+        parser.add_argument("--export", action="store_true", help="write the list of erased players as JSON lines")
+        parser.add_argument("--force", action="store_true", help="also ids that stand for nobody, such as null")
+        parser.add_argument(
+            "--rate",
+            type=int,
+            default=DEFAULT_ROWS_PER_SECOND,
+            metavar="ROWS",
+            help=f"read at most so many rows in a second ({DEFAULT_ROWS_PER_SECOND:,})",
+        )
+
+    def handle(
+        self,
+        *,
+        players: list[str],
+        file: Path | None,
+        pending: bool,
+        export: bool,
+        force: bool,
+        rate: int,
+        **options: Any,
+    ) -> None:
+        if rate < 1:
+            raise CommandError("--rate is a number of rows above 0.")
+        if not (players or file or pending or export):
+            raise CommandError("Name players, or --file, or --pending, or --export.")
+        try:
+            if export:
+                self._export()
+                return
+            wanted = [*map(Wanted, players), *(_of_file(file) if file else [])]
+            _refuse(wanted, force=force)
+            for one in wanted:
+                erasure = request_erasure(one.player_id, requested_by="erase_players", until_ms=one.until_ms)
+                note(f"Erased {erase_known(erasure):,} rows of {one.player_id} that its own rows tell of.")
+            self._finish([one.player_id for one in wanted], rate=rate)
+        except StoreError as error:
+            raise CommandError(f"Cassandra refuses, or does not answer: {error}. Run it again.") from error
+
+    def _export(self) -> None:
+        for erasure in sorted(erasures()):
+            line = {
+                "player_id": erasure.player_id,
+                "until": format_timestamp(erasure.until_ms),
+                "requested_at": format_timestamp(erasure.requested_at_ms),
+                "requested_by": erasure.requested_by,
+                "state": erasure.state,
+            }
+            say(self.stdout, json.dumps(line) + "\n")
+
+    def _finish(self, asked: list[str], *, rate: int) -> None:
+        """Wait until nothing of those who wait can be in flight, and look through all tables for them."""
+        waiting = [one for one in erasures() if one.state != DONE]
+        if not waiting:
+            say(self.stdout, "Nobody waits to be erased.\n")
+            return
+        _wait_until_due(waiting)
+        with walk_display("Erasing") as show:
+            erasing = ErasurePass(waiting, most_rows=rate, on_progress=show)
+            ended = _stoppable(erasing)
+        if not ended:
+            note("Stopped. What was asked for waits: run erase_players --pending.")
+            sys.exit(128 + signal.SIGTERM)
+        say(self.stdout, f"{len(waiting):,} players are erased.\n")
+        left = [one for one in asked if (erasure := erasure_of(one)) is None or erasure.state != DONE]
+        if left:
+            raise CommandError(f"Asked for again meanwhile, and so they wait: {', '.join(left)}. Run it again.")
+
+
+def _wait_until_due(waiting: Iterable[Erasure]) -> None:
+    seconds = (max(one.due_ms for one in waiting) - wall_clock_ms()) / 1_000
+    if seconds > 0:
+        note(f"Waiting {seconds:.0f} s: until then a write may be in flight that does not know of it.")
+        time.sleep(seconds)
+
+
+def _stoppable(erasing: ErasurePass) -> bool:
+    """Erase; SIGINT and SIGTERM end it in good order. Return whether it came to its end."""
+
+    def stop(*_: Any) -> None:
+        erasing.stop_requested = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        return erasing.run()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _of_file(path: Path) -> Iterator[Wanted]:
+    """Yield the players of a file. Raises CommandError."""
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{path} cannot be read: {error}.") from error
+    for number, line in enumerate(map(str.strip, lines), 1):
+        try:
+            if line.startswith("{"):
+                values = json.loads(line)
+                yield Wanted(values["player_id"], parse_timestamp(values["until"]))
+            elif line:
+                yield Wanted(line)
+        except (ValueError, KeyError, TypeError) as error:
+            raise CommandError(f"Line {number} of {path} is neither an id nor of --export: {error}.") from error
+
+
+def _refuse(wanted: Iterable[Wanted], *, force: bool) -> None:
+    """CommandError, before anything is erased, when one of them cannot be meant."""
+    for one in wanted:
+        if not PLAYER_ID.match(one.player_id):
+            raise CommandError(f"{one.player_id!r} is no player id. Nobody was erased.")
+        if stands_for_nobody(one.player_id) and not force:
+            raise CommandError(f"{one.player_id!r} stands for nobody, or for many: --force erases it all the same.")

@@ -1,0 +1,104 @@
+"""Reading whole tables beside a running service: by token range, so many rows in a second, a page in memory."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol, TypeVar
+
+from events.clock import wall_clock_ms
+from events.erased_players import erased_until
+from events.models import Table
+from events.upkeep.row_checks import Clock
+from events.upkeep.tables import Reading
+from store import cassandra
+from store.cassandra import Row
+from store.errors import StoreUnavailable
+
+# Of each table: what is done again by a walk that was stopped.
+RANGES = 32
+FIRST_TOKEN, LAST_TOKEN = -(2**63), 2**63 - 1
+# A page takes 10 to 20 ms.
+ROWS_PER_PAGE = 1_000
+RETRY_SECONDS = 1.0
+
+T = TypeVar("T")
+
+
+class Unit(Protocol):
+    """A part of a walk."""
+
+    @property
+    def name(self) -> str:
+        """Return what is looked at, for people."""
+
+
+class TableRange(NamedTuple):
+    """The rows of a table between two tokens."""
+
+    table: Table
+    after: int
+    until: int
+
+    @property
+    def name(self) -> str:
+        return f"rows of {self.table.__table_name__}"
+
+
+class Progress(NamedTuple):
+    """How far a walk has come: of its units it has done so many, and has read so many rows."""
+
+    unit: Unit
+    done: int
+    units: int
+    rows: int
+    waiting_for: str | None = None
+
+
+class Stopped(Exception):
+    """Somebody has asked to stop while Cassandra was unavailable."""
+
+
+class Walk:
+    """Goes through units; ``most_rows`` are read in a second. While Cassandra is unavailable it waits."""
+
+    def __init__(self, *, most_rows: int, on_progress: Callable[[Progress], None]) -> None:
+        self.stop_requested = False
+        self._most_rows = most_rows
+        self._on_progress = on_progress
+
+    def _progress(self) -> Progress:
+        raise NotImplementedError
+
+    def _pages(self, reading: Reading, table: Table, *, after: int, until: int) -> Iterator[tuple[list[Row], Clock]]:
+        """Yield the rows of a range in pages, each with the clock and the list of erased players of its reading."""
+        cql, next_page = reading.cql(table), None
+        while True:
+            began = time.monotonic()
+            clock = Clock(wall_clock_ms(), self._patiently(erased_until))
+            page = self._patiently(
+                lambda: cassandra.read_page(cql, (after, until), rows=ROWS_PER_PAGE, after=next_page)  # noqa: B023
+            )
+            yield page.rows, clock
+            self._on_progress(self._progress())
+            time.sleep(max(len(page.rows) / self._most_rows - (time.monotonic() - began), 0))
+            if page.next is None:
+                return
+            next_page = page.next
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        """Return what the call does, once Cassandra is there. What it writes is idempotent. Raises Stopped."""
+        while True:
+            try:
+                return call()
+            except StoreUnavailable as error:
+                if self.stop_requested:
+                    raise Stopped from error
+                self._on_progress(self._progress()._replace(waiting_for=str(error)))
+                time.sleep(RETRY_SECONDS)
+
+
+def token_ranges() -> Iterator[tuple[int, int]]:
+    """Yield the tokens after which, and up to which, each range of a table goes."""
+    size = (LAST_TOKEN - FIRST_TOKEN + 1) // RANGES
+    for number in range(RANGES):
+        after = FIRST_TOKEN + number * size
+        yield after, min(after + size, LAST_TOKEN)
