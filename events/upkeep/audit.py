@@ -192,6 +192,8 @@ class Audit(Walk):
                 for rows, clock in self._pages(reading, unit.table, after=unit.after, until=unit.until):
                     self._check_rows(unit.table, reading, rows, clock)
         elif isinstance(unit, PairRange):
+            if all(buckets.is_empty() for buckets in self.state.buckets.values()):
+                return
             [reading] = UPKEEP[unit.table].audited
             for rows, clock in self._pages(reading, unit.table, after=unit.after, until=unit.until):
                 self._check_pairs(unit.table, rows, clock)

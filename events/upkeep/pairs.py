@@ -59,6 +59,10 @@ class Buckets:
         digest = _digest(event)
         self._left[digest % BUCKETS] ^= digest
 
+    def is_empty(self) -> bool:
+        """Return whether every row has its counterpart."""
+        return not any(self._left)
+
     def is_left(self, event: Event) -> bool:
         """Return whether something is left where the row of the event is."""
         return self._left[_digest(event) % BUCKETS] != 0
