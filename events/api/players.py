@@ -1,11 +1,14 @@
 """Erasing a player over HTTP."""
 
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
@@ -22,6 +25,7 @@ from events.upkeep.erasing import (
     request_erasure,
     stands_for_nobody,
 )
+from events.upkeep.player_rows import MEDIA_TYPE, last_line, lines_of
 from web.openapi import COMMON_HEADERS, problems
 from web.query import refuse_other_parameters
 
@@ -29,6 +33,8 @@ from web.query import refuse_other_parameters
 # "players:erase"; without keys everybody who reaches the service may erase, as everybody may send events.
 KEY_NAME = "player_sessions.key_name"
 NOT_ERASED = "not_erased"
+# In memory at a time: 4 MB. Those of a player with a hundred sessions a day for a month.
+MOST_ROWS = 10_000
 
 PLAYER = OpenApiParameter(
     "player_id", PLAYER_ID_SCHEMA, location=OpenApiParameter.PATH, description="As it was sent in events."
@@ -82,6 +88,41 @@ class PlayerViewSet(ViewSet):
     def retrieve(self, request: Request, player_id: str) -> Response:
         player_id = _asked(request, player_id)
         return Response(_body(player_id, erasure_of(player_id)))
+
+
+class NdjsonRenderer(BaseRenderer):
+    """Gives the lines as they are."""
+
+    media_type = MEDIA_TYPE
+    format = "ndjson"
+
+    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
+        return str(data).encode()
+
+
+class PlayerExportViewSet(ViewSet):
+    """What is stored of a player."""
+
+    renderer_classes = [NdjsonRenderer]
+
+    @extend_schema(
+        operation_id="export_player",
+        summary="Every row of a player",
+        description='A JSON line for each row that names the player, `{"table": ..., "row": {...}}`, as Cassandra has '
+        'it; the last line, `{"rows": N}`, says how many there are. A start that a later start of the same session '
+        "superseded is not among them: `manage.py export_player` reads all starts and finds it. For a player with more "
+        f"than {MOST_ROWS:,} rows it is the only way.",
+        tags=["players"],
+        parameters=[PLAYER, *COMMON_HEADERS],
+        responses={(200, MEDIA_TYPE): OpenApiTypes.STR, **problems(400, 406, 503)},
+    )
+    def retrieve(self, request: Request, player_id: str) -> Response:
+        player_id = _asked(request, player_id)
+        lines = [*islice(lines_of(player_id), MOST_ROWS + 1)]
+        if len(lines) > MOST_ROWS:
+            wanted = f"This player has more than {MOST_ROWS:,} rows. Use manage.py export_player."
+            raise ValidationError({"player_id": [wanted]}, code="too_many_rows")
+        return Response("".join([*lines, last_line(len(lines))]), headers={"Cache-Control": "no-store"})
 
 
 def _asked(request: Request, player_id: str) -> str:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from events.api.players import PlayerViewSet
+from events.api.players import PlayerExportViewSet, PlayerViewSet
 from events.api.views import EventHandlerViewSet, EventViewSet
 
 urlpatterns = [
@@ -11,6 +11,11 @@ urlpatterns = [
         "api/v1/players/<str:player_id>/",
         PlayerViewSet.as_view({"delete": "destroy", "get": "retrieve"}),
         name="player",
+    ),
+    path(
+        "api/v1/players/<str:player_id>/export/",
+        PlayerExportViewSet.as_view({"get": "retrieve"}),
+        name="player-export",
     ),
     path("event-handler", EventHandlerViewSet.as_view({"post": "create"}), name="event-handler"),
 ]

@@ -176,6 +176,7 @@ def test_every_table_says_how_it_is_kept() -> None:
         assert upkeep.audited, table
         assert all(reading.cql(table).startswith("SELECT ") for reading in upkeep.audited), table
         assert callable(upkeep.erased), table
+        assert callable(upkeep.exported), table
         assert callable(upkeep.imported), table
 
 

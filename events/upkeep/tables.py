@@ -1,6 +1,6 @@
 """How each table is kept: a new one without an entry here fails ``events/tests/test_upkeep.py``."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from events import erased_players, late_writes, rows
@@ -14,7 +14,8 @@ from events.models import (
     StartCount,
     Table,
 )
-from events.upkeep import row_checks
+from events.upkeep import exporting, row_checks
+from events.upkeep.exporting import JsonRow
 from events.upkeep.row_checks import Clock, Problem
 from store.cassandra import Row
 
@@ -39,10 +40,14 @@ class Reading(NamedTuple):
 
 
 class Upkeep(NamedTuple):
-    """How a table is kept: how it is audited, how a player's rows are erased, and what makes its rows in an import."""
+    """How a table is kept.
+
+    How it is audited, how the rows of a player are erased and exported, and what makes its rows in an import.
+    """
 
     audited: Sequence[Reading]
     erased: Callable[[Row, Clock], Iterable[Problem]]
+    exported: Callable[[str], Iterator[JsonRow]]
     imported: Callable[..., Any]
 
 
@@ -56,6 +61,7 @@ UPKEEP: dict[Table, Upkeep] = {
             )
         ],
         erased=row_checks.erase_start,
+        exported=exporting.starts_of,
         imported=rows.country_rows,
     ),
     SessionByPlayerId: Upkeep(
@@ -68,11 +74,13 @@ UPKEEP: dict[Table, Upkeep] = {
             )
         ],
         erased=row_checks.erase_session,
+        exported=exporting.sessions_of,
         imported=rows.player_rows,
     ),
     CompletedSessionByPlayerId: Upkeep(
         audited=[Reading("player_id, toUnixTimestamp(ended_at), session_id", row_checks.check_completed)],
         erased=row_checks.erase_completed,
+        exported=exporting.ends_of,
         imported=rows.player_rows,
     ),
     CountryHour: Upkeep(
@@ -84,6 +92,7 @@ UPKEEP: dict[Table, Upkeep] = {
             ),
         ],
         erased=row_checks.names_no_player,
+        exported=exporting.nothing_of,
         imported=rows.index_rows,
     ),
     StartCount: Upkeep(
@@ -100,11 +109,13 @@ UPKEEP: dict[Table, Upkeep] = {
             ),
         ],
         erased=row_checks.names_no_player,
+        exported=exporting.nothing_of,
         imported=late_writes.register_rows,
     ),
     LateWrite: Upkeep(
         audited=[Reading("slot, writer, version, cells, TTL(cells), WRITETIME(cells)", row_checks.check_late_write)],
         erased=row_checks.names_no_player,
+        exported=exporting.nothing_of,
         imported=late_writes.announce_hours,
     ),
     # The list itself: whoever is on it stays on it, so that an old dump brings nothing back. Imports obey it.
@@ -116,6 +127,7 @@ UPKEEP: dict[Table, Upkeep] = {
             )
         ],
         erased=row_checks.names_no_player,
+        exported=exporting.erasure_entry_of,
         imported=erased_players.erased_until,
     ),
 }

@@ -1,0 +1,54 @@
+"""``manage.py export_player``: every stored row of a player."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from events.domain import PLAYER_ID
+from events.importing.terminal import say
+from events.management.walk_display import walk_display
+from events.models import SessionByCountry
+from events.upkeep.player_rows import StartsOfPlayer, last_line, lines_of
+from store.errors import StoreError
+
+DEFAULT_ROWS_PER_SECOND = 50_000
+
+
+class Command(BaseCommand):
+    """As ``GET /api/v1/players/{player_id}/export/``, and the starts that only a reading of all starts finds."""
+
+    help = (
+        "Write every stored row of a player as JSON lines, also the starts that a later start of the same session "
+        "superseded. The last line says how many rows there are: without it the export is cut off."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("player", metavar="ID", help="a player")
+        parser.add_argument(
+            "--rate",
+            type=int,
+            default=DEFAULT_ROWS_PER_SECOND,
+            metavar="ROWS",
+            help=f"read at most so many rows in a second ({DEFAULT_ROWS_PER_SECOND:,})",
+        )
+
+    def handle(self, *, player: str, rate: int, **options: Any) -> None:
+        if rate < 1:
+            raise CommandError("--rate is a number of rows above 0.")
+        if not PLAYER_ID.match(player):
+            raise CommandError(f"{player!r} is no player id.")
+        starts = f'{{"table": "{SessionByCountry.__table_name__}"'
+        rows = 0
+        try:
+            for line in lines_of(player):
+                if not line.startswith(starts):  # these are read below, with all others
+                    rows += 1
+                    say(self.stdout, line)
+            with walk_display("Exporting") as show:
+                for line in StartsOfPlayer(player, most_rows=rate, on_progress=show).lines():
+                    rows += 1
+                    say(self.stdout, line)
+        except StoreError as error:
+            raise CommandError(f"Cassandra refuses, or does not answer: {error}. Run it again.") from error
+        say(self.stdout, last_line(rows))
