@@ -14,7 +14,7 @@ import tempfile
 import time
 from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -66,7 +66,8 @@ def alone(keyspace: str, rate: int) -> Sequence[str]:
     began = time.monotonic()
     with audit(keyspace, f"--rate={rate}") as process:
         while process.poll() is None:
-            most = max(most, process.memory_info().rss)
+            with suppress(psutil.Error):  # it has ended just now
+                most = max(most, process.memory_info().rss)
             time.sleep(SECONDS_BETWEEN_LOOKS)
         report = json.loads(process.stdout.read())
     seconds = time.monotonic() - began
@@ -87,7 +88,8 @@ def audit(keyspace: str, *options: str) -> Iterator[psutil.Popen]:
         try:
             yield process
         finally:
-            process.terminate()
+            if process.poll() is None:
+                process.terminate()
             process.wait()
 
 
