@@ -6,13 +6,13 @@ import signal
 import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.table import Table
 
@@ -21,6 +21,7 @@ from events.importing.checkpoint import Checkpoint, CheckpointFile, Totals
 from events.importing.coordinator import Import, Interrupted, Progress
 from events.importing.dump import STDIN, Dump, DumpError
 from events.importing.files import ImportFailed, refuse_to_overwrite
+from events.importing.keyspace_dump import TABLES, KeyspaceDump
 from events.importing.losses import LINES_THAT_TELL
 from events.importing.progress import progress_display
 from events.importing.rebase import newest_event, shift_in_words, shift_message
@@ -83,7 +84,12 @@ class Command(BaseCommand):
     help = "Import session events from JSON-lines dumps (bzip2, gzip or plain; - is standard input)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("files", nargs="+", metavar="FILE", help="a dump; - reads standard input")
+        parser.add_argument("files", nargs="*", metavar="FILE", help="a dump; - reads standard input")
+        parser.add_argument(
+            "--from-keyspace",
+            metavar="NAME",
+            help="in place of files: the tables of the earlier service in this keyspace",
+        )
         parser.add_argument(
             "--rebase", action="store_true", help="move the newest event to now, and all others by as much"
         )
@@ -121,6 +127,8 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
 
     def handle(self, *, files: list[str], **options: Any) -> None:
+        if bool(files) == bool(options["from_keyspace"]):
+            raise CommandError("Name one or more files, or --from-keyspace.")
         started = time.monotonic()
         summary = Summary(options["dry_run"])
         run = _Run(files, options, summary)
@@ -141,7 +149,8 @@ class _Run:
     """One call of the command: its files, and what it comes to."""
 
     def __init__(self, files: Sequence[str], options: dict[str, Any], summary: Summary) -> None:
-        name = "stdin" if files[0] == STDIN else Path(files[0]).name
+        self._keyspace: str | None = options["from_keyspace"]
+        name = self._keyspace or ("stdin" if files[0] == STDIN else Path(files[0]).name)
         # A dry run leaves alone what an interrupted import goes on with.
         kind = "dry-run.rejects" if options["dry_run"] else "rejects"
         self._files = files
@@ -173,7 +182,7 @@ class _Run:
             [rejects.output(), *(checkpoint_file.outputs() if self._options["resume"] or not dry_run else [])],
             inputs=[file for file in self._files if file != STDIN],
         )
-        dumps = [Dump(file) for file in self._files]
+        dumps = [*self._dumps()]
         with ExitStack() as stack:
             if not dry_run:
                 stack.enter_context(checkpoint_file)
@@ -203,6 +212,12 @@ class _Run:
                 self._summary.warnings += [warning for dump in dumps for warning in dump.warnings] + run.warnings
                 if checkpoint.totals.rejected and self._rejects_path.exists():
                     self._summary.rejects = str(self._rejects_path)
+
+    def _dumps(self) -> Iterator[Dump]:
+        """Yield what is imported. Raises DumpError."""
+        if self._keyspace:
+            yield from (KeyspaceDump(self._keyspace, table) for table in TABLES)
+        yield from map(Dump, self._files)
 
     def _checkpoint(self, dumps: list[Dump], scanned: Callable[[int], None]) -> Checkpoint:
         """Return where to begin: at the checkpoint of an earlier run, or at the first line."""
