@@ -5,12 +5,14 @@ import binascii
 import logging
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from access.key_set import KeySet
 from access.keys import Key, is_whole
 from access.limits import BURST_SECONDS, EVENTS_BROUGHT, Bucket, Limits
+from web.measuring import Measuring
 from web.problems import RETRY_AFTER_SECONDS, refuse
 from web.wsgi_types import Application, Headers
 
@@ -128,7 +130,12 @@ def _rate_limited(bucket: Bucket, wait: float) -> Refusal:
     return Refusal(HTTPStatus.TOO_MANY_REQUESTS, "rate_limited", detail, headers)
 
 
-def _refuse(environ: Mapping[str, Any], start_response: Callable[..., Any], reason: Refusal) -> Iterable[bytes]:
+def _refuse(environ: dict[str, Any], start_response: Callable[..., Any], reason: Refusal) -> Iterable[bytes]:
+    """Answer, and count that: what is refused here comes to no stage that counts."""
+    return Measuring(partial(_refusal, reason=reason))(environ, start_response)
+
+
+def _refusal(environ: Mapping[str, Any], start_response: Callable[..., Any], *, reason: Refusal) -> Iterable[bytes]:
     return refuse(
         environ,
         start_response,

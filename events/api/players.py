@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
+from access.authorization import KEY
 from events.domain import format_timestamp
 from events.serializers import PLAYER_ID_SCHEMA, PlayerIdField
 from events.upkeep.erasing import (
@@ -29,9 +30,6 @@ from events.upkeep.player_rows import MEDIA_TYPE, last_line, lines_of
 from web.openapi import COMMON_HEADERS, problems
 from web.query import refuse_other_parameters
 
-# Where a stage that checks keys leaves the name of the one that was used. These operations are for the scope
-# "players:erase"; without keys everybody who reaches the service may erase, as everybody may send events.
-KEY_NAME = "player_sessions.key_name"
 NOT_ERASED = "not_erased"
 # In memory at a time: 4 MB. Those of a player with a hundred sessions a day for a month.
 MOST_ROWS = 10_000
@@ -74,7 +72,7 @@ class PlayerViewSet(ViewSet):
                 "This id stands for nobody, or for many. To erase it all the same: manage.py erase_players --force."
             )
             raise ValidationError({"player_id": [wanted]}, code="stands_for_nobody")
-        erasure = request_erasure(player_id, requested_by=request.META.get(KEY_NAME, "http"))
+        erasure = request_erasure(player_id, requested_by=_asked_by(request))
         erase_known(erasure, most_sessions=MOST_SESSIONS_AT_ONCE)
         return Response(_body(player_id, erasure), status=HTTPStatus.ACCEPTED)
 
@@ -123,6 +121,11 @@ class PlayerExportViewSet(ViewSet):
             wanted = f"This player has more than {MOST_ROWS:,} rows. Use manage.py export_player."
             raise ValidationError({"player_id": [wanted]}, code="too_many_rows")
         return Response("".join([*lines, last_line(len(lines))]), headers={"Cache-Control": "no-store"})
+
+
+def _asked_by(request: Request) -> str:
+    """Return the name of the key that was sent."""
+    return request.META[KEY].name if KEY in request.META else "http"
 
 
 def _asked(request: Request, player_id: str) -> str:
