@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from events.domain import EARLIEST_MS, LATEST_MS, format_timestamp
 from events.serializers import TIMESTAMP_FORMS, CountryField, PlayerIdField, TimestampField, timestamp_errors
-from reports import player_sessions
+from reports import intervals, player_sessions
 
 # A leap year.
 MOST_HOURS = 8784
@@ -61,10 +61,41 @@ class CountryStartsQuerySerializer(WindowQuerySerializer):
     cursor = serializers.CharField(required=False, help_text="From `next` of the page before.")
 
 
+class ZoneField(serializers.CharField):
+    """An IANA time zone."""
+
+    default_error_messages = {"unknown_zone": "Send the name of a time zone, such as Europe/Helsinki or UTC."}
+
+    def to_internal_value(self, value: Any) -> str:
+        name = super().to_internal_value(value)
+        if name not in intervals.zone_names():
+            self.fail("unknown_zone")
+        return name
+
+
 class TimelineQuerySerializer(WindowQuerySerializer):
-    """Per hour."""
+    """Over time."""
 
     country = CountryField(required=False, help_text="Only this country.")
+    interval = serializers.ChoiceField(
+        choices=[intervals.MINUTE, intervals.HOUR, intervals.DAY, intervals.WEEK],
+        default=intervals.HOUR,
+        help_text="Of what there is a point. Weeks begin on Monday. Minutes only of up to "
+        f"{intervals.MOST_HOURS_BY_MINUTE} hours.",
+    )
+    tz = ZoneField(default="UTC", help_text="Whose days and weeks they are: an IANA time zone.")
+    compare = serializers.ChoiceField(
+        choices=[intervals.PREVIOUS, intervals.WEEK],
+        required=False,
+        help_text="Tell of each point what was there `before`: in as many hours before the window, or a week earlier.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Bound the number of points."""
+        if attrs["interval"] == intervals.MINUTE and attrs["hours"] > intervals.MOST_HOURS_BY_MINUTE:
+            most = f"Minutes are told of up to {intervals.MOST_HOURS_BY_MINUTE} hours. Ask for fewer, or for hours."
+            raise serializers.ValidationError({"interval": [most]}, code="too_many_points")
+        return attrs
 
 
 class PlayerQuerySerializer(Shape):
@@ -179,17 +210,38 @@ class CountryStartsReportSerializer(WindowSerializer):
 
 
 class TimelinePointSerializer(Shape):
-    """One hour."""
+    """One part of the window."""
 
-    hour = serializers.DateTimeField(help_text="Its beginning.")
+    begin = serializers.DateTimeField(help_text="Its beginning.")
+    hour = serializers.DateTimeField(required=False, help_text="The same, when the points are hours.")
     starts = serializers.IntegerField(help_text="Those inside the window.")
+    complete = serializers.BooleanField(help_text="The window has all of it.")
+    before = serializers.IntegerField(required=False, help_text="With `compare`: the starts that it is compared with.")
+
+
+class ComparisonSerializer(Shape):
+    """The window that this one is compared with."""
+
+    total = serializers.IntegerField()
+    change = serializers.FloatField(
+        allow_null=True, help_text="Of the total since then: 0.25 is a quarter more; null: there was nothing."
+    )
+    complete = serializers.BooleanField(help_text="Nothing of it is older than the retention.")
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """``from`` is a word of Python, so it cannot be an attribute."""
+        moments = {"from": serializers.DateTimeField(), "to": serializers.DateTimeField()}
+        return {**moments, **super().get_fields()}
 
 
 class TimelineReportSerializer(WindowSerializer):
-    """Starts per hour, oldest first, hours without starts included."""
+    """Starts over time, oldest first, parts without starts included."""
 
     country = serializers.CharField(allow_null=True)
+    interval = serializers.ChoiceField(choices=[intervals.MINUTE, intervals.HOUR, intervals.DAY, intervals.WEEK])
+    tz = serializers.CharField(help_text="Whose days and weeks they are.")
     total = serializers.IntegerField()
+    compare = ComparisonSerializer(allow_null=True, help_text="Null unless that was asked for.")
     points = TimelinePointSerializer(many=True)
 
 

@@ -1,6 +1,7 @@
 """Starts of sessions: for each country, of one country as a list, and by the hour."""
 
 import uuid
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -66,8 +67,13 @@ def report_window(*, hours: int, as_of_ms: int, now_ms: int) -> Window:
     >>> domain.format_timestamp(window.from_ms), window.to_ms == now
     ('2026-11-29T06:30:00.000Z', True)
     """
+    return known_window(Window(as_of_ms - hours * domain.HOUR_MS, as_of_ms), now_ms=now_ms)
+
+
+def known_window(window: Window, *, now_ms: int) -> Window:
+    """Return the window, less what is older than the retention."""
     cutoff = retention_cutoff_ms(now_ms)
-    return Window(max(as_of_ms - hours * domain.HOUR_MS, cutoff), max(as_of_ms, cutoff))
+    return Window(max(window.from_ms, cutoff), max(window.to_ms, cutoff))
 
 
 @expensive_when_long
@@ -195,14 +201,62 @@ def starts_by_hour(
     return list(zip(counts.hours, counts.of_hours(), strict=True))
 
 
+@expensive_when_long
+def starts_by_part(
+    *,
+    window: Window,
+    begins: Sequence[int],
+    now_ms: int,
+    country: str | None,
+    on_waiting: OnWaiting | None = None,
+) -> list[int]:
+    """Return the starts of the window in each part: from where it begins to where the next one does.
+
+    ``begins`` ascend, are whole minutes, and end with the end of the last part. Raises StoreError.
+    """
+    deadline = cassandra.deadline_from_now()
+    by_minute = {domain.hour_of(begin) for begin in begins if begin % domain.HOUR_MS}
+    counts = _counted(
+        window, now_ms=now_ms, country=country, deadline=deadline, on_waiting=on_waiting, by_minute=by_minute
+    )
+    starts = [0] * len(begins)
+    for moment, number in _pieces(counts, by_minute):
+        if number:
+            starts[bisect_right(begins, moment) - 1] += number
+    return starts[:-1]
+
+
+def _pieces(counts: StartCounts, by_minute: Collection[int]) -> Iterator[tuple[int, int]]:
+    """Yield when each hour begins with its starts; in place of those that are cut, each minute of a country."""
+    for hour, number in zip(counts.hours, counts.of_hours(), strict=True):
+        if hour not in by_minute:
+            yield hour, number
+    for (_, hour), minutes in counts.minutes.items():
+        for minute, number in enumerate(minutes):
+            yield hour + minute * domain.MINUTE_MS, number
+
+
 def _counted(
-    window: Window, *, now_ms: int, country: str | None, deadline: float, on_waiting: OnWaiting | None
+    window: Window,
+    *,
+    now_ms: int,
+    country: str | None,
+    deadline: float,
+    on_waiting: OnWaiting | None,
+    by_minute: Collection[int] = (),
 ) -> StartCounts:
     """Return the counts of a window.
 
     ``on_waiting`` is called when they lack some late starts; without it they lack none.
     """
-    counts = count_starts(window=window, now_ms=now_ms, country=country, deadline=deadline, all_late=on_waiting is None)
+    counts = count_starts(
+        window=window,
+        now_ms=now_ms,
+        country=country,
+        deadline=deadline,
+        all_late=on_waiting is None,
+        by_minute=by_minute,
+    )
     if counts.waiting and on_waiting:
         on_waiting(counts.waiting)
     return counts

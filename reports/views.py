@@ -18,6 +18,7 @@ from events.domain import CLOCKS_APART_MS, EARLIEST_MS, HOUR_MS, Window, format_
 from events.serializers import COUNTRY_SCHEMA, PLAYER_ID_SCHEMA
 from reports import player_sessions, starts
 from reports.cursors import decode_cursor, encode_cursor
+from reports.intervals import HOUR
 from reports.player_sessions import Session
 from reports.positions import Position
 from reports.serializers import (
@@ -41,6 +42,7 @@ from reports.serializers import (
 )
 from reports.spreadsheets import CsvRenderer, Download, attachment, csv_or
 from reports.starts import Start
+from reports.timelines import Timeline
 from web.links import link
 from web.openapi import COMMON_HEADERS, problems
 from web.query import refuse_other_parameters
@@ -93,7 +95,10 @@ class LateStarts:
         self._waiting: Waiting | None = None
 
     def note(self, waiting: Waiting) -> None:
-        """Take what the selector says."""
+        """Take what the selector says; of two windows, both."""
+        if self._waiting:
+            cells, since_ms = waiting.cells + self._waiting.cells, min(waiting.since_ms, self._waiting.since_ms)
+            waiting = Waiting(cells, since_ms)
         self._waiting = waiting
 
     def field(self) -> dict[str, Any]:
@@ -188,29 +193,32 @@ class StartsViewSet(ViewSet):
 
     @extend_schema(
         operation_id="starts_timeline",
-        summary="Starts per hour",
+        summary="Starts by the minute, hour, day or week",
         tags=["reports"],
         parameters=[TimelineQuerySerializer, *STARTS_HEADERS],
-        responses={**csv_or(TimelineReportSerializer, header="hour,starts"), **OTHERWISE},
+        responses={
+            **csv_or(TimelineReportSerializer, header="hour,starts"),
+            **OTHERWISE,
+        },
     )
     def timeline(self, request: Request) -> Report:
         asked, window, now_ms = _asked(TimelineQuerySerializer, request)
-        country = asked.get("country")
         late = LateStarts()
         on_waiting = None if _wants_csv(request) else late.note
-        counted = starts.starts_by_hour(window=window, now_ms=now_ms, country=country, on_waiting=on_waiting)
-        numbers = dict(counted)
-        # Also the hours that are older than the retention.
-        points = [(hour, numbers.get(hour, 0)) for hour in Window(_from_ms(asked), asked["as_of"]).hours()]
+        timeline = Timeline(asked, window, from_ms=_from_ms(asked), now_ms=now_ms, on_waiting=on_waiting)
         if _wants_csv(request):
-            table = [("hour", "starts"), *((format_timestamp(hour), number) for hour, number in points)]
-            return Report(table, headers=attachment(_file_name(f"timeline-{country or 'all'}", asked)))
+            name = f"timeline-{asked.get('country') or 'all'}"
+            name += f"-{asked['interval']}s" if asked["interval"] != HOUR else ""
+            return Report(timeline.table(), headers=attachment(_file_name(name, asked)))
         body = {
-            "country": country,
+            "country": asked.get("country"),
             **_window(asked),
             **late.field(),
-            "total": sum(number for _, number in points),
-            "points": [{"hour": format_timestamp(hour), "starts": number} for hour, number in points],
+            "interval": asked["interval"],
+            "tz": asked["tz"],
+            "total": sum(timeline.starts),
+            "compare": timeline.comparison(),
+            "points": list(timeline.points()),
         }
         return late.reply(body)
 

@@ -5,7 +5,7 @@ A report reads the days of its window, counts what was written late since they w
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from events.counting.minutes import (
     count_parts,
     grids,
     is_cheap,
+    starts_by_minute,
     whole_minutes,
 )
 from events.counting.mixed_releases import agrees, release_1_digests
@@ -69,6 +70,8 @@ class StartCounts:
     hours: range
     starts: dict[str, list[int]] = field(default_factory=dict)
     shards: dict[str, int] = field(default_factory=dict)
+    # Of the hours that were asked for by the minute, 60 numbers for each country with starts.
+    minutes: dict[CountryHour, list[int]] = field(default_factory=dict)
     waiting: Waiting | None = None
 
     def of_hours(self) -> list[int]:
@@ -109,16 +112,22 @@ class StartCounts:
 
 
 def count_starts(
-    *, window: Window, now_ms: int, deadline: float, country: str | None = None, all_late: bool = False
+    *,
+    window: Window,
+    now_ms: int,
+    deadline: float,
+    country: str | None = None,
+    all_late: bool = False,
+    by_minute: Collection[int] = (),
 ) -> StartCounts:
-    """Count the starts of every hour of the window, of all countries or one.
+    """Count the starts of every hour of the window, of all countries or one, and of some hours ``by_minute``, too.
 
     Of what was written late and is not counted yet MOST_CELLS minutes are, or all; ``waiting`` tells of the others.
     Raises StoreError.
     """
     store = Store(now_ms, deadline)
     hours = window.hours()
-    counting = _Counting(window, country, store, _days_of(hours))
+    counting = _Counting(window, country, store, _days_of(hours), by_minute)
     counts = StartCounts(hours)
     counting.count(counts, most_cells=None if all_late else MOST_CELLS)
     store.finish()
@@ -144,13 +153,21 @@ def _days_of(hours: range) -> Sequence[int]:
 class _Counting:
     """One report: the days that it reads, what was written late into them, and what is to be counted."""
 
-    def __init__(self, window: Window, country: str | None, store: Store, days: Sequence[int]) -> None:
+    def __init__(
+        self,
+        window: Window,
+        country: str | None,
+        store: Store,
+        days: Sequence[int],
+        by_minute: Collection[int] = (),
+    ) -> None:
         self._window, self._country, self._store = window, country, store
         self._edges = [hour for hour in _edges(window) if domain.day_of(hour) in days]
+        self._by_minute = {hour for hour in by_minute if hour in window.hours()}
         self._days = store.days(days)
         self._release_1 = release_1_digests(days, store)
         countries = None if country is None else {day: [country] for day in days}
-        self._minutes = store.minutes(self._edges, countries=countries)
+        self._minutes = store.minutes(self._by_minute.union(self._edges), countries=countries)
         self._late = LateWrites()
         # Of hours that late writes name: see _missing_in.
         self._missing: dict[int, bool | Position] = {}
@@ -164,9 +181,12 @@ class _Counting:
         index = self._index()
         dirty = self._dirty()
         parts = self._parts(index, dirty)
-        small = {one: shards for one, shards in dirty.items() if one not in parts and self._is_small(*one)}
+        by_minute = {one: shards for one, shards in index.items() if one[1] in self._by_minute}
+        by_minute |= self._stored_in(self._by_minute, dirty)
+        needed = {**parts, **by_minute}
+        small = {one: shards for one, shards in dirty.items() if one not in needed and self._is_small(*one)}
         large = {one: shards for one, shards in dirty.items() if one not in small}
-        minutes = self._whole_minutes({**parts, **large})
+        minutes = self._whole_minutes({**needed, **large})
         counted = _count_hours(small, window=self._window, store=self._store)
         counted |= {one: sum(minutes[one]) for one in large}
         for (country, hour), number in counted.items():
@@ -175,7 +195,7 @@ class _Counting:
         numbers = self._count_and_store_days(whole, dirty)
         if counts is not None:
             self._note(counts, numbers, whole)
-            self._note_parts(counts, parts, minutes)
+            self._note_parts(counts, parts, by_minute, minutes)
             counts.waiting = waiting
 
     def _read_late_writes(self, most_cells: int | None) -> None:
@@ -291,20 +311,23 @@ class _Counting:
     def _parts(self, index: Shards, dirty: Shards) -> dict[CountryHour, int]:
         """Return the hours of countries that the window does not cover, or that are not over or partly expired."""
         parts = {one: shards for one, shards in index.items() if not self._is_whole(one[1])}
-        for hour in self._edges:
-            if not self._has(hour):
-                continue
-            parts.update({one: shards for one, shards in dirty.items() if one[1] == hour})
+        return parts | self._stored_in(self._edges, dirty)
+
+    def _stored_in(self, hours: Iterable[int], dirty: Shards) -> dict[CountryHour, int]:
+        """Return which countries have starts in those of the hours that are stored, or were written late to since."""
+        found: dict[CountryHour, int] = {}
+        for hour in filter(self._has, hours):
+            found.update({one: shards for one, shards in dirty.items() if one[1] == hour})
             day = self._days[domain.day_of(hour)]
             for country in day.starts if self._country is None else self._of_country(day):
                 if day.number(country, hour):
-                    parts.setdefault((country, hour), day.starts[country][0])
-        return parts
+                    found.setdefault((country, hour), day.starts[country][0])
+        return found
 
     def _whole_minutes(self, wanted: Shards) -> dict[CountryHour, list[int]]:
         """Return the whole minutes of these hours."""
         unexpired = {one: shards for one, shards in wanted.items() if one[1] > self._store.retention_cutoff_ms}
-        unread = {hour for _, hour in unexpired} - set(self._edges)
+        unread = {hour for _, hour in unexpired}.difference(self._edges, self._by_minute)
         countries: dict[int, set[str]] = defaultdict(set)
         for country, hour in unexpired:
             countries[domain.day_of(hour)].add(country)
@@ -316,11 +339,18 @@ class _Counting:
         return whole_minutes(unexpired, stored, self._late, release_1=self._release_1, store=self._store)
 
     def _take_positions_of_days(self, stored: Mapping[CountryHour, Minutes]) -> None:
-        """Minutes that add up to the number of their day, which was counted later, are as complete as the day."""
+        """Minutes that add up to the number of their day, which was counted later, are as complete as the day.
+
+        Those that do not, and are asked for as such, are counted again: what they lack may be left to wait.
+        """
         for (country, hour), minutes in stored.items():
             day = self._day_of(hour)
-            if day.position and self._has(hour) and minutes.adds_up_to(day.number(country, hour)):
+            if not day.position or not self._has(hour):
+                continue
+            if minutes.adds_up_to(day.number(country, hour)):
                 minutes.position, minutes.last_slot = day.position, day.last_slot
+            elif hour in self._by_minute:
+                minutes.position = None
 
     def _count_and_store_days(self, whole: Shards, dirty: Shards) -> dict[CountryHour, int]:
         """Count the hours that are not stored, newest days first, and store the days that the window covers."""
@@ -372,10 +402,16 @@ class _Counting:
     def _of_country(self, day: Day) -> dict[str, list[int]]:
         return {country: row for country, row in day.starts.items() if country == self._country}
 
-    def _note_parts(self, counts: StartCounts, parts: Shards, minutes: Mapping[CountryHour, Sequence[int]]) -> None:
-        starts = count_parts(parts, minutes, window=self._window, store=self._store)
-        for (country, hour), number in starts.items():
-            counts.add(country, hour, [number], parts[country, hour])
+    def _note_parts(
+        self, counts: StartCounts, parts: Shards, by_minute: Shards, minutes: Mapping[CountryHour, Sequence[int]]
+    ) -> None:
+        """Note what is left of hours, and the minutes that were asked for: of their hours, these are the numbers."""
+        counts.minutes = starts_by_minute(by_minute, minutes, window=self._window, store=self._store)
+        rest = {one: shards for one, shards in parts.items() if one not in by_minute}
+        starts = count_parts(rest, minutes, window=self._window, store=self._store)
+        starts |= {one: sum(row) for one, row in counts.minutes.items()}
+        for one, number in starts.items():
+            counts.add(*one, [number], by_minute.get(one) or parts[one])
 
     def _waiting(self) -> Waiting | None:
         missed = [

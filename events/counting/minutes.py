@@ -279,6 +279,35 @@ def count_parts(
     return starts
 
 
+def starts_by_minute(
+    wanted: Shards, minutes: Mapping[CountryHour, Sequence[int]], *, window: Window, store: Store
+) -> dict[CountryHour, list[int]]:
+    """Return the starts of every minute of these hours, 60 numbers each, as far as the window covers it.
+
+    ``minutes`` are those that are known from the beginning of each hour. Raises StoreError.
+    """
+    starts: dict[CountryHour, list[int]] = {one: [0] * MINUTES_PER_HOUR for one in wanted}
+    remainders: dict[tuple[int, int, int], list[CountryHour]] = defaultdict(list)
+    for one in wanted:
+        known = minutes.get(one, ())
+        whole, remainder = part(one[1], window, known=len(known))
+        starts[one][whole.start : whole.stop] = known[whole.start : whole.stop]
+        for low, high in remainder:
+            if _at_most(known, one[1], low, high):
+                remainders[one[1], low, high].append(one)
+    queries: list[Statement] = []
+    for (hour, low, high), some in remainders.items():
+        most = max(wanted[one] for one in some)
+        for group in batched(some, max(1, PARTITIONS_PER_STATEMENT // most)):
+            countries = [country for country, _ in group]
+            queries.append((COUNT_MINUTES, (countries, [hour], range(most), low + 1, high + 1)))
+    for rows in store.count(queries):
+        for country, moment, number in rows:
+            hour = domain.hour_of(moment)
+            starts[country, hour][(moment - hour) // MINUTE_MS] += number
+    return starts
+
+
 def _at_most(minutes: Sequence[int], hour_ms: int, low: int, high: int) -> float:
     """Return the starts of all minutes after ``low`` and up to ``high``; infinite when one of them is not known."""
     first, last = (low + 1 - hour_ms) // MINUTE_MS, (high - hour_ms) // MINUTE_MS
