@@ -50,7 +50,7 @@ except StoreError:
 
 # Must answer whatever the load: a replica that is taken out because it is busy leaves more for the others; and the page
 # is to say what is wrong, for which it needs all of its files. Neither costs much.
-EXEMPT_FROM_LOAD_SHEDDING = {*PROBES, "/"}
+EXEMPT_FROM_LOAD_SHEDDING = {*PROBES, "/", "/page.js"}
 
 # What scripts of other pages may read.
 REPORTS = "/api/v1/reports/"

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import time
 import urllib.request
 import uuid
@@ -216,8 +217,8 @@ def test_the_numbers_are_those_of_the_api(browser, web):
     for one, (row, starts) in zip(report["countries"], shown.items(), strict=False):
         assert one["country"] in row
         assert number(starts) == one["starts"]
-    links = browser.run("return [...document.querySelectorAll('#countries a')].map((link) => link.href)")
-    assert links == [one["url"] for one in report["countries"][: len(links)]]
+    links = browser.run("return [...document.querySelectorAll('#countries tbody a')].map((link) => link.search)")
+    assert links == [f"?country={one['country']}" for one in report["countries"][: len(links)]]
 
 
 def test_the_plot_is_drawn_with_every_layer_of_its_legend(browser, web):
@@ -230,13 +231,13 @@ def test_the_plot_is_drawn_with_every_layer_of_its_legend(browser, web):
     assert sum(map(number, browser.texts("#plot .legend b"))) == number(browser.text("#total"))
 
 
-def test_the_first_load_takes_at_most_70_kb(browser, web):
+def test_the_first_load_takes_at_most_70_kb_and_few_requests(browser, web):
     """Page, scripts, styles and reports, with their headers, as the network carries them."""
     browser.tell("Network.clearBrowserCache")
     browser.open(web.url)
     browser.wait_for_numbers()
     loaded = dict(browser.run(LOADED))
-    assert sum("/static/" in address for address in loaded) >= 17
+    assert 4 <= sum("/reports/" not in address for address in loaded) <= 12
     assert sum("/reports/" in address for address in loaded) >= 7
     assert 30_000 < sum(loaded.values()) <= 70_000, loaded
 
@@ -366,7 +367,6 @@ def test_a_moment_that_is_being_typed_is_waited_for(browser, web):
 def test_back_shows_what_the_address_says(browser, web):
     browser.open(web.url, hours="24")
     browser.wait_for_numbers()
-    browser.run("history.pushState(null, '', location.href)")
     browser.run("document.querySelector('[name=hours][value=\"168\"]').click()")
     browser.wait(lambda: "hours=168" in browser.driver.current_url)
     browser.driver.back()
@@ -425,6 +425,355 @@ def test_a_player_seen_lately_is_found_with_one_press(browser, web):
     browser.find(".recent button").click()
     browser.wait(lambda: offered in browser.text("#look-up .result"))
     browser.wait_for_numbers()
+
+
+# --- From one view to the next ---------------------------------------------------------------------------------------
+
+
+def follow(browser: Browser, css: str) -> None:
+    browser.wait(lambda: browser.driver.find_elements(By.CSS_SELECTOR, css))
+    browser.run("document.querySelector(arguments[0]).scrollIntoView({ block: 'center' })", css)
+    browser.find(css).click()
+
+
+def shown_rows(browser: Browser, css: str) -> list[str]:
+    return browser.texts(f"{css} tbody tr")
+
+
+def test_a_country_filters_the_page_and_lists_its_starts(browser, web, countries):
+    largest = countries[0]
+    browser.open(web.url, hours="72")
+    browser.wait_for_numbers()
+    follow(browser, f"[data-country={largest}] a")
+    browser.wait(lambda: len(shown_rows(browser, "#country")) == 20)
+    browser.wait_for_numbers()
+    assert browser.focused("#country")
+    window = {"hours": 72, "as_of": browser.shown_as_of()}
+    report = ask(web, f"starts/{largest}/", limit=20, **window)
+    assert number(browser.text("#total")) == report["starts"] > 450
+    points = ask(web, "starts/timeline/", country=largest, **window)["points"]
+    assert number(browser.text("#busiest")) == max(point["starts"] for point in points)
+    assert len(browser.texts("#plot .legend li")) == 1
+    assert not browser.find("#countries").is_displayed()
+    ids = browser.run("return [...document.querySelectorAll('#country [title]')].map((one) => one.title)")
+    assert ids == [one["session_id"] for one in report["results"]]
+    assert browser.driver.title.endswith("Player sessions")
+    assert largest in browser.driver.title or "–" in browser.driver.title
+    follow(browser, "#country [rel=next]")
+    browser.wait(lambda: "cursor=" in browser.driver.current_url)
+    browser.wait_for_numbers()
+    rest = ask(web, f"starts/{largest}/", limit=40, **window)["results"][20:]
+    second = "return [...document.querySelectorAll('#country [title]')].map((one) => one.title)"
+    browser.wait(lambda: browser.run(second) == [one["session_id"] for one in rest])
+    assert browser.shown_as_of() == window["as_of"]
+    follow(browser, "#everywhere")
+    browser.wait(lambda: browser.find("#countries").is_displayed())
+    browser.wait_for_numbers()
+    assert not browser.find("#country").is_displayed()
+
+
+def test_back_and_forward_walk_the_views_and_a_link_shows_one_to_others(browser, web, player, country, now_ms):
+    record_session(player, minutes_ago=30, country=country, now_ms=now_ms)
+    record_events([Event("start", player, uuid.uuid4(), now_ms - 60_000, country)], now_ms=now_ms)
+    browser.open(web.url, country=country, hours="2")
+    browser.wait(lambda: len(shown_rows(browser, "#country")) == 2)
+    follow(browser, "#country td.player a")
+    browser.wait(lambda: len(shown_rows(browser, "#look-up")) == 2)
+    assert browser.driver.title == f"{player} – {browser.run(NAME_OF, country)} – Player sessions"
+    follow(browser, "#look-up tbody tr:last-child [title]")
+    browser.wait(lambda: browser.find("#look-up .one").is_displayed())
+    there = browser.driver.current_url
+    browser.driver.back()
+    browser.wait(lambda: not browser.find("#look-up .one").is_displayed())
+    assert len(shown_rows(browser, "#look-up")) == 2
+    browser.driver.back()
+    browser.wait(
+        lambda: shown_rows(browser, "#look-up .sessions") and not browser.find("#look-up .sessions").is_displayed()
+    )
+    assert browser.driver.title == f"{browser.run(NAME_OF, country)} – Player sessions"
+    browser.driver.forward()
+    browser.wait(lambda: browser.find("#look-up .sessions").is_displayed())
+    browser.driver.get(there)
+    browser.wait(lambda: browser.find("#look-up .one").is_displayed())
+    browser.wait_for_numbers()
+    assert browser.driver.title.startswith("Session ")
+
+
+def test_open_and_overlapping_sessions_of_a_player_are_seen(browser, web, player, country, now_ms):
+    overlapping = [uuid.uuid4() for _ in range(2)]
+    for session, minutes_ago in zip(overlapping, (60, 50), strict=True):
+        started = now_ms - minutes_ago * 60_000
+        start = Event("start", player, session, started, country)
+        record_events([start, Event("end", player, session, started + 1_200_000, None)], now_ms=now_ms)
+    record_events([Event("start", player, uuid.uuid4(), now_ms - 300_000, country)], now_ms=now_ms)
+    record_events([Event("start", player, uuid.uuid4(), now_ms - 30 * HOUR_MS, country)], now_ms=now_ms)
+    browser.open(web.url, player=player)
+    browser.wait(lambda: len(shown_rows(browser, "#look-up")) == 2)
+    assert browser.texts("#look-up .mark") == ["overlaps", "overlaps"]
+    follow(browser, "#state label:nth-of-type(2) span")
+    browser.wait(lambda: browser.text("#look-up .result") == f"2 open sessions of {player}")
+    assert "state=open" in browser.driver.current_url
+    ended = browser.texts("#look-up tbody td:nth-child(2)")
+    assert ended == ["playing now", "end not sent"]
+    assert browser.texts("#look-up tbody td:nth-child(3)")[0].startswith("5 min ")
+    follow(browser, "#state label:nth-of-type(3) span")
+    browser.wait(lambda: len(shown_rows(browser, "#look-up")) == 4)
+    tops = browser.run("return [...document.querySelectorAll('.time-bar rect')].map((one) => one.y.baseVal.value)")
+    assert len(set(tops)) == 2  # those at the same time lie one below the other
+    assert len(browser.driver.find_elements(By.CSS_SELECTOR, ".time-bar rect.playing")) == 1
+    browser.wait_for_numbers()
+
+
+def test_older_sessions_of_a_player_are_on_the_next_page(browser, web, player, country, now_ms):
+    for minutes_ago in range(10, 240, 10):
+        record_session(player, minutes_ago=minutes_ago, country=country, now_ms=now_ms)
+    browser.open(web.url, player=player)
+    browser.wait(lambda: len(shown_rows(browser, "#look-up")) == 20)
+    follow(browser, "#look-up [rel=next]")
+    browser.wait(lambda: len(shown_rows(browser, "#look-up")) == 3)
+    assert browser.text("#look-up .result") == f"3 completed sessions before those of {player}"
+    follow(browser, "#look-up .pages a")
+    browser.wait(lambda: len(shown_rows(browser, "#look-up")) == 20)
+    browser.wait_for_numbers()
+
+
+def test_a_session_is_found_by_its_id_among_its_players(browser, web, player, country, now_ms):
+    for minutes_ago in range(10, 260, 10):
+        record_session(player, minutes_ago=minutes_ago, country=country, now_ms=now_ms)
+    oldest = ask(web, f"players/{player}/sessions/", limit=100)["results"][-1]
+    browser.open(web.url, player=player, session=oldest["session_id"].upper())
+    browser.wait(lambda: "1 min 30 s" in browser.text("#look-up .one"))
+    browser.wait_for_numbers()
+    browser.open(web.url, player=player, session=str(uuid.uuid4()))
+    browser.wait(lambda: "none of the newest sessions" in browser.text("#look-up .one"))
+    browser.wait_for_numbers()
+
+
+def test_a_country_without_starts_says_so(browser, web, country):
+    browser.open(web.url, country=country.lower())
+    browser.wait(lambda: browser.text("#notice"))
+    browser.wait_for_numbers()
+    assert " in the last 24 hours. Choose another window" in browser.text("#notice")
+    assert browser.text("#total") == "0"
+
+
+def test_what_is_no_country_is_named(chromium, web):
+    chromium.open(web.url, country="FINLAND")
+    chromium.wait(lambda: "Send a country code of two letters." in chromium.text("#notice"))
+    assert "errors" not in chromium.text("#notice")
+    chromium.driver.get("about:blank")  # other requests of the page fail likewise
+    assert {entry["source"] for entry in chromium.complaints()} == {"network"}
+
+
+# --- Words, and what is taken along ----------------------------------------------------------------------------------
+
+NAME_OF = "return new Intl.DisplayNames('en', { type: 'region', fallback: 'code' }).of(arguments[0])"
+
+
+def test_any_number_of_hours_can_be_asked_for(browser, web):
+    browser.open(web.url, hours="5")
+    browser.wait_for_numbers()
+    assert number(browser.text("#total")) == ask(web, "starts/", hours=5, as_of=browser.shown_as_of())["total"]
+    assert browser.run("return document.getElementById('any-hours').value") == "5"
+    assert browser.run("return document.querySelectorAll('[name=hours]:checked').length") == 0
+    day = browser.shown_as_of()
+    typed = browser.find("#any-hours")
+    typed.clear()
+    typed.send_keys("36", Keys.ENTER)
+    browser.wait(lambda: "hours=36" in browser.driver.current_url and browser.shown_as_of() != day)
+    browser.wait_for_numbers()
+    assert number(browser.text("#total")) == ask(web, "starts/", hours=36, as_of=browser.shown_as_of())["total"]
+
+
+def test_a_pasted_id_may_have_blanks_around_it(browser, web, player, country, now_ms):
+    record_session(player, minutes_ago=10, country=country, now_ms=now_ms)
+    browser.open(web.url)
+    browser.find("#player").send_keys(f"  {player} ", Keys.ENTER)
+    browser.wait(lambda: len(shown_rows(browser, "#look-up")) == 1)
+    assert browser.run("return document.getElementById('player').value") == player
+    browser.wait_for_numbers()
+
+
+def test_what_is_no_player_is_said_in_words(chromium, web):
+    chromium.open(web.url, player="a b")
+    chromium.wait(lambda: chromium.text("#look-up .result").startswith("Send 1 to 64 characters"))
+    assert {entry["source"] for entry in chromium.complaints()} == {"network"}
+
+
+def test_what_is_there_is_never_nothing(browser, web):
+    browser.open(web.url)
+    browser.wait_for_numbers()
+    module = f"{web.url}/static/dashboard/format.js"
+    assert browser.driver.execute_async_script(
+        "const done = arguments[arguments.length - 1]; import(arguments[0]).then(({ share }) => "
+        "done([share(1, 100000), share(0, 5), share(1, 1000), share(1, 1)]))",
+        module,
+    ) == ["<0.1%", "0.0%", "0.1%", "100.0%"]
+
+
+def test_what_is_shown_can_be_taken_along(browser, web, countries):
+    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())  # no report of before, which lacks what came since
+    browser.open(web.url, as_of=moment)
+    browser.wait_for_numbers()
+    for section, header in {"#starts": "hour,starts", "#countries": "country,starts"}.items():
+        link = browser.run("return document.querySelector(arguments[0]).href", f"{section} .take .button")
+        with urllib.request.urlopen(link) as reply:
+            lines = reply.read().decode().splitlines()
+        assert lines[0] == header
+        total = sum(int(line.split(",")[1]) for line in lines[1:])
+        assert total == number(browser.text("#total"))
+    browser.find("#starts .take button").click()
+    command = browser.text("#starts .command")
+    assert browser.run("return getSelection().toString()") == command
+    shell = subprocess.run(["sh", "-c", command], capture_output=True, check=True)
+    assert json.loads(shell.stdout)["total"] == number(browser.text("#total"))
+    browser.open(web.url, country=countries[0], hours="1", as_of=moment)
+    browser.wait_for_numbers()
+    link = browser.run("return document.querySelector('#country .take .button').href")
+    with urllib.request.urlopen(link) as reply:
+        assert len(reply.read().decode().splitlines()) == 1 + number(browser.text("#total"))
+
+
+def test_the_page_refreshes_when_it_is_told_to_and_need_not_by_itself(browser, web):
+    browser.open(web.url)
+    browser.wait_for_numbers()
+    browser.find("#by-itself").click()
+    browser.wait(lambda: "refresh=off" in browser.driver.current_url)
+    browser.wait(lambda: browser.text("#age").endswith("not refreshed by itself"))
+    asked = "return performance.getEntriesByType('resource').filter((one) => one.name.includes('/reports/')).length"
+    before = browser.run(asked)
+    browser.find("#refresh").click()
+    browser.wait(lambda: browser.run(asked) > before)
+    browser.wait_for_numbers()
+    browser.find("#by-itself").click()
+    browser.wait(lambda: "refresh" not in browser.driver.current_url)
+    browser.wait(lambda: browser.text("#age").endswith("refreshed every 50 s"))
+
+
+# --- Time and plot ---------------------------------------------------------------------------------------------------
+
+
+def timeline_of(browser: Browser, web: WebServer, **asked: object) -> dict:
+    return ask(web, "starts/timeline/", as_of=browser.shown_as_of(), **asked)
+
+
+def column(browser: Browser, number_of_column: int) -> list[int]:
+    if not browser.run("return document.querySelector('#plot details').open"):
+        follow(browser, "#plot summary")
+    browser.wait(lambda: browser.texts("#plot tbody tr"))
+    return [number(one) for one in browser.texts(f"#plot tbody td:nth-of-type({number_of_column})")]
+
+
+def choose(browser: Browser, name: str, value: str) -> None:
+    browser.run(CHOOSE, name, value)
+    browser.wait(lambda: f"{name}=" in browser.driver.current_url)
+    browser.wait_for_numbers()
+
+
+CHOOSE = """
+    const input = document.forms.shape.elements[arguments[0]];
+    input.value = arguments[1];
+    input.dispatchEvent(new Event("change"));"""
+
+
+@pytest.mark.parametrize(("hours", "interval"), [(1, "minute"), (48, "hour"), (720, "day"), (8000, "week")])
+def test_a_window_has_the_parts_that_fit_it(browser, web, hours, interval):
+    browser.open(web.url, hours=str(hours))
+    browser.wait_for_numbers()
+    points = timeline_of(browser, web, hours=hours, interval=interval)["points"]
+    assert column(browser, 1) == [point["starts"] for point in points]
+    assert browser.text("#of-busiest") == f"in the busiest {interval}"
+    assert number(browser.text("#busiest")) == max(point["starts"] for point in points)
+
+
+def test_other_parts_and_the_zone_of_days_can_be_chosen_and_the_zone_is_remembered(browser, web):
+    browser.open(web.url, hours="100")
+    browser.wait_for_numbers()
+    choose(browser, "interval", "day")
+    choose(browser, "tz", "Asia/Kathmandu")
+    points = timeline_of(browser, web, hours=100, interval="day", tz="Asia/Kathmandu")["points"]
+    assert points[1]["begin"][11:16] == "18:15"
+    assert column(browser, 1) == [point["starts"] for point in points]
+    assert browser.text("#zone") == "Asia/Kathmandu"
+    assert "Asia/Kathmandu" in browser.text("#age")
+    browser.open(web.url)
+    browser.wait_for_numbers()
+    assert browser.text("#zone") == "Asia/Kathmandu"
+    choose(browser, "tz", "UTC")
+    assert browser.text("#zone") == "UTC"
+
+
+def test_what_is_no_zone_is_named(chromium, web):
+    chromium.open(web.url, tz="Nowhere/At_All")
+    chromium.wait(lambda: "Send the name of a time zone" in chromium.text("#notice"))
+    chromium.driver.get("about:blank")  # other requests of the page fail likewise
+    assert {entry["source"] for entry in chromium.complaints()} == {"network"}
+
+
+@pytest.mark.parametrize("compare", ["previous", "week"])
+def test_the_window_is_shown_beside_an_earlier_one(browser, web, compare):
+    browser.open(web.url)
+    browser.wait_for_numbers()
+    choose(browser, "compare", compare)
+    report = timeline_of(browser, web, hours=24, compare=compare)
+    assert column(browser, 2) == [point["before"] for point in report["points"]]
+    assert number(browser.text("#plot .before b")) == report["compare"]["total"]
+    assert "The line is what was before" in browser.text("#plot-summary")
+
+
+def test_a_drag_over_the_plot_shows_that_time(browser, web):
+    browser.open(web.url, hours="48")
+    browser.wait_for_numbers()
+    over = browser.find("#plot .u-over")
+    browser.run("arguments[0].scrollIntoView({ block: 'center' })", over)
+    width = over.size["width"]
+    pointer = ActionChains(browser.driver).move_to_element_with_offset(over, -width // 4, 0)
+    pointer.click_and_hold().move_by_offset(width // 4, 0).release().perform()
+    browser.wait(lambda: "as_of=" in browser.driver.current_url)
+    browser.wait_for_numbers()
+    hours = int(browser.run("return document.getElementById('any-hours').value"))
+    assert 11 <= hours <= 15
+    assert number(browser.text("#total")) == ask(web, "starts/", hours=hours, as_of=browser.shown_as_of())["total"]
+    browser.driver.back()
+    browser.wait(lambda: "as_of=" not in browser.driver.current_url)
+    browser.wait_for_numbers()
+
+
+def test_a_layer_is_taken_out_of_the_plot_and_put_back(browser, web):
+    browser.open(web.url)
+    browser.wait_for_numbers()
+    browser.wait(lambda: all(browser.run(PIXELS_OF_LAYERS)))
+    browser.tab_to("#plot .legend button")
+    browser.press(Keys.SPACE)
+    assert browser.run("return document.activeElement.getAttribute('aria-pressed')") == "false"
+    browser.wait(lambda: browser.run(PIXELS_OF_LAYERS)[0] == 0)
+    browser.press(Keys.SPACE)
+    browser.wait(lambda: all(browser.run(PIXELS_OF_LAYERS)))
+
+
+def test_a_country_keeps_its_colour_when_its_rank_changes(browser, web):
+    browser.open(web.url)
+    browser.wait_for_numbers()
+    module = f"{web.url}/static/dashboard/colours.js"
+    first, second, every = browser.driver.execute_async_script(
+        """const done = arguments[arguments.length - 1];
+        import(arguments[0]).then(({ coloursOf }) => done([
+            [...coloursOf(["FI", "US", "NL", null])].sort(),
+            [...coloursOf([null, "NL", "FI", "US"])].sort(),
+            [...coloursOf(["AA", "AH", "AO", "AV", "BC", null]).values()],
+        ]));""",
+        module,
+    )
+    assert first == second
+    assert len(set(every)) == 6
+
+
+def test_what_the_window_cuts_off_is_paler(browser, web):
+    browser.open(web.url, hours="1")
+    browser.wait_for_numbers()
+    points = timeline_of(browser, web, hours=1, interval="minute")["points"]
+    assert [point["complete"] for point in points].count(False) == 2
+    assert "both are paler" in browser.text("#plot-summary")
 
 
 # --- Sending a batch --------------------------------------------------------------------------------------------------
@@ -524,6 +873,19 @@ def test_all_countries_can_be_shown_by_keyboard(browser, web, new_country, now_m
     browser.wait(lambda: len(browser.texts("#countries tbody tr")) == countries)
 
 
+def test_a_country_is_found_among_many(browser, web, countries, new_country, now_ms):
+    for _ in range(5):
+        record_events([Event("start", "page", uuid.uuid4(), now_ms - 1000, new_country())], now_ms=now_ms)
+    browser.open(web.url, hours="25", as_of=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    browser.wait_for_numbers()
+    browser.find("#search").send_keys(countries[3].lower())
+    browser.wait(lambda: 1 <= len(browser.texts("#countries tbody tr")) < 10)
+    assert browser.driver.find_elements(By.CSS_SELECTOR, f"[data-country={countries[3]}]")
+    browser.find("#search").clear()
+    browser.find("#search").send_keys("nowhere at all")
+    browser.wait(lambda: browser.texts("#countries tbody tr") == ["None in this window"])
+
+
 def test_a_screen_reader_finds_a_name_for_everything(browser, web):
     browser.open(web.url)
     browser.wait_for_numbers()
@@ -603,7 +965,7 @@ def empty_web(web_server: Callable[..., WebServer]) -> Iterator[WebServer]:
 def test_an_empty_store_says_what_to_do_and_an_open_page_notices_the_first_session(browser, empty_web):
     browser.open(empty_web.url, hours="720")
     browser.wait_for_numbers()
-    assert browser.text("#notice") == "No sessions yet. Send a batch below, or run make demo."
+    assert browser.text("#notice") == "No sessions yet. Send a batch below: its sessions appear here."
     assert browser.text("#total") == "0"
     page = browser.driver.current_window_handle
     browser.find("#ingest .primary").click()
@@ -623,8 +985,8 @@ def test_an_unavailable_store_is_named_with_what_to_do(chromium, web_server):
     web = web_server(CASSANDRA_PORT=str(free_port()), WEB_WORKERS="1")
     chromium.open(web.url, player="ada")
     chromium.wait(lambda: chromium.text("#notice"))
-    assert chromium.text("#notice").startswith("Cassandra does not answer. Start it with make up")
-    assert chromium.text("#notice").endswith("This page tries again every 5 s.")
+    assert chromium.text("#notice").startswith("Cassandra does not answer. This page tries again every 5 s.")
+    assert "starts it with make up" in chromium.text("#notice")
     assert chromium.text("#age") == "No numbers yet."
     chromium.wait(lambda: chromium.text("#look-up .result").endswith("Try again in a moment."))
     chromium.find("#ingest .primary").click()
@@ -641,7 +1003,7 @@ def test_an_unavailable_service_leaves_its_numbers_on_show_and_comes_back_by_its
     chromium.tell("Network.emulateNetworkConditions", offline=True, **conditions)
     chromium.find(".segments label:last-child span").click()
     chromium.wait(lambda: chromium.text("#notice"))
-    assert chromium.text("#notice").startswith("The service does not answer. Start it with make run.")
+    assert chromium.text("#notice").startswith("The service does not answer. This page tries again every 5 s.")
     assert chromium.text("#total") == total
     assert chromium.text("#age").endswith("old: the service does not answer")
     chromium.tell("Network.emulateNetworkConditions", offline=False, **conditions)

@@ -107,7 +107,7 @@ def test_forms_and_codings_of_a_report_are_kept_apart(ask, report) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/api/v1/schema/", "/api/v1/docs/", "/api/v1/schema/?format=json", "/static/dashboard/main.js"],
+    ["/", "/page.js", "/api/v1/schema/", "/api/v1/docs/", "/api/v1/schema/?format=json", "/static/dashboard/main.js"],
 )
 def test_whatever_is_text_is_compressed(ask, path) -> None:
     packed, plain = ask(path, Accept_Encoding="gzip"), ask(path)
@@ -177,8 +177,8 @@ def test_an_error_has_no_validator(ask) -> None:
 
 
 def test_static_names_hold_for_a_year(ask) -> None:
-    address = staticfiles_storage.url("dashboard/main.js")
-    assert re.fullmatch(r"/static/[0-9a-f]{16}/dashboard/main\.js", address)
+    address = staticfiles_storage.url("dashboard/page.css")
+    assert re.fullmatch(r"/static/[0-9a-f]{16}/dashboard/page\.css", address)
     assert address in ask("/").content.decode()
     for headers in ({}, {"Accept_Encoding": BROWSER}):
         assert ask(address, **headers).headers["cache-control"] == YEAR

@@ -71,7 +71,7 @@ def test_the_service_says_that_it_is_alive_shows_its_page_and_logs_what_it_refus
     with ThreadPoolExecutor() as pool:
         load = pool.submit(overload, web.url, clients=CLIENTS, seconds=3)
         time.sleep(1)
-        for path in ("/livez", "/readyz", "/", "/static/dashboard/main.js"):
+        for path in ("/livez", "/readyz", "/", "/page.js", "/static/dashboard/main.js"):
             assert urllib.request.urlopen(f"{web.url}{path}", timeout=2).status == 200
         seen = load.result()
     assert seen.others == []

@@ -14,6 +14,7 @@ from django.contrib.staticfiles import finders
 from django.test import Client
 
 from conftest import WebServer, free_port
+from dashboard import scripts
 
 APP = Path(__file__).parent.parent
 STATIC = APP / "static" / "dashboard"
@@ -119,23 +120,44 @@ def test_everything_comes_from_here(page):
             assert finders.find(re.sub(r"^/static/[0-9a-f]{16}/", "", target)), target
 
 
-def test_every_module_that_is_imported_is_there():
-    modules = list(STATIC.glob("*.js"))
-    imported = {name for module in modules for name in re.findall(r'from "\./(.+?)"', module.read_text())}
-    assert imported | {"main.js"} == {module.name for module in modules}
+def test_every_module_is_in_the_script_once_behind_those_that_it_needs():
+    modules = {module.name: module.read_text() for module in STATIC.glob("*.js")}
+    order = re.findall(r"^modules\['(.+?)'\] = ", scripts.collected(), re.MULTILINE)
+    assert sorted(order) == sorted(modules)
+    for name, text in modules.items():
+        for needed in re.findall(r'from "\./(.+?)"', text):
+            assert order.index(needed) < order.index(name)
+
+
+def test_modules_have_the_statements_alone_that_the_script_takes():
+    left = re.findall(
+        r"^.*\b(?:import|export)\b.*$", re.sub(r"/\*.*?\*/|//.*", "", scripts.collected(), flags=re.S), re.M
+    )
+    assert left == []
+
+
+def test_the_script_is_kept_for_ever_by_the_name_of_its_content(client, page):
+    [address] = [target for target in Tags(page).targets() if target.startswith("/page.js")]
+    named, plain = client.get(address), client.get("/page.js")
+    assert named.content == plain.content
+    assert named["Content-Type"].startswith("text/javascript")
+    assert (named["Cache-Control"], plain["Cache-Control"]) == ("max-age=31536000, public, immutable", "no-cache")
 
 
 def test_its_first_load_is_light(client, page):
     """Page, styles and scripts as a browser gets them: 20 kB of 70 are left for their headers and the reports."""
-    addresses = {target for target in Tags(page).targets() if target.startswith("/static/")}
-    [main] = [address for address in addresses if address.endswith("/main.js")]
-    addresses |= {main.replace("main.js", module.name) for module in STATIC.glob("*.js")}
+    addresses = {target for target in Tags(page).targets() if target.startswith(("/static/", "/page.js"))}
     replies = [client.get(address, headers={"accept-encoding": "gzip"}) for address in addresses]
+    bodies = [b"".join(reply.streaming_content) if reply.streaming else reply.content for reply in replies]
     for reply in replies:
         reply.close()
-    assert len(replies) >= 15
     assert {reply.status_code for reply in replies} == {200}
-    assert len(gzip.compress(page.encode())) + sum(int(reply["Content-Length"]) for reply in replies) < 50_000
+    sizes = [
+        len(body if reply.get("Content-Encoding") == "gzip" else gzip.compress(body))
+        for reply, body in zip(replies, bodies, strict=True)
+    ]
+    assert 4 <= len(replies) < 12
+    assert 20_000 < len(gzip.compress(page.encode())) + sum(sizes) < 50_000
 
 
 def test_every_label_names_an_input(page):

@@ -18,6 +18,11 @@ export class Trouble extends Error {
     this.errors = problem.errors ?? [];
   }
 
+  /** For people: what is wrong with each value, or with the whole. */
+  get words() {
+    return this.errors.length ? this.errors.map(({ detail }) => detail).join(" ") : this.message;
+  }
+
   /** Whether the same request may succeed later. */
   get passes() {
     return this.status === 0 || this.status >= 500 || MAY_PASS.includes(this.status);
@@ -47,16 +52,25 @@ export async function ask(path, { signal, ...options } = {}) {
   return { status: response.status, body, answeredAt: Date.parse(response.headers.get("Date")) };
 }
 
-export const startsByCountry = (window, options) =>
-  ask(`api/v1/reports/starts/?${new URLSearchParams({ ...window, sessions: 0 })}`, options);
+/** The addresses of the reports, of what is asked there. */
+export const paths = {
+  countries: (asked) => `api/v1/reports/starts/?${new URLSearchParams(asked)}`,
+  timeline: (asked) => `api/v1/reports/starts/timeline/?${new URLSearchParams(asked)}`,
+  country: (country, asked) => `api/v1/reports/starts/${encodeURIComponent(country)}/?${new URLSearchParams(asked)}`,
+  player: (player, asked) =>
+    `api/v1/reports/players/${encodeURIComponent(player)}/sessions/?${new URLSearchParams(asked)}`,
+};
 
-export const timeline = (window, options) =>
-  ask(`api/v1/reports/starts/timeline/?${new URLSearchParams(window)}`, options);
+export const startsByCountry = (window, options) => ask(paths.countries({ ...window, sessions: 0 }), options);
 
-export const latestStarts = (country, window, options) =>
-  ask(`api/v1/reports/starts/${country}/?${new URLSearchParams({ ...window, limit: 20 })}`, options);
+export const timeline = (window, options) => ask(paths.timeline(window), options);
 
-export const sessionsOfPlayer = (player) => ask(`api/v1/reports/players/${encodeURIComponent(player)}/sessions/`);
+export const startsOfCountry = (country, asked, options) => ask(paths.country(country, asked), options);
+
+export const sessionsOfPlayer = (player, asked) => ask(paths.player(player, asked));
+
+/** The cursor in a link to the next page; null: this is the last one. */
+export const cursorOf = (next) => next && new URL(next).searchParams.get("cursor");
 
 export const sendBatch = (text, { lenient }) =>
   ask("api/v1/events/", {

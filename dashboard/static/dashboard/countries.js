@@ -1,8 +1,11 @@
 /** The table of countries, each with its hours in small. */
 
+import { linkTo, ofCountry } from "./address.js";
+import { paths } from "./api.js";
 import { element } from "./dom.js";
 import { HOUR_MS, count, countryName, share } from "./format.js";
 import { sparkline } from "./sparkline.js";
+import { takeAlong } from "./take_along.js";
 
 /** As many as one takes in at a glance; the button shows the rest. */
 const FIRST_ROWS = 10;
@@ -10,6 +13,7 @@ const FIRST_ROWS = 10;
 const section = document.getElementById("countries");
 const body = section.querySelector("tbody");
 const more = section.querySelector(".more");
+const search = document.getElementById("search");
 
 /** A drawing for which there was no answer is tried again, while its row is in sight. */
 const RETRY_MS = 5_000;
@@ -21,6 +25,7 @@ export function showCountries(shownReport) {
   // A drawing of the report before stays until there is a new one, unless it is of another window.
   if (!(report && movesOn(report.window, shownReport.window))) body.querySelectorAll("svg").forEach((svg) => svg.remove());
   report = shownReport;
+  takeAlong(section.querySelector(".take"), paths.countries(report.window));
   show();
 }
 
@@ -29,14 +34,22 @@ const movesOn = (before, now) =>
   before.hours === now.hours && Math.abs(Date.parse(now.as_of) - Date.parse(before.as_of)) < HOUR_MS;
 
 function show() {
-  const countries = all ? report.countries : report.countries.slice(0, FIRST_ROWS);
+  const found = report.countries.filter(({ country }) => matches(country, search.value.trim().toLowerCase()));
+  const countries = all || search.value.trim() ? found : found.slice(0, FIRST_ROWS);
   const focused = document.activeElement?.closest?.("tr")?.dataset.country;
   drawnWhenSeen.disconnect();
   body.replaceChildren(...(countries.length ? countries.map(row) : [nobody()]));
-  more.hidden = report.countries.length <= FIRST_ROWS;
+  search.form.hidden = report.countries.length <= FIRST_ROWS;
+  more.hidden = report.countries.length <= FIRST_ROWS || search.value.trim() !== "";
   more.textContent = all ? `Show the first ${FIRST_ROWS}` : `Show all ${report.countries.length} countries`;
   more.setAttribute("aria-expanded", String(all));
   if (focused) focusCountry(focused);
+}
+
+/** To stand where one came from, or at the top. */
+export function focusCountries(country) {
+  const link = body.querySelector(`[data-country="${CSS.escape(country)}"] a`);
+  (link ?? section).focus();
 }
 
 /** Who stands on a country's link still stands there after a refresh, or beside it, and sees what one saw. */
@@ -46,28 +59,31 @@ function focusCountry(country) {
   (link ?? beside)?.focus({ preventScroll: true });
 }
 
+const matches = (country, text) =>
+  country.toLowerCase().startsWith(text) || countryName(country).toLowerCase().includes(text);
+
 const nobody = () => element("tr", {}, element("td", { colspan: 4, class: "muted" }, "None in this window"));
 
-function row({ country, starts, url }) {
+function row({ country, starts }) {
   const before = body.querySelector(`[data-country="${CSS.escape(country)}"] svg`) ?? "";
   const trend = element("td", { class: "trend" }, before);
   const made = element(
     "tr",
     { "data-country": country },
-    nameCell(country, url),
+    nameCell(country),
     element("td", { class: "number" }, count(starts)),
-    element("td", { class: "number muted" }, share(starts, report.total)),
+    element("td", { class: "number muted" }, share(starts, report.ofAll)),
     trend,
   );
   drawnWhenSeen.observe(trend);
   return made;
 }
 
-/** Its name, which leads to every session of it, and its code, unless the name is no more than that. */
-function nameCell(country, url) {
+/** Its name, which leads to the country's own view, and its code, unless the name is no more than that. */
+function nameCell(country) {
   const name = countryName(country);
   const code = name === country ? "" : element("span", { class: "code" }, country);
-  return element("th", { scope: "row" }, element("a", { href: url }, name), code);
+  return element("th", { scope: "row" }, linkTo(ofCountry(country), {}, name), code);
 }
 
 /** A country's hours are asked for only when its row comes into sight: there may be two hundred. */
@@ -83,7 +99,7 @@ async function drawTrend(cell) {
   const { country } = cell.closest("tr").dataset;
   try {
     const points = await report.timelineOf(country);
-    cell.replaceChildren(sparkline(points));
+    cell.replaceChildren(sparkline(points, report.shape.interval));
   } catch {
     // The report was replaced meanwhile, or the store is unavailable, which the notice at the top says.
     setTimeout(() => cell.isConnected && drawnWhenSeen.observe(cell), RETRY_MS);
@@ -94,3 +110,5 @@ more.addEventListener("click", () => {
   all = !all;
   show();
 });
+search.addEventListener("input", show);
+search.form.addEventListener("submit", (event) => event.preventDefault());

@@ -1,23 +1,55 @@
-/** Numbers, moments and countries as text. All moments are UTC, as in the API. */
+/** Numbers, moments and countries as text. Moments are shown in one time zone, which is UTC, as in the API, or chosen. */
 
 const shortCounts = new Intl.NumberFormat("en", { notation: "compact" });
 const counts = new Intl.NumberFormat("en");
 const shares = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const averages = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const names = new Intl.DisplayNames("en", { type: "region", fallback: "code" });
-const inUtc = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", ...options });
-const times = inUtc({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const minutes = inUtc({ hour: "2-digit", minute: "2-digit" });
-const days = inUtc({ day: "numeric", month: "short" });
-const dates = inUtc({ day: "numeric", month: "short", year: "numeric" });
-const weekdays = inUtc({ weekday: "short", day: "numeric", month: "short" });
+
+export const UTC = "UTC";
+let zone = UTC;
+
+/** Shows moments in a time zone from now on; returns whether there is one of this name. */
+export function useZone(name) {
+  try {
+    new Intl.DateTimeFormat("en-GB", { timeZone: name });
+  } catch {
+    return false;
+  }
+  zone = name;
+  return true;
+}
+
+export const zoneName = () => zone;
+
+/** Like a formatter of Intl, in the zone of the moment at which it is asked. */
+function inZone(options) {
+  let made = null;
+  return {
+    format(date) {
+      if (made?.zone !== zone) made = { zone, of: new Intl.DateTimeFormat("en-GB", { timeZone: zone, ...options }) };
+      return made.of.format(date);
+    },
+  };
+}
+
+const times = inZone({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const minutes = inZone({ hour: "2-digit", minute: "2-digit" });
+const days = inZone({ day: "numeric", month: "short" });
+const dates = inZone({ day: "numeric", month: "short", year: "numeric" });
+const weekdays = inZone({ weekday: "short", day: "numeric", month: "short" });
 
 export const HOUR_MS = 3_600_000;
+const LEAST_SHARE = 0.001;
 
 export const count = (number) => counts.format(number);
 /** For the narrow axis: 1.2M. */
 export const shortCount = (number) => shortCounts.format(number);
-export const share = (part, whole) => shares.format(whole ? part / whole : 0);
+/** What is there is never 0. */
+export function share(part, whole) {
+  const ratio = whole ? part / whole : 0;
+  return ratio > 0 && ratio < LEAST_SHARE ? `<${shares.format(LEAST_SHARE)}` : shares.format(ratio);
+}
 /** One decimal where it tells something. */
 export const average = (number) => (number < 100 ? averages.format(number) : counts.format(Math.round(number)));
 export const countryName = (code) => names.of(code);
@@ -30,10 +62,18 @@ export const moment = (when) => `${day(when)}, ${time(when)}`;
 
 export const date = (when) => `${dates.format(new Date(when))}, ${time(when)}`;
 
-/** "Tue 24 Nov, 18:00 to 19:00" */
-export function hour(begin) {
-  return `${weekdays.format(new Date(begin)).replace(",", "")}, ${minute(begin)} to ${minute(begin + HOUR_MS)}`;
+const weekday = (when) => weekdays.format(new Date(when)).replace(",", "");
+
+/** "Tue 24 Nov, 18:05", "Tue 24 Nov, 18:00 to 19:00", "Tue 24 Nov", "week of Mon 23 Nov" */
+export function part(interval, begin, end) {
+  if (interval === "week") return `week of ${weekday(begin)}`;
+  if (interval === "day") return weekday(begin);
+  const until = interval === "hour" ? ` to ${minute(end)}` : "";
+  return `${weekday(begin)}, ${minute(begin)}${until}`;
 }
+
+/** "+12.5%", "-3.0%" */
+export const change = (ratio) => `${ratio > 0 ? "+" : ""}${shares.format(ratio)}`;
 
 /** "2 h 05 min", "15 min 02 s", "7.5 s" */
 export function duration(seconds) {

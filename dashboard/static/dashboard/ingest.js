@@ -1,5 +1,6 @@
 /** Sends a batch that one has written, and shows the result of each event. */
 
+import { linkTo, ofPlayer } from "./address.js";
 import { Trouble, sendBatch } from "./api.js";
 import { element, say } from "./dom.js";
 
@@ -52,7 +53,7 @@ function tellOf(trouble, sent) {
   const status = trouble.status ? `${trouble.status}: ` : "";
   const ofEvents = trouble.errors.filter(({ pointer }) => pointer !== "");
   if (ofEvents.length === 0) {
-    say(resultText, [status + trouble.message, ...trouble.errors.map(({ detail }) => detail)].join(" "));
+    say(resultText, status + trouble.words);
     showRows([]);
     return;
   }
@@ -78,9 +79,11 @@ function row(event, index, { status, session_id: session, errors = [] }) {
     element("td", { class: "number" }, String(index + 1)),
     element("td", {}, `${event?.event ?? "?"} ${event?.player_id ?? ""}`),
     element("td", {}, element("span", { class: `fate ${status.replace(" ", "-")}` }, status)),
-    element("td", { class: "detail" }, ...(session ? [element("code", {}, session)] : complaints)),
+    element("td", { class: "detail" }, ...(session ? [sessionLink(event.player_id, session)] : complaints)),
   );
 }
+
+const sessionLink = (player, session) => linkTo(ofPlayer(player, session), {}, element("code", {}, session));
 
 /** "ts" of "/3/ts" or of "/ts"; "event" when the event as a whole is meant. */
 const fieldOf = (pointer) => pointer.replace(/^\/\d+/, "").slice(1) || "event";

@@ -1,41 +1,52 @@
-/** Asks for the chosen window, shows the answer, and does so again while somebody looks. */
+/** Asks for what the address names, shows the answer, and does so again while somebody looks. */
 
-import { Trouble } from "./api.js";
-import { chosenWindow, complain, readAddress, watchChoice } from "./choice.js";
-import { showCountries } from "./countries.js";
-import { element } from "./dom.js";
-import { average, count, date, time } from "./format.js";
+import { go, lead, ofCountry, onChange, view } from "./address.js";
+import { Trouble, paths } from "./api.js";
+import { chosenShape, chosenWindow, complain, showChoice, watchChoice, windowBetween } from "./choice.js";
+import { focusCountries, showCountries } from "./countries.js";
+import { element, say } from "./dom.js";
+import { average, count, countryName, date, share, time, zoneName } from "./format.js";
 import { showExample } from "./ingest.js";
 import { allIsWell, nothingHere, outOfOrder, refused } from "./notice.js";
-import { offerPlayers, readPlayerFromAddress } from "./player.js";
-import { showPlot } from "./plot.js";
+import { focusPlayer, offerPlayers, showPlayer } from "./player.js";
+import { showPlot, watchZoom } from "./plot.js";
 import { Refresh } from "./refresh.js";
 import { Report } from "./report.js";
 import { watchSignIn } from "./sign_in.js";
+import { focusStarts, showStarts, startsPage } from "./starts.js";
+import { takeAlong } from "./take_along.js";
 
 const REFRESH_SECONDS = Number(document.body.dataset.refreshSeconds);
 const RETRY_SECONDS = 5;
+/** The service asks itself again so soon for what it is without some late starts. */
+const LATE_SECONDS = 5;
 /** After the service's own copy has run out; by chance, so that many open pages do not ask at the same moment. */
 const afterItsCopy = () => 1 + 2 * Math.random();
 
 /** Not the whole page: what is busy is not read out, and its notices must be. */
-const numbers = document.querySelectorAll("#starts, #countries");
+const numbers = document.querySelectorAll("#starts, #countries, #country");
+const byItself = document.getElementById("by-itself");
+const everywhere = document.getElementById("everywhere");
 
 const refresh = new Refresh(load);
 let report = null;
 let asking = new AbortController();
 
+const chosenCountry = () => view().country?.toUpperCase() ?? null;
+
 async function load() {
   asking.abort();
   asking = new AbortController();
   const { signal } = asking;
+  const { cursor } = view();
   for (const section of numbers) section.setAttribute("aria-busy", "true");
   try {
-    const asked = await Report.of(chosenWindow(), { signal });
+    const asked = await Report.of(chosenWindow(), { country: chosenCountry(), shape: chosenShape(), signal });
     signal.addEventListener("abort", () => asked === report || asked.leave());
-    const byHour = await asked.byHour();
+    const [byPart, page] = await Promise.all([asked.byPart(), asked.country && startsPage(asked, { cursor, signal })]);
     if (signal.aborted) return;
-    show(asked, byHour);
+    show(asked, byPart);
+    if (page) showStarts(asked, page, { cursor });
     offerPlayers(asked, { signal });
   } catch (error) {
     if (signal.aborted) return;
@@ -46,29 +57,42 @@ async function load() {
   for (const section of numbers) section.removeAttribute("aria-busy");
 }
 
-function show(asked, byHour) {
+function show(asked, byPart) {
   report?.leave();
   report = asked;
+  const { country, late, total } = report;
   const held = "as_of" in chosenWindow();
-  showFigures(byHour.starts);
-  showPlot(byHour);
+  showFigures(byPart);
+  showPlot(byPart);
   showCountries(report);
-  if (report.total) allIsWell();
-  else nothingHere({ hours: report.window.hours, held });
-  showAge(held ? "held" : `refreshed every ${REFRESH_SECONDS} s`);
-  if (held) refresh.stop();
-  else refresh.after(Math.max(0, REFRESH_SECONDS - report.ageSeconds) + afterItsCopy());
+  showLate(late);
+  takeAlong(document.querySelector("#starts .take"), paths.timeline(report.asked));
+  if (total) allIsWell();
+  else nothingHere({ hours: report.window.hours, held, country });
+  const stands = held ? "held" : byItself.checked ? `refreshed every ${REFRESH_SECONDS} s` : "not refreshed by itself";
+  showAge(stands);
+  if (held || !byItself.checked) refresh.stop();
+  else refresh.after((late ? LATE_SECONDS : Math.max(0, REFRESH_SECONDS - report.ageSeconds)) + afterItsCopy());
 }
 
-function showFigures(starts) {
+function showFigures({ interval, starts }) {
+  const { country, countries, ofAll, total, window } = report;
   const figures = {
-    total: count(report.total),
-    average: average(report.total / report.window.hours),
-    // An hour's window has parts of two hours of the clock.
-    busiest: count(report.window.hours === 1 ? report.total : Math.max(0, ...starts)),
-    "number-of-countries": count(report.countries.length),
+    total: count(total),
+    average: average(total / window.hours),
+    busiest: count(Math.max(0, ...starts)),
+    "of-busiest": `in the busiest ${interval}`,
+    "number-of-countries": country ? share(total, ofAll) : count(countries.length),
+    "of-countries": country ? "of all starts" : "countries",
   };
   for (const [id, figure] of Object.entries(figures)) document.getElementById(id).textContent = figure;
+}
+
+function showLate(late) {
+  const words = late
+    ? `Sessions that came late are still being counted, since ${time(late.since)}: some numbers are too low for less than a minute.`
+    : "";
+  say(document.getElementById("late"), words);
 }
 
 async function tellOf(trouble, { signal }) {
@@ -76,7 +100,7 @@ async function tellOf(trouble, { signal }) {
     showAge("old: the last question was refused");
     if ("as_of" in chosenWindow()) refresh.stop();
     else refresh.after(REFRESH_SECONDS);
-    complain(trouble.message);
+    complain(trouble.errors.some(({ pointer }) => pointer === "/as_of") ? trouble.words : "");
     if (trouble.status === 401) allIsWell(); // the form says it
     else refused(trouble);
     return;
@@ -94,22 +118,47 @@ function showAge(remark) {
     return;
   }
   const { as_of: end, hours } = report.window;
-  const today = end.slice(0, 10) === new Date().toISOString().slice(0, 10);
+  const today = date(end).slice(0, -10) === date(Date.now()).slice(0, -10);
   const another = hours === Number(chosenWindow().hours) ? "" : `${hours} h `;
   age.replaceChildren(
     `${another}as of `,
     element("time", { datetime: end }, today ? time(end) : date(end)),
-    ` UTC, ${remark}`,
+    ` ${zoneName()}, ${remark}`,
   );
 }
 
-readAddress();
-addEventListener("popstate", () => {
-  readAddress();
-  load();
+/** What the address says without being asked: the choice, the headings, which part of the page is there, the title. */
+function showView() {
+  const { player, session, refresh: byItselfOrNot } = view();
+  const country = chosenCountry();
+  const place = country && countryName(/^[A-Z]{2}$/.test(country) ? country : "ZZ");
+  showChoice();
+  say(document.getElementById("zone"), zoneName());
+  byItself.checked = byItselfOrNot !== "off";
+  say(document.getElementById("starts-title"), country ? `Sessions started in ${place}` : "Sessions started");
+  everywhere.hidden = !country;
+  document.getElementById("countries").hidden = Boolean(country);
+  document.getElementById("country").hidden = !country;
+  const who = player && (session ? `Session ${session.slice(0, 8)} of ${player}` : player);
+  document.title = [who, place, "Player sessions"].filter(Boolean).join(" – ");
+}
+
+const differs = (now, before, ...names) => names.some((name) => now[name] !== before[name]);
+
+onChange((now, before) => {
+  showView();
+  if (differs(now, before, "hours", "as_of", "interval", "compare", "tz", "country", "cursor", "refresh")) load();
+  if (differs(now, before, "player", "state", "older", "session", "tz")) showPlayer();
+  if (differs(now, before, "country")) now.country ? focusStarts() : focusCountries(before.country);
+  else if (now.player && differs(now, before, "player", "session")) focusPlayer();
 });
-watchChoice({ changed: load, shownEnd: () => report?.window.as_of ?? new Date().toISOString() });
-watchSignIn({ changed: load });
+watchSignIn({ changed: () => [load(), showPlayer()] });
+lead(everywhere, ofCountry(null));
+watchChoice({ shownEnd: () => report?.window.as_of ?? new Date().toISOString() });
+watchZoom((from, to) => go(windowBetween(from, Math.min(to, Date.parse(report.window.as_of)))));
+byItself.addEventListener("change", () => go({ refresh: byItself.checked ? null : "off" }));
+document.getElementById("refresh").addEventListener("click", load);
+showView();
 showExample();
-readPlayerFromAddress();
+showPlayer();
 load();

@@ -2,6 +2,7 @@
 
 import { whatIsMissing } from "./api.js";
 import { element, withCode } from "./dom.js";
+import { countryName } from "./format.js";
 
 const place = document.getElementById("notice");
 
@@ -9,12 +10,13 @@ export function allIsWell() {
   show("", "", "");
 }
 
-export function nothingHere({ hours, held }) {
+export function nothingHere({ hours, held, country }) {
   const words = hours === 1 ? "hour" : hours % 24 ? `${hours} hours` : hours === 24 ? "24 hours" : `${hours / 24} days`;
   const which = held ? (hours === 1 ? "this" : "these") : "the last";
-  const longer = hours < 720 || held ? ` in ${which} ${words}` : " yet";
-  const choose = longer === " yet" ? "Send" : "Choose another window, send";
-  show("calm", `No sessions${longer}.`, `${choose} a batch below, or run \`make demo\`.`);
+  const from = country ? ` from ${countryName(country)}` : "";
+  const longer = hours < 720 || held || country ? ` in ${which} ${words}` : " yet";
+  const choose = longer === " yet" ? "Send" : "Choose another window, or send";
+  show("calm", `No sessions${from}${longer}.`, `${choose} a batch below: its sessions appear here.`);
 }
 
 /** The service does not serve: why, as far as it knows, and what to do. */
@@ -23,22 +25,22 @@ export async function outOfOrder(trouble, { retrySeconds, signal }) {
   try {
     const missing = await whatIsMissing({ signal });
     if (missing === null) show("trouble", trouble.message, again);
-    else show("trouble", `${missing}.`, `${adviceOn(missing)} ${again}`);
+    else show("trouble", `${missing}.`, `${again} ${adviceOn(missing)}`);
   } catch {
     if (signal.aborted) return;
-    show("trouble", "The service does not answer.", `Start it with \`make run\`. ${again}`);
+    show("trouble", "The service does not answer.", `${again} Who runs the service starts it with \`make run\`.`);
   }
 }
 
 /** The question was wrong, such as a moment in the future. */
 export function refused(trouble) {
-  show("trouble", trouble.message, trouble.errors.map((error) => error.detail).join(" "));
+  show("trouble", "This cannot be shown.", trouble.words);
 }
 
 function adviceOn(missing) {
   // Of the tables it says itself what to do.
   if (missing.includes("sync_cassandra")) return "";
-  return "Start it with `make up`, or name one that runs in `CASSANDRA_HOSTS`.";
+  return "Who runs the service starts it with `make up`, or names one that runs in `CASSANDRA_HOSTS`.";
 }
 
 function show(kind, what, todo) {

@@ -1,19 +1,26 @@
-/** Starts per hour as a plot, its legend, its summary in words, and the same as a table. */
+/** Starts over time as a plot, its legend, its summary in words, and the same as a table. */
 
+import { coloursOf, OTHERS } from "./colours.js";
 import { element, say } from "./dom.js";
-import { HOUR_MS, count, countryName, day, hour, minute, shortCount } from "./format.js";
+import { UTC, change, count, countryName, day, minute, part, shortCount, zoneName } from "./format.js";
 
 const { uPlot } = window;
 
-/** Above this many hours a bar would be thinner than its gap: one outline instead. */
+/** Above this many parts a bar would be thinner than its gap: one outline instead. */
 const MOST_BARS = 200;
-/** One layer for each shade that page.css names, the last for the other countries. */
-const SHADES = [1, 2, 3, 4, 5, 6];
-const OTHERS = SHADES.length - 1;
+/** Layers from below: the largest countries, and the others together. */
+const MOST_LAYERS = 6;
 
 /** Pixels: the room for the numbers at the left, and half of the widest name of an hour or day. */
 const AXIS = 44;
 const HALF_A_NAME = 20;
+/** A shorter drag is a click. */
+const LEAST_DRAG = 8;
+
+const MINUTE = 60;
+const HOUR = 60 * MINUTE;
+const STEPS = [1, 2, 5, 10, 15, 30].map((minutes) => minutes * MINUTE);
+const LONG_STEPS = [1, 2, 3, 6, 12, 24, 48, 72, 120, 168, 240, 360, 720, 1440, 2160].map((hours) => hours * HOUR);
 
 const figure = document.getElementById("plot");
 const canvas = figure.querySelector(".canvas");
@@ -26,37 +33,47 @@ const wide = matchMedia("(min-width: 40rem)");
 const bars = uPlot.paths.bars({ size: [0.82, Infinity, 1], align: 1 });
 const outline = uPlot.paths.stepped({ align: 1, extend: true });
 
-let shown = { hours: [], starts: [], layers: [] };
+let shown = { begins: [], ends: [], starts: [], complete: [], layers: [], before: null };
+let colours = new Map();
 let plot = null;
+let zoomTo = () => {};
+/** Countries, and OTHERS, that the reader has taken out of the plot. */
+const hidden = new Set();
 
-/** Draws what `Report.byHour` gives. */
-export function showPlot(byHour) {
-  shown = byHour;
+/** Calls `zoom(from, to)` (ms) when somebody drags over the plot. */
+export const watchZoom = (zoom) => (zoomTo = zoom);
+
+/** Draws what `Report.byPart` gives. */
+export function showPlot(byPart) {
+  shown = byPart;
+  colours = coloursOf(shown.layers.map(({ country }) => country));
   figure.hidden = shown.layers.length === 0;
   if (figure.hidden) return;
   asTable.hidden = false;
   plot ??= build();
-  plot.setData([shown.hours.map((ms) => ms / 1000), ...stacked()]);
-  canvas.setAttribute("aria-valuemax", shown.hours.length - 1);
+  draw();
+  canvas.setAttribute("aria-valuemax", shown.begins.length - 1);
   say(summary, inWords());
-  showHour(hourOf(plot.cursor));
+  showLegend();
+  showPart(partOf(plot.cursor));
   if (asTable.open) showTable();
 }
 
-/** For each shade, from the top layer down, the sum of its layer and all below: the lower ones are painted over it. */
+const draw = () => plot.setData([shown.begins.map((ms) => ms / 1000), ...stacked(), shown.before ?? shown.begins.map(() => null)]);
+
+/** For each layer, from the top one down, the sum of it and all below: the lower ones are painted over it. */
 function stacked() {
-  const sums = shown.hours.map(() => 0);
-  const painted = SHADES.map((_, index) => {
-    const layer = shown.layers.find((one) => shadeOf(one) === index);
-    layer?.starts.forEach((starts, at) => (sums[at] += starts));
+  const sums = shown.begins.map(() => 0);
+  const painted = Array.from({ length: MOST_LAYERS }, (_, index) => {
+    const layer = shown.layers[index];
+    if (layer && !hidden.has(keyOf(layer))) layer.starts.forEach((starts, at) => (sums[at] += starts));
     return [...sums];
   });
   return painted.reverse();
 }
 
-/** The others have the last shade, however few layers there are. */
-const shadeOf = (layer) => (layer.country ? shown.layers.indexOf(layer) : OTHERS);
-const nameOf = (layer) => (layer.country ? countryName(layer.country) : "Other countries");
+const keyOf = ({ country }) => country ?? OTHERS;
+const nameOf = ({ country }) => (country ? countryName(country) : "Other countries");
 
 // --- The drawing ------------------------------------------------------------------------------------------------------
 
@@ -64,19 +81,30 @@ function build() {
   const built = new uPlot(
     {
       ...size(),
-      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zoneName() === UTC ? "Etc/UTC" : zoneName()),
       legend: { show: false },
       padding: [8, 0, 0, 0],
-      cursor: { x: true, y: false, drag: { x: false, y: false }, points: { show: false }, dataIdx: hourUnder, move: toMiddle },
+      cursor: {
+        x: true,
+        y: false,
+        drag: { x: true, y: false, setScale: false },
+        points: { show: false },
+        dataIdx: partUnder,
+        move: toMiddle,
+      },
       scales: {
-        x: { range: (_, first, last) => [first, last + HOUR_MS / 1000] },
+        x: { range: (_, first) => [first, (shown.ends.at(-1) ?? 0) / 1000] },
         y: { range: (_, low, high) => [0, Math.max(high, 1) * 1.05] },
       },
-      axes: [hoursAxis(), startsAxis()],
-      series: [{}, ...[...SHADES].reverse().map(layerOf)],
-      hooks: { setCursor: [({ cursor }) => showHour(hourOf(cursor))] },
+      axes: [timeAxis(), startsAxis()],
+      series: [{}, ...Array.from({ length: MOST_LAYERS }, (_, fromTop) => layerAt(MOST_LAYERS - 1 - fromTop)), before()],
+      hooks: {
+        setCursor: [({ cursor }) => showPart(partOf(cursor))],
+        setSelect: [zoom],
+        draw: [fadeWhatIsCutOff],
+      },
     },
-    [[], ...SHADES.map(() => [])],
+    [[], ...Array.from({ length: MOST_LAYERS + 1 }, () => [])],
     canvas,
   );
   new ResizeObserver(() => built.setSize(size())).observe(canvas);
@@ -88,16 +116,40 @@ const size = () => ({ width: Math.max(canvas.clientWidth, 2 * AXIS), height: wid
 const colour = (name) => getComputedStyle(figure).getPropertyValue(name).trim();
 const font = () => `12px ${getComputedStyle(figure).fontFamily}`;
 
-function layerOf(shade) {
+function layerAt(index) {
   return {
-    fill: () => colour(`--layer-${shade}`),
+    fill: () => (shown.layers[index] ? colour(`--layer-${colours.get(shown.layers[index].country)}`) : "transparent"),
     width: 0,
     points: { show: false },
     paths: (self, ...range) => (self.data[0].length > MOST_BARS ? outline : bars)(self, ...range),
   };
 }
 
-function hoursAxis() {
+/** What it is compared with, as a line. */
+const before = () => ({
+  stroke: () => colour("--ink"),
+  width: 1.5,
+  dash: [5, 3],
+  points: { show: false },
+  paths: outline,
+});
+
+/** What the window has not all of is drawn paler. */
+function fadeWhatIsCutOff(self) {
+  const { ctx } = self;
+  const { top, height } = self.bbox;
+  ctx.save();
+  ctx.fillStyle = colour("--surface");
+  ctx.globalAlpha = 0.5;
+  shown.complete.forEach((complete, index) => {
+    if (complete) return;
+    const [left, right] = [shown.begins[index], shown.ends[index]].map((ms) => self.valToPos(ms / 1000, "x", true));
+    ctx.fillRect(left, top, right - left, height);
+  });
+  ctx.restore();
+}
+
+function timeAxis() {
   return {
     stroke: () => colour("--muted"),
     font: font(),
@@ -105,12 +157,12 @@ function hoursAxis() {
     ticks: { stroke: () => colour("--line"), size: 4, width: 1 },
     size: 28,
     space: 64,
-    incrs: [1, 2, 3, 6, 12, 24, 48, 72, 120, 168, 240, 360, 720].map((hours) => (hours * HOUR_MS) / 1000),
-    values: (self, ticks) => ticks.map((seconds) => (hasRoom(self, seconds) ? hourName(seconds) : "")),
+    incrs: [...STEPS, ...LONG_STEPS],
+    values: (self, ticks) => ticks.map((seconds) => (hasRoom(self, seconds) ? nameOfMoment(seconds * 1000) : "")),
   };
 }
 
-const hourName = (seconds) => (seconds % 86_400 ? minute : day)(seconds * 1000);
+const nameOfMoment = (ms) => (minute(ms) === "00:00" ? day(ms) : minute(ms));
 /** A name is written around its tick; at the edge of the plot it would be cut off. */
 const hasRoom = (self, seconds) => self.valToPos(seconds, "x") < canvas.clientWidth - AXIS - HALF_A_NAME;
 
@@ -127,70 +179,107 @@ function startsAxis() {
   };
 }
 
-/** uPlot looks for the nearest beginning of an hour; a bar stands for all of its hour. */
-function hourUnder(self, _, nearest, seconds) {
-  const index = Math.floor((seconds - self.data[0][0]) / (HOUR_MS / 1000));
-  return Number.isNaN(index) ? nearest : Math.min(Math.max(index, 0), self.data[0].length - 1);
+/** uPlot looks for the nearest beginning of a part; a bar stands for all of its part. */
+function partUnder(_, __, nearest, seconds) {
+  const index = shown.ends.findIndex((end) => seconds * 1000 < end);
+  return Number.isNaN(seconds) ? nearest : index < 0 ? shown.ends.length - 1 : index;
 }
 
 function toMiddle(self, left, top) {
-  if (left < 0) return [left, top];
-  return [middleOf(self, hourUnder(self, 0, 0, self.posToVal(left, "x"))), top];
+  if (left < 0 || shown.begins.length === 0) return [left, top];
+  return [middleOf(self, partUnder(self, 0, 0, self.posToVal(left, "x"))), top];
 }
 
-/** The hour that the cursor is on; null when it is outside, or on one of a longer window that was shown before. */
-const hourOf = (cursor) => (cursor?.left >= 0 && cursor.idx < shown.hours.length ? cursor.idx : null);
-const middleOf = (self, index) => self.valToPos(self.data[0][index] + HOUR_MS / 2000, "x");
+/** The part that the cursor is on; null when it is outside, or on one of a longer window that was shown before. */
+const partOf = (cursor) => (cursor?.left >= 0 && cursor.idx < shown.begins.length ? cursor.idx : null);
+const middleOf = (self, index) => self.valToPos((shown.begins[index] + shown.ends[index]) / 2000, "x");
+
+/** All parts that the drag has touched. */
+function zoom(self) {
+  const { left, width } = self.select;
+  if (width === 0) return;
+  self.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+  if (width < LEAST_DRAG) return;
+  const [first, last] = [left, left + width].map((at) => partUnder(self, 0, 0, self.posToVal(at, "x")));
+  zoomTo(shown.begins[first], shown.ends[last]);
+}
 
 // --- In words and numbers ---------------------------------------------------------------------------------------------
 
+const nameOfPart = (index) => part(shown.interval, shown.begins[index], shown.ends[index]);
+
 function inWords() {
-  const busiest = shown.starts.indexOf(Math.max(...shown.starts));
-  const partial = "The window cuts off the first and the last hour.";
-  return `${count(shown.starts[busiest])} starts in the busiest hour of the clock, ${hour(shown.hours[busiest])}. ${partial}`;
+  const { compare, complete, interval, starts } = shown;
+  const busiest = starts.indexOf(Math.max(...starts));
+  const cut = complete.includes(false) ? ` What the window cuts off of the first and the last ${interval} is not counted; both are paler.` : "";
+  const compared = compare ? ` ${inWordsOf(compare)}` : "";
+  return `${count(starts[busiest])} starts in the busiest ${interval}, ${nameOfPart(busiest)}.${cut}${compared}`;
 }
 
-/** The legend's numbers: of one hour, or of the whole window (null). */
-function showHour(index) {
-  const number = (starts) => (index === null ? starts.reduce((sum, one) => sum + one, 0) : starts[index]);
-  const inAll = `${count(number(shown.starts))} starts`;
-  say(momentShown, index === null ? "In the whole window" : `${hour(shown.hours[index])}: ${inAll}`);
-  legend.replaceChildren(
-    ...shown.layers.map((layer) =>
-      element(
-        "li",
-        {},
-        element("span", { class: `swatch layer-${shadeOf(layer) + 1}` }),
-        element("span", {}, nameOf(layer)),
-        element("b", {}, count(number(layer.starts))),
-      ),
-    ),
-  );
+function inWordsOf({ total, change: ratio, complete }) {
+  const much = ratio === null ? "" : `: ${change(ratio)} since`;
+  const known = complete ? "" : " Some of them are older than what is stored.";
+  return `The line is what was before, ${count(total)} starts${much}.${known}`;
+}
+
+const sum = (numbers) => numbers.reduce((whole, one) => whole + one, 0);
+const numberOf = (starts, index) => count(index === null ? sum(starts) : starts[index]);
+
+/** A button for each layer takes it out of the plot, and puts it back. */
+function showLegend() {
+  const focused = legend.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+  const items = shown.layers.map((layer) => {
+    const key = keyOf(layer);
+    const button = element(
+      "button",
+      { type: "button", "data-key": key, "aria-pressed": String(!hidden.has(key)) },
+      element("span", { class: `swatch layer-${colours.get(layer.country)}` }),
+      element("span", {}, nameOf(layer)),
+      element("b"),
+    );
+    button.addEventListener("click", () => toggle(key, button));
+    return element("li", {}, button);
+  });
+  if (shown.before) items.push(element("li", { class: "before" }, element("span", { class: "line-swatch" }), "before", element("b")));
+  legend.replaceChildren(...items);
+  if (focused) legend.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+}
+
+function toggle(key, button) {
+  if (!hidden.delete(key)) hidden.add(key);
+  button.setAttribute("aria-pressed", String(!hidden.has(key)));
+  draw();
+}
+
+/** The legend's numbers: of one part, or of the whole window (null). */
+function showPart(index) {
+  const inAll = `${numberOf(shown.starts, index)} starts`;
+  say(momentShown, index === null ? "In the whole window" : `${nameOfPart(index)}: ${inAll}`);
+  const rows = [...shown.layers.map(({ starts }) => starts), ...(shown.before ? [shown.before] : [])];
+  legend.querySelectorAll("b").forEach((place, at) => (place.textContent = numberOf(rows[at], index)));
   canvas.setAttribute("aria-valuenow", index ?? 0);
-  canvas.setAttribute("aria-valuetext", index === null ? "no hour chosen" : momentShown.textContent);
+  canvas.setAttribute("aria-valuetext", index === null ? "nothing chosen" : momentShown.textContent);
 }
 
 function showTable() {
-  const layers = shown.layers;
-  const head = ["Hour", "All", ...layers.map(nameOf)].map((name, index) =>
-    element("th", { scope: "col", class: index ? "number" : null }, name),
-  );
-  const row = (begin, at) =>
+  const { before: earlier, interval, layers, starts } = shown;
+  const columns = [starts, ...(earlier ? [earlier] : []), ...layers.map((layer) => layer.starts)];
+  const names = [interval[0].toUpperCase() + interval.slice(1), "All", ...(earlier ? ["Before"] : []), ...layers.map(nameOf)];
+  const head = names.map((name, index) => element("th", { scope: "col", class: index ? "number" : null }, name));
+  const row = (_, at) =>
     element(
       "tr",
       {},
-      element("th", { scope: "row" }, hour(begin)),
-      ...[shown.starts, ...layers.map((layer) => layer.starts)].map((starts) =>
-        element("td", { class: "number" }, count(starts[at])),
-      ),
+      element("th", { scope: "row" }, nameOfPart(at)),
+      ...columns.map((numbers) => element("td", { class: "number" }, count(numbers[at]))),
     );
   asTable.querySelector(".scroll").replaceChildren(
     element(
       "table",
       {},
-      element("caption", { class: "unseen" }, "Sessions started in each hour"),
+      element("caption", { class: "unseen" }, `Sessions started in each ${interval}`),
       element("thead", {}, element("tr", {}, ...head)),
-      element("tbody", {}, ...shown.hours.map(row)),
+      element("tbody", {}, ...shown.begins.map(row)),
     ),
   );
 }
@@ -200,10 +289,10 @@ asTable.addEventListener("toggle", () => asTable.open && showTable());
 canvas.setAttribute("aria-valuemin", 0);
 canvas.addEventListener("keydown", (event) => {
   if (event.altKey || event.ctrlKey || event.metaKey) return; // the browser's own, such as back
-  const last = shown.hours.length - 1;
-  const at = hourOf(plot?.cursor) ?? last + 1;
-  const [before, after] = [at - 1, at + 1];
-  const to = { ArrowLeft: before, ArrowDown: before, ArrowRight: after, ArrowUp: after, Home: 0, End: last }[event.key];
+  const last = shown.begins.length - 1;
+  const at = partOf(plot?.cursor) ?? last + 1;
+  const [previous, next] = [at - 1, at + 1];
+  const to = { ArrowLeft: previous, ArrowDown: previous, ArrowRight: next, ArrowUp: next, Home: 0, End: last }[event.key];
   if (to === undefined || last < 0) return;
   event.preventDefault();
   plot.setCursor({ left: middleOf(plot, Math.min(Math.max(to, 0), last)), top: 0 });

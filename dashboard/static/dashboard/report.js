@@ -1,23 +1,34 @@
-/** One report: the countries of a window and their hours, all of the same moment. */
+/** One report: the countries of a window and their starts over time, all of the same moment. */
 
 import { startsByCountry, timeline } from "./api.js";
 
+const MINUTE_MS = 60_000;
+/** Of a day and a week mostly; of the last one the end is only drawn. */
+const LENGTHS_MS = { minute: MINUTE_MS, hour: 60 * MINUTE_MS, day: 1_440 * MINUTE_MS, week: 10_080 * MINUTE_MS };
+/** The service makes few reports at a time of more than a month, so that they do not slow everything else down. */
+const LONG_HOURS = 31 * 24;
 /** Countries with a layer of their own in the plot; more shades of one colour look alike. */
 const LAYERS = 5;
 
 export class Report {
   #discarded = new AbortController();
   #timelines = new Map();
+  #last = Promise.resolve();
 
   /** Asks for the countries first: their report says its moment, and everything else is asked as of that. */
-  static async of(window, { signal }) {
+  static async of(window, { country, shape, signal }) {
     const { body, answeredAt } = await startsByCountry(window, { signal });
-    return new Report(body, answeredAt);
+    return new Report(body, { country, shape, answeredAt });
   }
 
-  constructor(body, answeredAt) {
-    this.total = body.total;
+  /** Of one `country`, or of all (null); its `shape` is by which parts, in which zone, and compared with what. */
+  constructor(body, { country, shape, answeredAt }) {
+    this.country = country;
+    this.shape = shape;
     this.countries = body.countries;
+    this.ofAll = body.total;
+    this.total = country ? body.countries.find((one) => one.country === country)?.starts ?? 0 : body.total;
+    this.late = body.late;
     this.window = { hours: body.hours, as_of: body.to };
     this.ageSeconds = Math.max(0, (answeredAt - Date.parse(body.to)) / 1000) || 0;
   }
@@ -27,29 +38,69 @@ export class Report {
     this.#discarded.abort();
   }
 
-  /** The points of a country's timeline, or of all countries (null); asked once, or until there is an answer. */
-  timelineOf(country) {
-    if (!this.#timelines.has(country)) {
-      const asked = country ? { ...this.window, country } : this.window;
-      const points = timeline(asked, { signal: this.#discarded.signal }).then(({ body }) => body.points);
-      points.catch(() => this.#timelines.delete(country));
-      this.#timelines.set(country, points);
-    }
-    return this.#timelines.get(country);
+  /** What the timeline of this report asks. */
+  get asked() {
+    return { ...this.window, ...this.shape, ...(this.country && { country: this.country }) };
   }
 
-  /** The hours (ms), all starts of each, and the layers of the plot: the largest countries, then the others together. */
-  async byHour() {
-    const top = this.countries.slice(0, LAYERS).map(({ country }) => country);
-    const [all, ...parts] = await Promise.all([null, ...top].map((country) => this.timelineOf(country)));
-    const starts = all.map((point) => point.starts);
-    const layers = top.map((country, index) => ({ country, starts: parts[index].map((point) => point.starts) }));
-    if (this.countries.length > LAYERS) layers.push({ country: null, starts: remainder(starts, layers) });
-    return { hours: all.map((point) => Date.parse(point.hour)), starts, layers };
+  /** The timeline of what is shown. */
+  whole() {
+    return this.#timeline(this.asked);
+  }
+
+  /** The points of a country's timeline; asked once, or until there is an answer. */
+  async timelineOf(country) {
+    const { interval, tz } = this.shape;
+    return (await this.#timeline({ ...this.window, interval, tz, country })).points;
+  }
+
+  #timeline(asked) {
+    const question = JSON.stringify(asked);
+    if (!this.#timelines.has(question)) {
+      const ask = () => timeline(asked, { signal: this.#discarded.signal }).then(({ body }) => body);
+      const answer = this.window.hours > LONG_HOURS ? this.#inTurn(ask) : ask();
+      answer.catch(() => this.#timelines.delete(question));
+      this.#timelines.set(question, answer);
+    }
+    return this.#timelines.get(question);
+  }
+
+  /** One after the other, whatever becomes of them. */
+  #inTurn(ask) {
+    const answer = this.#last.then(ask, ask);
+    this.#last = answer;
+    return answer;
+  }
+
+  /**
+   * The parts of the window: when they begin and end (ms), all starts of each, and whether the window has all of it;
+   * the layers of the plot, which are the country, or the largest countries and then the others together; and what it is
+   * compared with.
+   */
+  async byPart() {
+    const top = this.country ? [] : this.countries.slice(0, LAYERS).map(({ country }) => country);
+    const [whole, ...parts] = await Promise.all([this.whole(), ...top.map((country) => this.timelineOf(country))]);
+    const { interval, points, compare } = whole;
+    const starts = points.map((point) => point.starts);
+    const layers = this.country
+      ? [{ country: this.country, starts }]
+      : top.map((country, index) => ({ country, starts: parts[index].map((point) => point.starts) }));
+    if (this.countries.length > layers.length && !this.country) layers.push({ country: null, starts: remainder(starts, layers) });
+    const begins = points.map((point) => Date.parse(point.begin));
+    return {
+      interval,
+      begins,
+      ends: [...begins.slice(1), begins.at(-1) + LENGTHS_MS[interval]],
+      starts,
+      complete: points.map((point) => point.complete),
+      layers: this.total || compare?.total ? layers : [],
+      before: compare && points.map((point) => point.before),
+      compare,
+    };
   }
 }
 
 /** What the layers leave of the whole. A late event may come between two answers: never below zero. */
 function remainder(starts, layers) {
-  return starts.map((whole, hour) => Math.max(0, layers.reduce((left, layer) => left - layer.starts[hour], whole)));
+  return starts.map((whole, at) => Math.max(0, layers.reduce((left, layer) => left - layer.starts[at], whole)));
 }

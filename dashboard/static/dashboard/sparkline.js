@@ -1,16 +1,17 @@
 /** A timeline in small: its shape, on a scale of its own. */
 
 import { drawn } from "./dom.js";
-import { count, hour } from "./format.js";
+import { HOUR_MS, count, part } from "./format.js";
 
 const WIDTH = 120;
 const HEIGHT = 24;
-/** Steps of less than two pixels are noise; more hours are added up. */
+/** Steps of less than two pixels are noise; more parts are added up. */
 const MOST_STEPS = 60;
 
-export function sparkline(points) {
+export function sparkline(points, interval) {
   const peak = points.reduce((most, point) => (point.starts > most.starts ? point : most));
-  const label = `At most ${count(peak.starts)} an hour: ${hour(Date.parse(peak.hour))}`;
+  const begin = Date.parse(peak.begin);
+  const label = `At most ${count(peak.starts)} a ${interval}: ${part(interval, begin, begin + HOUR_MS)}`;
   return drawn(
     "svg",
     { class: "sparkline", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": label },
