@@ -18,7 +18,7 @@ FILE ?=
 OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-faults test-docker test-pythons check bench load import up down docs docs-site \
+.PHONY: help demo run test test-faults test-docker test-pythons check bench load import up down docs docs-site lint-schema \
 	requirements sbom audit clean
 
 help: ## list the targets
@@ -75,6 +75,11 @@ down: $(READY) ## stop Cassandra and Redis
 
 docs: $(READY) ## write the OpenAPI schema to docs/openapi.yaml
 	@$(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+
+# Outside of the gate: it needs node, and the internet for the first time.
+lint-schema: docs ## lint docs/openapi.yaml with redocly and spectral (npx)
+	@npx --yes @redocly/cli@2.77.0 lint docs/openapi.yaml
+	@npx --yes @stoplight/spectral-cli@6.16.3 lint docs/openapi.yaml --fail-severity=warn
 
 docs-site: $(READY) ## write the generated parts of docs/ and build the site into site/
 	@$(BIN)/python -m documentation

@@ -14,7 +14,8 @@ from events import domain
 from events.clock import latest_moment_ms
 from web.openapi import FieldErrorSerializer
 
-# For drf-spectacular.
+# What the schema says, and messages.
+PLAYER_ID_FORM = "Send 1 to 64 characters of A-Z a-z 0-9 _ . : @ -"
 PLAYER_ID_SCHEMA = {"type": "string", "pattern": "^[A-Za-z0-9_.:@-]{1,64}$"}
 COUNTRY_SCHEMA = {"type": "string", "pattern": "^[A-Za-z]{2}$"}
 
@@ -62,7 +63,7 @@ class PlayerIdField(StrictCharField):
     def to_internal_value(self, value: Any) -> str:
         player_id = super().to_internal_value(value)
         if not domain.PLAYER_ID.match(player_id):
-            raise ValidationError("Send 1 to 64 characters of A-Z a-z 0-9 _ . : @ -", code="invalid_player_id")
+            raise ValidationError(PLAYER_ID_FORM, code="invalid_player_id")
         return player_id
 
 

@@ -184,7 +184,7 @@ class StartSerializer(Shape):
     ts = serializers.DateTimeField()
 
 
-class CountrySerializer(Shape):
+class StartsOfCountrySerializer(Shape):
     """One country of the report."""
 
     country = serializers.CharField()
@@ -197,7 +197,7 @@ class StartsReportSerializer(WindowSerializer):
     """Start sessions for each country, most first."""
 
     total = serializers.IntegerField()
-    countries = CountrySerializer(many=True)
+    countries = StartsOfCountrySerializer(many=True)
 
 
 class CountryStartsReportSerializer(WindowSerializer):

@@ -51,23 +51,29 @@ def cached(view: View, *, parameters: type[Shape] | None = None, costs_more_than
 urlpatterns = [
     path(
         "api/v1/reports/starts/",
-        cached(StartsViewSet.as_view({"get": "by_country"}), parameters=StartsQuerySerializer),
+        cached(
+            StartsViewSet.as_view({"get": "by_country"}, name="Starts of all countries"),
+            parameters=StartsQuerySerializer,
+        ),
         name="starts",
     ),
     path(
         "api/v1/reports/starts/timeline/",
-        cached(StartsViewSet.as_view({"get": "timeline"}), parameters=TimelineQuerySerializer),
+        cached(StartsViewSet.as_view({"get": "timeline"}, name="Starts over time"), parameters=TimelineQuerySerializer),
         name="starts-timeline",
     ),
     path(
         "api/v1/reports/starts/<str:country>/",
-        cached(StartsViewSet.as_view({"get": "retrieve"}), parameters=CountryStartsQuerySerializer),
+        cached(
+            StartsViewSet.as_view({"get": "retrieve"}, name="Starts of a country"),
+            parameters=CountryStartsQuerySerializer,
+        ),
         name="starts-of-country",
     ),
     path(
         "api/v1/reports/players/<str:player_id>/sessions/",
         cached(
-            PlayerSessionsViewSet.as_view({"get": "sessions"}),
+            PlayerSessionsViewSet.as_view({"get": "sessions"}, name="Sessions of a player"),
             parameters=PlayerQuerySerializer,
             costs_more_than_a_lock=False,
         ),
@@ -75,12 +81,15 @@ urlpatterns = [
     ),
     path(
         "by-country/<str:country>/<str:hours>",
-        cached(LegacyReportsViewSet.as_view({"get": "by_country"})),
+        cached(LegacyReportsViewSet.as_view({"get": "by_country"}, name="Starts of a country (legacy)")),
         name="by-country",
     ),
     path(
         "by-player/<str:player_id>",
-        cached(LegacyReportsViewSet.as_view({"get": "by_player"}), costs_more_than_a_lock=False),
+        cached(
+            LegacyReportsViewSet.as_view({"get": "by_player"}, name="Sessions of a player (legacy)"),
+            costs_more_than_a_lock=False,
+        ),
         name="by-player",
     ),
 ]

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.conf import settings
 from django.utils.cache import patch_cache_control
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-from rest_framework.exceptions import ValidationError
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.request import Request
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
@@ -15,7 +15,7 @@ from rest_framework.viewsets import ViewSet
 from events.clock import wall_clock_ms
 from events.counting.hours import Waiting
 from events.domain import CLOCKS_APART_MS, EARLIEST_MS, HOUR_MS, Window, format_timestamp
-from events.serializers import COUNTRY_SCHEMA, PLAYER_ID_SCHEMA
+from events.serializers import COUNTRY_SCHEMA, PLAYER_ID_FORM, PLAYER_ID_SCHEMA
 from reports import player_sessions, starts
 from reports.cursors import decode_cursor, encode_cursor
 from reports.intervals import HOUR
@@ -57,12 +57,20 @@ ANY_COUNTRY = "ZZ"
 LEGACY_LIMIT = 1000
 TOO_MANY_SESSIONS = f"This player has more than {player_sessions.MOST_SESSIONS} sessions. Ask for state=completed."
 
-COUNTRY = OpenApiParameter("country", COUNTRY_SCHEMA, OpenApiParameter.PATH, description="Two letters.")
+# The examples find what the example of a batch has stored.
+COUNTRY = OpenApiParameter(
+    "country",
+    COUNTRY_SCHEMA,
+    OpenApiParameter.PATH,
+    description="Two letters.",
+    examples=[OpenApiExample("a country", value="US")],
+)
 PLAYER = OpenApiParameter(
     "player_id",
     PLAYER_ID_SCHEMA,
     OpenApiParameter.PATH,
     description="1 to 64 characters of A-Z a-z 0-9 _ . : @ -",
+    examples=[OpenApiExample("a player", value="player_2")],
 )
 LINK = OpenApiParameter(
     "Link", location=OpenApiParameter.HEADER, response=[200], description='rel="next": the rest, paged (RFC 8288).'
@@ -84,8 +92,20 @@ IF_NONE_MATCH = OpenApiParameter(
 )
 HEADERS = [CACHE_CONTROL, ETAG, IF_NONE_MATCH, *COMMON_HEADERS]
 STARTS_HEADERS = [CONTENT_DISPOSITION, *HEADERS]
-# Beside a report.
-OTHERWISE = {304: OpenApiResponse(description="You have this report."), **problems(400, 406, 503)}
+RENDERERS_OF_STARTS = [*APIView.renderer_classes, CsvRenderer]
+
+
+def _otherwise(**wrong: Any) -> dict[Any, OpenApiResponse]:
+    """Return the replies beside a report, as drf-spectacular's ``responses`` wants them."""
+    return {304: OpenApiResponse(description="You have this report."), **problems(400, 406, 503, **wrong)}
+
+
+NO_HOURS = ValidationError(
+    {"hours": [ErrorDetail("Ensure this value is greater than or equal to 1.", code="min_value")]}
+)
+NO_STATE = ValidationError({"state": [ErrorDetail('"closed" is not a valid choice.', code="invalid_choice")]})
+NO_PLAYER = ValidationError({"player_id": [ErrorDetail(PLAYER_ID_FORM, code="invalid_player_id")]})
+OTHERWISE_OF_STARTS = _otherwise(invalid=NO_HOURS, renderers=RENDERERS_OF_STARTS)
 
 
 class LateStarts:
@@ -118,7 +138,7 @@ class LateStarts:
 class StartsViewSet(ViewSet):
     """Sessions started in the last hours, for each country. Reports are up to 50 s old."""
 
-    renderer_classes = [*APIView.renderer_classes, CsvRenderer]
+    renderer_classes = RENDERERS_OF_STARTS
 
     @extend_schema(
         operation_id="starts_by_country",
@@ -127,7 +147,7 @@ class StartsViewSet(ViewSet):
         parameters=[StartsQuerySerializer, *STARTS_HEADERS],
         responses={
             **csv_or(StartsReportSerializer, header="country,starts"),
-            **OTHERWISE,
+            **OTHERWISE_OF_STARTS,
         },
     )
     def by_country(self, request: Request) -> Report:
@@ -162,7 +182,7 @@ class StartsViewSet(ViewSet):
         parameters=[COUNTRY, CountryStartsQuerySerializer, *STARTS_HEADERS],
         responses={
             **csv_or(CountryStartsReportSerializer, header="session_id,player_id,ts"),
-            **OTHERWISE,
+            **OTHERWISE_OF_STARTS,
         },
     )
     def retrieve(self, request: Request, country: str) -> Report | Download:
@@ -198,7 +218,7 @@ class StartsViewSet(ViewSet):
         parameters=[TimelineQuerySerializer, *STARTS_HEADERS],
         responses={
             **csv_or(TimelineReportSerializer, header="hour,starts"),
-            **OTHERWISE,
+            **OTHERWISE_OF_STARTS,
         },
     )
     def timeline(self, request: Request) -> Report:
@@ -234,7 +254,7 @@ class PlayerSessionsViewSet(ViewSet):
         f"more than {player_sessions.MOST_SESSIONS} sessions only `state=completed` can be listed.",
         tags=["reports"],
         parameters=[PLAYER, PlayerQuerySerializer, *HEADERS],
-        responses={200: PlayerReportSerializer, **OTHERWISE},
+        responses={200: PlayerReportSerializer, **_otherwise(invalid=NO_STATE)},
     )
     def sessions(self, request: Request, player_id: str) -> Report:
         player_id = validated(PathSerializer, {"player_id": player_id})["player_id"]
@@ -274,11 +294,12 @@ class LegacyReportsViewSet(ViewSet):
                 {"type": "integer", "minimum": 1, "maximum": MOST_HOURS},
                 OpenApiParameter.PATH,
                 description=f"1 to {MOST_HOURS}.",
+                examples=[OpenApiExample("a day", value=24)],
             ),
             LINK,
             *HEADERS,
         ],
-        responses={200: LegacyStartSerializer(many=True), **OTHERWISE},
+        responses={200: LegacyStartSerializer(many=True), **_otherwise(invalid=NO_HOURS)},
     )
     def by_country(self, request: Request, country: str, hours: str) -> Report:
         country = validated(PathSerializer, {"country": country})["country"]
@@ -295,7 +316,7 @@ class LegacyReportsViewSet(ViewSet):
         summary="The last 20 completed sessions of a player (legacy endpoint)",
         tags=["legacy endpoints"],
         parameters=[PLAYER, *HEADERS],
-        responses={200: CompletedSessionSerializer(many=True), **OTHERWISE},
+        responses={200: CompletedSessionSerializer(many=True), **_otherwise(invalid=NO_PLAYER)},
     )
     def by_player(self, request: Request, player_id: str) -> Report:
         player_id = validated(PathSerializer, {"player_id": player_id})["player_id"]

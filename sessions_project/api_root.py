@@ -2,13 +2,14 @@
 
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from web.links import link
 from web.openapi import COMMON_HEADERS, problems
-from web.query import refuse_other_parameters
+from web.query import refuse_other_parameters, unknown_parameter
 
 # Names of routes, and what is to be filled in.
 ROUTES: dict[str, tuple[str, ...]] = {
@@ -20,6 +21,8 @@ ROUTES: dict[str, tuple[str, ...]] = {
     "player": ("player_id",),
 }
 DOCUMENTATION = ("schema", "docs", "redoc")
+# To ?page=2, in the schema.
+UNKNOWN_PARAMETER = ValidationError({"page": [unknown_parameter("page", [])]})
 
 
 class ApiRootView(APIView):
@@ -37,7 +40,7 @@ class ApiRootView(APIView):
                 {"type": "object", "additionalProperties": {"type": "string"}},
                 description="By name: an absolute address, or one with something in braces to fill in.",
             ),
-            **problems(400, 406, 503),
+            **problems(400, 406, 503, invalid=UNKNOWN_PARAMETER),
         },
     )
     def get(self, request: Request) -> Response:

@@ -10,7 +10,7 @@ from access.keys import ERASE, READ, WRITE
 from sessions_project.health import PROBES
 
 # The page is empty until its reader has signed in; probes come from machines that have no key.
-OPEN_PATHS = {*PROBES, "/"}
+OPEN_PATHS = {*PROBES, *(reverse(name) for name in ("page", "page-script", "favicon"))}
 STATIC = f"/{settings.STATIC_URL.lstrip('/')}"
 # What the service says of itself is for everybody who has a key.
 ABOUT_ITSELF = {reverse(name) for name in ("api-root", "schema", "docs", "redoc")}

@@ -136,7 +136,8 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W021",  # likewise, and it cannot be taken back for months
     "security.W008",  # TLS ends at the proxy, which redirects
 ]
-# Addresses under /api/ end in a slash; one without it gets a 404 that names the right one, never a redirected POST.
+# Addresses under /api/ end in a slash. web.problems.not_found adds a forgotten one to what only reads; Django would
+# redirect a POST, too, and lose its body.
 APPEND_SLASH = False
 
 # --- The service's own rules ------------------------------------------------------------------------------------------
@@ -376,10 +377,29 @@ SPECTACULAR_SETTINGS = {
         }
     },
     "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    # Without the validator, which is on the internet.
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "tryItOutEnabled": True, "validatorUrl": None},
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {"EventKindEnum": ["start", "end"]},
+    # What client makers call what they make of these.
+    "ENUM_NAME_OVERRIDES": {
+        "EventKind": ["start", "end"],
+        "EventStatus": ["stored", "discarded", "invalid"],
+        "Interval": ["minute", "hour", "day", "week"],
+        "StartKind": ["start"],
+    },
+    "SERVERS": [{"url": "/", "description": "This service."}],
+    "CONTACT": {"name": "The maintainers of Player sessions"},
+    "LICENSE": {"name": "MIT", "identifier": "MIT"},
+    "TAGS": [
+        {"name": "addresses", "description": "Where everything is."},
+        {"name": "events", "description": "Sessions that start and end."},
+        {"name": "reports", "description": "Sessions that started, and sessions of a player."},
+        {
+            "name": "legacy endpoints",
+            "description": "The same at the addresses and in the shapes that there always were.",
+        },
+    ],
 }
 
 # --- Logs -------------------------------------------------------------------------------------------------------------

@@ -1018,3 +1018,49 @@ def test_a_moment_in_the_future_is_refused(chromium, web):
     assert "This is in the future." in chromium.text("#notice")
     assert chromium.find("#as-of").get_attribute("aria-invalid") == "true"
     assert {entry["source"] for entry in chromium.complaints()} == {"network"}
+
+
+# --- The API's own pages ---------------------------------------------------------------------------------------------
+
+# Of the bundles, which a policy lets ask this service alone: Redoc's logo is elsewhere.
+ASKED_OF_OTHERS = """
+    const asked = performance.getEntriesByType("resource").map((one) => one.name);
+    return asked.filter((one) => !one.startsWith(location.origin) && !/^(data|blob):/.test(one));"""
+
+
+def test_an_operation_can_be_tried_as_it_opens(chromium, web):
+    chromium.tell("Emulation.setDeviceMetricsOverride", width=1280, height=1400, deviceScaleFactor=1, mobile=False)
+    chromium.driver.get(f"{web.url}/api/v1/docs/#/events/record_events")
+    chromium.wait(lambda: chromium.driver.find_elements(By.CSS_SELECTOR, ".execute"))
+    prefer = chromium.find("tr[data-param-name=Prefer]")
+    chosen = "return [...arguments[0].querySelectorAll('input, select')].map((one) => one.value)"
+    assert set(chromium.run(chosen, prefer)) <= {"", "--"}
+    chromium.run("document.querySelector('.execute').click()")
+    chromium.wait(lambda: "201" in chromium.text(".live-responses-table .response-col_status"))
+    chromium.driver.get(f"{web.url}/api/v1/docs/#/reports/sessions_of_player")
+    chromium.driver.refresh()
+    chromium.wait(lambda: chromium.driver.find_elements(By.CSS_SELECTOR, ".execute"))
+    chromium.run("document.querySelector('.execute').click()")
+    chromium.wait(lambda: "4a0c43c9-c43a-42ff-ba55-67563dfa35d4" in chromium.text(".live-responses-table"))
+    assert chromium.run(ASKED_OF_OTHERS) == []
+    assert {entry["source"] for entry in chromium.complaints()} <= {"console-api"}  # the bundle's own advice
+
+
+def test_the_reference_asks_nothing_of_the_internet(chromium, web):
+    chromium.driver.get(f"{web.url}/api/v1/redoc/")
+    chromium.wait(lambda: "Store 1 to 10 session events" in chromium.text("redoc"))
+    chromium.wait(lambda: chromium.run(ASKED_OF_OTHERS))  # what it meant to ask stands there, too
+    [logo] = chromium.run(ASKED_OF_OTHERS)
+    [refused] = [entry["message"] for entry in chromium.complaints() if entry["source"] != "console-api"]
+    assert logo in refused
+    assert "Content Security Policy" in refused
+
+
+def test_what_was_typed_into_the_form_of_the_api_is_sent_and_stays(chromium, web, player):
+    chromium.driver.get(f"{web.url}/api/v1/events/")
+    typed = f'{{"event": "start", "player_id": "{player}"}}'
+    chromium.run("document.querySelector('textarea').value = arguments[0]", typed)
+    chromium.run("document.querySelector('#post-generic-content-form button, .form-actions button').click()")
+    chromium.wait(lambda: "A start needs a country." in chromium.text(".response-info"))
+    assert chromium.run("return document.querySelector('textarea').value") == typed
+    assert {entry["source"] for entry in chromium.complaints()} <= {"network"}

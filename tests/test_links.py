@@ -97,7 +97,8 @@ def test_the_root_links_to_every_address_in_the_same_form(api, paged, form):
         filled_in = address.replace("{country}", country).replace("{player_id}", player)
         if form and name not in ("schema", "docs", "redoc"):
             assert filled_in.endswith(f"?format={form}")
-        assert api.get(filled_in).status_code == (405 if name == "events" else 200), name
+        is_form = form == "api"  # a browser sees the form of what takes posts
+        assert api.get(filled_in).status_code == (405 if name == "events" and not is_form else 200), name
 
 
 def test_the_root_is_a_page_of_links_to_a_browser(api):

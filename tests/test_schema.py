@@ -1,5 +1,6 @@
 """Replies are what the OpenAPI schema says."""
 
+import time
 import uuid
 from functools import cache
 
@@ -10,6 +11,7 @@ from drf_spectacular.validation import validate_schema
 from rest_framework.test import APIClient
 
 from reports import player_sessions
+from store import cassandra
 
 EVENTS = "/api/v1/events/"
 STARTS = "/api/v1/reports/starts/"
@@ -40,10 +42,20 @@ def test_the_schema_is_valid_and_knows_the_sizes_of_a_batch():
     validate_schema(schema())
     paths = schema()["paths"]
     assert "413" in paths[EVENTS]["post"]["responses"]
-    sizes = schema()["components"]["schemas"]["EventOrBatchRequest"]["oneOf"][1]
+    [_, named] = schema()["components"]["schemas"]["EventOrBatchRequest"]["oneOf"]
+    assert named == {"$ref": "#/components/schemas/BatchRequest"}
+    sizes = schema()["components"]["schemas"]["BatchRequest"]
     assert (sizes["minItems"], sizes["maxItems"]) == (1, 10)
     batch = paths[EVENTS]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert batch["$ref"].endswith("EventOrBatchRequest")
+
+
+def test_names_read_well_in_a_client():
+    names = set(schema()["components"]["schemas"])
+    assert not [name for name in names if name.endswith("Enum") or name[-1].isdigit()]
+    assert {"BatchRequest", "EventKind", "EventStatus", "Interval", "StartsOfCountry", "TimelinePoint"} <= names
+    used = {tag for path in schema()["paths"].values() for operation in path.values() for tag in operation["tags"]}
+    assert used == {tag["name"] for tag in schema()["tags"]}
 
 
 @pytest.mark.parametrize(
@@ -131,3 +143,71 @@ def test_what_nobody_foresaw_is_a_problem_without_its_reason(settings, monkeypat
 def test_an_unknown_address_is_a_problem_too(api, path):
     reply = api.get(path)
     assert (reply.status_code, reply["Content-Type"]) == (404, "application/problem+json")
+
+
+# Of each operation a question that is refused, as the example of its schema says.
+WRONG = {
+    "/api/v1/": "/api/v1/?page=2",
+    STARTS: f"{STARTS}?hours=0",
+    f"{STARTS}{{country}}/": f"{STARTS}US/?hours=0",
+    f"{STARTS}timeline/": f"{STARTS}timeline/?hours=0",
+    "/api/v1/reports/players/{player_id}/sessions/": "/api/v1/reports/players/ada/sessions/?state=closed",
+    "/by-country/{country}/{hours}": "/by-country/US/0",
+    "/by-player/{player_id}": "/by-player/a b",
+}
+
+
+def problem_examples(path: str, method: str) -> dict[str, dict]:
+    """By status, what the schema shows as an error of this operation."""
+    responses = schema()["paths"][path][method]["responses"]
+    problems = {
+        status: one["content"].get("application/problem+json") for status, one in responses.items() if "content" in one
+    }
+    return {
+        status: example["value"]
+        for status, problem in problems.items()
+        if problem
+        for example in problem["examples"].values()
+    }
+
+
+@pytest.mark.parametrize("path", WRONG)
+def test_every_example_of_a_problem_is_what_a_reader_gets(api, path):
+    shown = problem_examples(path, "get")
+    assert shown.keys() == {"400", "406", "503"}
+    assert api.get(WRONG[path]).json() == shown["400"]
+    assert api.get(WRONG[path], headers={"accept": "image/png"}).json() == shown["406"]
+
+
+@pytest.mark.parametrize("path", [EVENTS, "/event-handler"])
+def test_every_example_of_a_problem_is_what_a_sender_gets(api, player, path):
+    shown = problem_examples(path, "post")
+    start = {"event": "start", "player_id": player}
+    large = api.post(path, b"x" * 300_000, content_type="application/json")
+    got = {
+        "400": api.post(path, [start] if path == EVENTS else start, format="json"),
+        "406": api.post(path, start, format="json", headers={"accept": "image/png"}),
+        "413": large,
+        "415": api.post(path, b"x", content_type="text/plain"),
+    }
+    cassandra._writes.failed(asked_at=time.monotonic() + 1)  # as if nothing had been answered for long
+    try:
+        got["503"] = api.post(path, {**start, "country": "FI"}, format="json")
+    finally:
+        cassandra._writes.succeeded()
+    assert {status: reply.json() for status, reply in got.items()} == shown
+
+
+def test_what_is_to_be_filled_in_has_a_value_that_works(api):
+    """And nothing is chosen that a client may leave out."""
+    for path, operations in schema()["paths"].items():
+        for method, operation in operations.items():
+            asked = {
+                one["name"]: next(iter(one["examples"].values()))["value"]
+                for one in operation.get("parameters", [])
+                if "examples" in one
+            }
+            needed = {one["name"] for one in operation.get("parameters", []) if one.get("required")}
+            assert asked.keys() == needed, path
+            if method == "get":
+                assert api.get(path.format(**asked)).status_code == 200

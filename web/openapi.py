@@ -1,10 +1,19 @@
 """What the OpenAPI schema says of every operation: the headers and the error replies that they share."""
 
+from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
+from rest_framework.exceptions import UnsupportedMediaType, ValidationError
+from rest_framework.renderers import BaseRenderer
+from rest_framework.views import APIView
+
+from store.errors import StoreUnavailable
+from web.problems import MEDIA_TYPE, PayloadTooLarge, problem_of
+from web.rendering import not_acceptable
 
 REQUEST_ID = OpenApiParameter(
     "X-Request-ID",
@@ -21,6 +30,8 @@ RETRY_AFTER = OpenApiParameter(
 )
 COMMON_HEADERS = [REQUEST_ID, RETRY_AFTER]
 
+# Of every address.
+OF_KEYS = (401, 403)
 PROBLEMS = {
     401: "With `AUTH=keys`: no key was sent, or one that is not valid. Nothing was done.",
     403: "With `AUTH=keys`: the key has not the scope that this needs. Nothing was done.",
@@ -54,9 +65,32 @@ class ProblemSerializer(serializers.Serializer[Any]):
     errors = FieldErrorSerializer(many=True, required=False)  # type: ignore[assignment]  # hides DRF's property on purpose
 
 
-def problems(*statuses: int) -> dict[Any, OpenApiResponse]:
-    """Problem details for these statuses and those of keys, as drf-spectacular's ``responses`` wants them."""
+def problems(
+    *statuses: int,
+    invalid: ValidationError,
+    method: str = "GET",
+    renderers: Sequence[type[BaseRenderer]] = APIView.renderer_classes,
+) -> dict[Any, OpenApiResponse]:
+    """Problem details for these statuses and those of keys, as drf-spectacular's ``responses`` wants them.
+
+    Each has an example, which is what an address of these ``renderers`` answers to the ``method``; ``invalid`` is what
+    its view raises for some wrong value.
+    """
+    raised: dict[int, Exception] = {
+        HTTPStatus.BAD_REQUEST: invalid,
+        HTTPStatus.NOT_ACCEPTABLE: not_acceptable(renderers),
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE: PayloadTooLarge(),
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE: UnsupportedMediaType("text/plain"),
+        HTTPStatus.SERVICE_UNAVAILABLE: StoreUnavailable(),
+    }
     return {
-        (status, "application/problem+json"): OpenApiResponse(ProblemSerializer, description=PROBLEMS[status])
-        for status in sorted({*statuses, 401, 403})
+        (status, MEDIA_TYPE): OpenApiResponse(
+            ProblemSerializer,
+            description=PROBLEMS[status],
+            examples=[
+                OpenApiExample(HTTPStatus(one).phrase, value=problem_of(raised[one], method=method))
+                for one in {status} & raised.keys()
+            ],
+        )
+        for status in (*statuses, *OF_KEYS)
     }

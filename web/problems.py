@@ -1,4 +1,7 @@
-"""Every error but that of /readyz is a problem detail (RFC 9457): type, title, status, detail, errors with pointers."""
+"""Every error but that of /readyz is a problem detail (RFC 9457): type, title, status, detail, errors with pointers.
+
+To a browser it is a page that says the same and leads on; its template is the project's, which knows all addresses.
+"""
 
 import json
 import logging
@@ -8,22 +11,39 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import DisallowedHost
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponsePermanentRedirect,
+    JsonResponse,
+)
+from django.template.loader import render_to_string
 from django.urls import Resolver404, resolve
 from rest_framework import exceptions
-from rest_framework.renderers import JSONRenderer
+from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
 from metrics.catalogue import PROBLEMS
 from store.errors import StoreUnavailable
+from web.links import FORMAT
 from web.request_ids import HEADER as REQUEST_ID
-from web.request_ids import chosen_request_id
+from web.request_ids import chosen_request_id, request_id
 from web.security_headers import security_headers
 
 log = logging.getLogger(__name__)
 
-MEDIA_TYPE = "application/problem+json"
+MEDIA_TYPE, PAGE_TYPE = "application/problem+json", "text/html"
+# Of those that a client likes as well it gets the first: a browser alone names HTML before all else.
+FORMS = [MEDIA_TYPE, JSONRenderer.media_type, PAGE_TYPE]
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+}
 # Tried again sooner, a store that comes back would meet every client at once.
 RETRY_AFTER_SECONDS = 1
 RETRY_AFTER = ("Retry-After", str(RETRY_AFTER_SECONDS))
@@ -86,8 +106,7 @@ class InvalidFields(exceptions.ValidationError):
 
 
 def problem(*, status: int, code: str, detail: str, errors: list[dict[str, str]] | None = None) -> dict[str, Any]:
-    """Return the body of an error reply, and count it. ``code`` names the kind of problem, once for all statuses."""
-    PROBLEMS.add(code)
+    """Return the body of an error reply. ``code`` names the kind of problem, once for all statuses."""
     body: dict[str, Any] = {
         "type": f"urn:player-sessions:problem:{code.replace('_', '-')}",
         "title": HTTPStatus(status).phrase,
@@ -104,18 +123,37 @@ def field_errors(detail: Any, pointer: str = "") -> list[dict[str, str]]:
     return list(_field_errors(detail, pointer))
 
 
-def problem_response(error: Exception, context: dict[str, Any]) -> Response | None:
+def problem_response(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
     """DRF's EXCEPTION_HANDLER: the reply for an exception that a view raised."""
-    headers: dict[str, str] = {}
+    request: Request = context["request"]
+    body = problem_of(error, method=request.method or "")
+    if body is None:
+        log_unforeseen(error)
+        return None
+    _count(body)
+    headers = {"Vary": "Accept"}
+    wait = RETRY_AFTER_SECONDS if isinstance(error, StoreUnavailable) else getattr(error, "wait", None)
+    if wait:
+        headers["Retry-After"] = str(wait)
+    if getattr(getattr(request, "accepted_renderer", None), "format", None) == BrowsableAPIRenderer.format:
+        return Response(body, status=body["status"], headers=headers)
+    if prefers_page(request._request):
+        return _page(body, headers)
+    # Whoever asks for a table, a schema or a page of documentation gets its errors as everybody does.
+    request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
+    return Response(body, status=body["status"], headers=headers, content_type=MEDIA_TYPE)
+
+
+def problem_of(error: Exception, *, method: str) -> dict[str, Any] | None:
+    """Return the body of the reply to a ``method`` whose view raised this; None: it is our mistake."""
     errors = None
     if isinstance(error, StoreUnavailable):
         status, (code, detail) = HTTPStatus.SERVICE_UNAVAILABLE, STORE_UNAVAILABLE
-        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     elif isinstance(error, exceptions.ValidationError):
         status, code = HTTPStatus.BAD_REQUEST, "invalid_input"
         errors = error.errors if isinstance(error, InvalidFields) else field_errors(error.detail)
         detail = "The request has invalid values; 'errors' names each."
-        if context["request"].method == "POST":
+        if method == "POST":
             detail += " Nothing was stored."
     elif isinstance(error, exceptions.APIException):
         status, code = HTTPStatus(error.status_code), error.default_code
@@ -125,17 +163,14 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
     elif isinstance(error, Http404):
         status, code, detail = HTTPStatus.NOT_FOUND, "not_found", "There is nothing at this address."
     else:
-        log_unforeseen(error)
         return None
-    if isinstance(error, exceptions.APIException) and (wait := getattr(error, "wait", None)):
-        headers["Retry-After"] = str(wait)
-    response = Response(problem(status=status, code=code, detail=detail, errors=errors), status=status, headers=headers)
-    request = context["request"]
-    if getattr(getattr(request, "accepted_renderer", None), "format", None) != "api":
-        # Whoever asks for a table, a schema or a page of documentation gets its errors as everybody does.
-        request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
-        response.content_type = MEDIA_TYPE
-    return response
+    return problem(status=status, code=code, detail=detail, errors=errors)
+
+
+def prefers_page(request: HttpRequest) -> bool:
+    """Return whether an error is to be a page: a browser asks, and ``?format=`` names no other form."""
+    is_of_form = request.GET.get(FORMAT, BrowsableAPIRenderer.format) == BrowsableAPIRenderer.format
+    return is_of_form and request.get_preferred_type(FORMS) == PAGE_TYPE
 
 
 def log_unforeseen(error: Exception) -> None:
@@ -156,6 +191,7 @@ def refuse(
 
     ``headers`` go with it, beside those that every reply has.
     """
+    PROBLEMS.add(code)
     body = _body(status, code, detail)
     names = {name for name, _ in headers}
     common = [one for one in security_headers(environ) if one[0] not in names]
@@ -184,21 +220,27 @@ class NotAllowedMiddleware:
         if not isinstance(response, HttpResponseNotAllowed):
             return response
         detail = f"{request.method} is not allowed here. Use {response['Allow']}."
-        refusal = _plain(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+        refusal = _plain(request, HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", detail)
         refusal["Allow"] = response["Allow"]
         return refusal
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """handler404: also tells of a forgotten slash."""
+    """handler404: a forgotten slash is added to what only reads; a body is not sent twice, so others are told of it."""
     detail = "There is nothing at this address. See /api/v1/ for what there is."
-    if not request.path.endswith("/"):
-        try:
-            resolve(request.path + "/")
-            detail = f"There is nothing at this address. Did you mean {request.path}/ ?"
-        except Resolver404:
-            pass
-    return _plain(HTTPStatus.NOT_FOUND, "not_found", detail)
+    if not request.path.endswith("/") and _is_known(request.path_info + "/"):
+        if request.method in ("GET", "HEAD"):
+            return HttpResponsePermanentRedirect(request.get_full_path(force_append_slash=True))
+        detail = f"There is nothing at this address. Did you mean {request.path}/ ?"
+    return _plain(request, HTTPStatus.NOT_FOUND, "not_found", detail)
+
+
+def _is_known(path: str) -> bool:
+    try:
+        resolve(path)
+    except Resolver404:
+        return False
+    return True
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -206,16 +248,31 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     detail = "The request could not be understood."
     if isinstance(exception, DisallowedHost):
         detail = "This service does not answer for the Host of the request. Its operator names hosts in ALLOWED_HOSTS."
-    return _plain(HTTPStatus.BAD_REQUEST, "bad_request", detail)
+    return _plain(request, HTTPStatus.BAD_REQUEST, "bad_request", detail)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """handler500: our own mistake; the log holds the traceback under the request's id."""
-    return _plain(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "This is our mistake; the log knows more.")
+    return _plain(
+        request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "This is our mistake; the log knows more."
+    )
 
 
-def _plain(status: HTTPStatus, code: str, detail: str) -> HttpResponse:
-    return JsonResponse(problem(status=status, code=code, detail=detail), status=status, content_type=MEDIA_TYPE)
+def _plain(request: HttpRequest, status: HTTPStatus, code: str, detail: str) -> HttpResponse:
+    PROBLEMS.add(code)
+    body, headers = problem(status=status, code=code, detail=detail), {"Vary": "Accept"}
+    if prefers_page(request):
+        return _page(body, headers)
+    return JsonResponse(body, status=status, content_type=MEDIA_TYPE, headers=headers)
+
+
+def _count(body: Mapping[str, Any]) -> None:
+    PROBLEMS.add(body["type"].rpartition(":")[2].replace("-", "_"))
+
+
+def _page(body: Mapping[str, Any], headers: Mapping[str, str]) -> HttpResponse:
+    html = render_to_string("problem.html", {**body, "request_id": request_id.get()})
+    return HttpResponse(html, status=body["status"], headers={**PAGE_HEADERS, **headers})
 
 
 def _field_errors(detail: Any, pointer: str) -> Iterator[dict[str, str]]:

@@ -24,13 +24,17 @@ def refuse_other_parameters(query: QueryDict, *, known: Collection[str] = ()) ->
     errors = {}
     for name, values in query.lists():
         if name not in known and name != FORMAT:
-            errors[name] = [ErrorDetail(_unknown(name, [*known, FORMAT]), code="unknown_parameter")]
+            errors[name] = [unknown_parameter(name, known)]
         elif len(values) > 1:
             errors[name] = [ErrorDetail(f"Send {name} once; it is here {len(values)} times.", code="repeated")]
     raise ValidationError(errors)
 
 
-def _unknown(name: str, known: Collection[str]) -> str:
-    near = get_close_matches(name.lower(), known, n=1) if len(name) <= MOST_CHARACTERS else []
+def unknown_parameter(name: str, known: Collection[str]) -> ErrorDetail:
+    """Return what is said of a parameter that an address with ``known`` ones does not know."""
+    names = sorted([*known, FORMAT])
+    near = get_close_matches(name.lower(), names, n=1) if len(name) <= MOST_CHARACTERS else []
     hint = f"Did you mean {near[0]}? " if near else ""
-    return f"This address does not know this parameter. {hint}It knows {', '.join(sorted(known))}."
+    return ErrorDetail(
+        f"This address does not know this parameter. {hint}It knows {', '.join(names)}.", code="unknown_parameter"
+    )

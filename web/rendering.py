@@ -66,7 +66,7 @@ class QuickNegotiation(DefaultContentNegotiation):
         offered = renderers if form is None else [one for one in renderers if one.format == form]
         best = preferred(offered, self.get_accept_list(request) or ["*/*"])
         if best is None and (form is None or not offered):
-            raise _not_acceptable(renderers)
+            raise not_acceptable(renderers)
         return best or (offered[0], offered[0].media_type)
 
 
@@ -92,7 +92,8 @@ def _range_of(media_type: str, ranges: Sequence[MediaType]) -> MediaType | None:
     return next((one for one in ranges if one.main_type in ("*", kind) and one.sub_type in ("*", form)), None)
 
 
-def _not_acceptable(renderers: Sequence[BaseRenderer]) -> NotAcceptable:
+def not_acceptable(renderers: Sequence[BaseRenderer | type[BaseRenderer]]) -> NotAcceptable:
+    """Return the refusal of an address that answers in the forms of these renderers."""
     types, formats = (", ".join(str(getattr(one, of)) for one in renderers) for of in ("media_type", "format"))
     return NotAcceptable(
         f"This address answers as {types}: ask for one by Accept, or by ?format= and one of {formats}."

@@ -47,7 +47,7 @@ def test_every_address_but_the_page_and_the_probes_needs_a_key(gate: Gate) -> No
     assert len(addresses) >= 10
     for path in addresses:
         assert (gate.ask(path).status == 401) == (path not in OPEN_PATHS), path
-    assert {"/", *PROBES} == OPEN_PATHS
+    assert {"/", "/page.js", "/favicon.ico", *PROBES} == OPEN_PATHS
     assert gate.ask("/static/dashboard/page.css").status == 200
 
 

@@ -28,7 +28,7 @@ from events.clock import wall_clock_ms
 from events.decoding import FastDecoder
 from events.domain import END, Event
 from store.errors import StoreUnavailable
-from web.problems import MEDIA_TYPE, RETRY_AFTER, STORE_UNAVAILABLE, log_unforeseen, refuse, server_error
+from web.problems import RETRY_AFTER, STORE_UNAVAILABLE, log_unforeseen, refuse, server_error
 from web.rendering import FastJSONRenderer
 from web.request_ids import HEADER as REQUEST_ID
 from web.request_ids import chosen_request_id, log_reply, under_id
@@ -171,20 +171,21 @@ def _unavailable(
     environ: Mapping[str, Any], start_response: Callable[..., Any], *, headers: Headers
 ) -> Iterable[bytes]:
     code, detail = STORE_UNAVAILABLE
-    rest = [one for one in headers if one[0] != "Content-Type"]
-    return refuse(environ, start_response, code=code, detail=detail, headers=[*rest, RETRY_AFTER])
+    rest = [one for one in headers if one[0] not in ("Content-Type", "Vary")]
+    return refuse(environ, start_response, code=code, detail=detail, headers=[*rest, ("Vary", "Accept"), RETRY_AFTER])
 
 
 def _internal_error(
     environ: Mapping[str, Any], start_response: Callable[..., Any], *, headers: Headers
 ) -> Iterable[bytes]:
     rest = [one for one in headers if one[0] not in HEADERS_OF_THE_VIEW]
+    error = server_error(HttpRequest())
     return _reply(
         environ,
         start_response,
         status=HTTPStatus.INTERNAL_SERVER_ERROR,
-        headers=[("Content-Type", MEDIA_TYPE), *rest],
-        body=server_error(HttpRequest()).content,
+        headers=[*error.items(), *rest],
+        body=error.content,
     )
 
 

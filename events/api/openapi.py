@@ -7,6 +7,8 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 from events.domain import START
 from events.serializers import EventSerializer, ReceiptSerializer
 from events.validators import MAX_BATCH_SIZE, MIN_BATCH_SIZE
+from web.openapi import problems
+from web.problems import InvalidFields
 
 SESSION_ID = "4a0c43c9-c43a-42ff-ba55-67563dfa35d4"
 EXAMPLE_EVENT = {"event": "start", "player_id": "player_2", "country": "US"}
@@ -25,6 +27,9 @@ BATCH_EXAMPLES = [
     ),
 ]
 
+# What the parts of the batch raise for an event that lacks its country.
+MISSING_COUNTRY = {"code": "required", "detail": "A start needs a country."}
+
 EVENT_OR_BATCH = PolymorphicProxySerializer(
     component_name="EventOrBatch",
     serializers=[EventSerializer, EventSerializer(many=True)],
@@ -41,7 +46,6 @@ PREFER = OpenApiParameter(
     "Prefer",
     location=OpenApiParameter.HEADER,
     description="`handling=lenient` (RFC 7240): store the valid events even when others are invalid.",
-    examples=[OpenApiExample("lenient", value="handling=lenient")],
 )
 CONTENT_ENCODING = OpenApiParameter(
     "Content-Encoding", location=OpenApiParameter.HEADER, enum=["gzip", "identity"], description="The body's."
@@ -54,11 +58,21 @@ PREFERENCE_APPLIED = OpenApiParameter(
 )
 
 
+def event_problems(pointer: str) -> dict[Any, OpenApiResponse]:
+    """Return the problem details of an address that takes events, with one of a start at the ``pointer``."""
+    invalid = InvalidFields([{"pointer": f"{pointer}/country", **MISSING_COUNTRY}])
+    return problems(400, 406, 413, 415, 429, 503, invalid=invalid, method="POST")
+
+
 def bound_batches(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Return a drf-spectacular hook: how many events a batch may have, and what a start and a request need."""
+    """Return a drf-spectacular hook: how many events a batch may have, and what a start and a request need.
+
+    A batch has a name: without one, makers of clients invent some.
+    """
     schemas = result["components"]["schemas"]
-    _, batch = schemas["EventOrBatchRequest"]["oneOf"]
-    batch |= {"minItems": MIN_BATCH_SIZE, "maxItems": MAX_BATCH_SIZE}
+    either = schemas["EventOrBatchRequest"]["oneOf"]
+    schemas["BatchRequest"] = {**either[1], "minItems": MIN_BATCH_SIZE, "maxItems": MAX_BATCH_SIZE}
+    either[1] = {"$ref": "#/components/schemas/BatchRequest"}
     schemas["EventRequest"] |= {
         "if": {"properties": {"event": {"const": START}}},
         "then": {"required": ["country"], "properties": {"country": {"type": "string"}}},

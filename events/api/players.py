@@ -28,12 +28,13 @@ from events.upkeep.erasing import (
 )
 from events.upkeep.player_rows import MEDIA_TYPE, last_line, lines_of
 from web.openapi import COMMON_HEADERS, problems
-from web.query import refuse_other_parameters
+from web.query import refuse_other_parameters, unknown_parameter
 
 NOT_ERASED = "not_erased"
 # In memory at a time: 4 MB. Those of a player with a hundred sessions a day for a month.
 MOST_ROWS = 10_000
 
+UNKNOWN_PARAMETER = ValidationError({"page": [unknown_parameter("page", [])]})
 PLAYER = OpenApiParameter(
     "player_id", PLAYER_ID_SCHEMA, location=OpenApiParameter.PATH, description="As it was sent in events."
 )
@@ -63,7 +64,7 @@ class PlayerViewSet(ViewSet):
         "Sending it again moves `until` to now. Ids that stand for nobody, such as `null`, are refused.",
         tags=["players"],
         parameters=[PLAYER, *COMMON_HEADERS],
-        responses={202: ErasureSerializer, **problems(400, 406, 503)},
+        responses={202: ErasureSerializer, **problems(400, 406, 503, invalid=UNKNOWN_PARAMETER)},
     )
     def destroy(self, request: Request, player_id: str) -> Response:
         player_id = _asked(request, player_id)
@@ -81,7 +82,7 @@ class PlayerViewSet(ViewSet):
         summary="Whether a player was erased",
         tags=["players"],
         parameters=[PLAYER, *COMMON_HEADERS],
-        responses={200: ErasureSerializer, **problems(400, 406, 503)},
+        responses={200: ErasureSerializer, **problems(400, 406, 503, invalid=UNKNOWN_PARAMETER)},
     )
     def retrieve(self, request: Request, player_id: str) -> Response:
         player_id = _asked(request, player_id)
@@ -112,7 +113,7 @@ class PlayerExportViewSet(ViewSet):
         f"than {MOST_ROWS:,} rows it is the only way.",
         tags=["players"],
         parameters=[PLAYER, *COMMON_HEADERS],
-        responses={(200, MEDIA_TYPE): OpenApiTypes.STR, **problems(400, 406, 503)},
+        responses={(200, MEDIA_TYPE): OpenApiTypes.STR, **problems(400, 406, 503, invalid=UNKNOWN_PARAMETER)},
     )
     def retrieve(self, request: Request, player_id: str) -> Response:
         player_id = _asked(request, player_id)

@@ -26,7 +26,7 @@ from events.serializers import EventSerializer
 from events.services import record_events
 from events.validators import MAX_BATCH_SIZE, MIN_BATCH_SIZE, BatchSizeValidator
 from metrics.catalogue import EVENT_AGE, EVENTS
-from web.openapi import COMMON_HEADERS, problems
+from web.openapi import COMMON_HEADERS
 from web.problems import InvalidFields, field_errors
 from web.query import refuse_other_parameters
 
@@ -65,7 +65,7 @@ class EventViewSet(ViewSet):
         responses={
             201: openapi.RECEIPT,
             207: openapi.LENIENT_RECEIPT,
-            **problems(400, 406, 413, 415, 429, 503),
+            **openapi.event_problems("/0"),
         },
         examples=openapi.BATCH_EXAMPLES,
     )
@@ -127,7 +127,7 @@ class EventHandlerViewSet(EventViewSet):
         parameters=[openapi.CONTENT_ENCODING, *COMMON_HEADERS],
         responses={
             204: OpenApiResponse(description="Durable, or too old and discarded."),
-            **problems(400, 406, 413, 415, 429, 503),
+            **openapi.event_problems(""),
         },
         examples=[OpenApiExample("a start", value=openapi.EXAMPLE_EVENT, request_only=True)],
     )
