@@ -5,6 +5,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -83,6 +84,19 @@ def test_what_a_key_may_not_do_is_said_in_words(browser: Browser, web: WebServer
     browser.find("#ingest .primary").click()
     browser.wait(lambda: f"no scope {WRITE}" in browser.text("#ingest .result"))
     assert not browser.find("#sign-in").is_displayed()
+
+
+def test_a_reader_takes_a_file_and_a_command_along(browser: Browser, web: WebServer, tmp_path: Path) -> None:
+    browser.tell("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    browser.open(web.url)
+    sign_in(browser, make_key(web, READ))
+    browser.wait_for_numbers()
+    browser.wait(lambda: browser.texts("a.button[download]"))
+    browser.run("document.querySelector('a.button[download]').click()")
+    browser.wait(lambda: [*tmp_path.glob("*.csv")])
+    [file] = tmp_path.glob("*.csv")
+    assert file.read_text().startswith("hour,starts")
+    assert any('-H "Authorization: Bearer $KEY"' in command for command in browser.texts(".command"))
 
 
 def test_the_form_is_one_that_password_managers_know(browser: Browser, web: WebServer) -> None:

@@ -86,3 +86,16 @@ export async function whatIsMissing({ signal }) {
   const { checks } = await response.json();
   return response.ok ? null : checks?.cassandra ?? null;
 }
+
+/** Has the browser save a file of the service, under the name that the service gives it. */
+export async function download(address) {
+  const response = await fetch(address, { headers: authorization() });
+  if (response.status === 401) askForKey();
+  if (!response.ok) return;
+  const name = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition"))?.[1] ?? "report.csv";
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await response.blob());
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}

@@ -14,6 +14,9 @@ export function authorization() {
   return key ? { Authorization: `Bearer ${key}` } : {};
 }
 
+/** Whether a key is there, be it valid or not. */
+export const isSignedIn = () => sessionStorage.getItem(STORED) !== null;
+
 /** Shows the form, and why; a key that was refused is forgotten. */
 export function askForKey(why = "Reports are for those who have a key. It stays in this tab.") {
   if (!section) return;
@@ -40,7 +43,6 @@ export function watchSignIn({ changed }) {
 }
 
 function show() {
-  const signedIn = sessionStorage.getItem(STORED) !== null;
-  section.hidden = signedIn;
-  signOut.hidden = !signedIn;
+  section.hidden = isSignedIn();
+  signOut.hidden = !isSignedIn();
 }
