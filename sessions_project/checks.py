@@ -36,9 +36,12 @@ def check_network(app_configs: Any, **options: Any) -> list[CheckMessage]:
 
 
 def refuse(complaints: Iterable[CheckMessage]) -> None:
-    """End the process when one of them is serious: a line each, with what to write instead."""
-    if serious := [one for one in complaints if one.is_serious()]:
-        sys.exit("\n".join(f"{one.msg} {one.hint or ''} ({one.id})" for one in serious))
+    """Say each in a line, with what to write instead, and end the process when one of them is serious."""
+    complaints = list(complaints)
+    for one in complaints:
+        print(f"{one.msg} {one.hint or ''} ({one.id})", file=sys.stderr)
+    if any(one.is_serious() for one in complaints):
+        sys.exit(1)
 
 
 def _environment() -> Iterator[CheckMessage]:

@@ -29,6 +29,7 @@ def _parts() -> Iterator[tuple[str, str]]:
     yield "store", f"Cassandra at {nodes}, keyspace {settings.CASSANDRA_KEYSPACE}: {store_trouble() or 'ready'}"
     answers = cast(ReportCache, caches["default"]).answers()
     yield "cache", f"Redis at {_without_secrets(settings.REDIS_URL)}: {'ready' if answers else REDIS_TROUBLE}"
+    yield "keys", "every request needs one" if settings.AUTH == "keys" else "none is asked for"
     yield "metrics", _metrics() if settings.METRICS_PORT else "off"
 
 
