@@ -41,19 +41,21 @@ def main() -> None:
     keyspace = f"audit_{arguments.events}"
     with opened_store() as store:
         fill(store, keyspace, Kept(arguments.events // 2, DAYS, WINDOWS), fresh=False)
-        tables = [table(ALONE_TITLES, [alone(keyspace, rate) for rate in arguments.rates])]
-        print(tables[0], flush=True)
+        tables = {}
+        if arguments.rates:
+            tables["audit of the store"] = table(ALONE_TITLES, [alone(keyspace, rate) for rate in arguments.rates])
         if arguments.rounds:
-            tables.append(table(BESIDE_TITLES, list(beside(keyspace, arguments))))
-            print(tables[1], flush=True)
-    if arguments.record:
-        write_section("audit of the store", f"{command}`, {arguments.events:,} events, {here_and_now()}", *tables)
+            tables["audit beside a service"] = table(BESIDE_TITLES, list(beside(keyspace, arguments)))
+    for title, lines in tables.items():
+        print(lines, flush=True)
+        if arguments.record:
+            write_section(title, f"{command}`, {arguments.events:,} events, {here_and_now()}", lines)
 
 
 def parsed_arguments() -> Namespace:
     parser = ArgumentParser(description=__doc__, formatter_class=ArgumentDefaultsHelpFormatter)
     parser.add_argument("--events", type=int, default=500_000, help="in the store")
-    parser.add_argument("--rates", nargs="+", type=int, default=[10_000, 1_000_000], help="of the audits alone")
+    parser.add_argument("--rates", nargs="*", type=int, default=[10_000, 1_000_000], help="of the audits alone")
     parser.add_argument("--seconds", type=float, default=20, help="of each turn")
     parser.add_argument("--rounds", type=int, default=3, help="of turns")
     parser.add_argument("--record", action="store_true", help="add the rows to benchmarks/RESULTS.md")

@@ -79,10 +79,14 @@ class Walk:
             )
             yield page.rows, clock
             self._on_progress(self._progress())
-            time.sleep(max(len(page.rows) / self._most_rows - (time.monotonic() - began), 0))
+            self._pause(len(page.rows), began=began)
             if page.next is None:
                 return
             next_page = page.next
+
+    def _pause(self, rows: int, *, began: float) -> None:
+        """Return when what costs as much as so many rows may be followed by the next."""
+        time.sleep(max(rows / self._most_rows - (time.monotonic() - began), 0))
 
     def _patiently(self, call: Callable[[], T]) -> T:
         """Return what the call does, once Cassandra is there. What it writes is idempotent. Raises Stopped."""
