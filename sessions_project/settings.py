@@ -387,6 +387,7 @@ SPECTACULAR_SETTINGS = {
         "EventStatus": ["stored", "discarded", "invalid"],
         "Interval": ["minute", "hour", "day", "week"],
         "StartKind": ["start"],
+        "ErasureState": ["not_erased", "pending", "done"],
     },
     "SERVERS": [{"url": "/", "description": "This service."}],
     "CONTACT": {"name": "The maintainers of Player sessions"},
@@ -395,6 +396,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "addresses", "description": "Where everything is."},
         {"name": "events", "description": "Sessions that start and end."},
         {"name": "reports", "description": "Sessions that started, and sessions of a player."},
+        {"name": "players", "description": "Erasing a player, and what is stored of one."},
         {
             "name": "legacy endpoints",
             "description": "The same at the addresses and in the shapes that there always were.",

@@ -119,6 +119,19 @@ def test_every_error_of_the_framework_has_both_forms(settings):
         problem_of(asked(address, headers=headers), status)
 
 
+@pytest.mark.parametrize(("address", "status"), [("/nowhere/", 404), (STARTS, 400)])
+def test_a_query_of_too_many_parameters_is_an_error_as_any_other(address, status):
+    client = APIClient(raise_request_exception=False)
+    query = "&".join(f"a{number}=1" for number in range(1_001))
+    page_of(client.get(f"{address}?{query}", headers=BROWSER), status)
+    problem_of(client.get(f"{address}?{query}"), status)
+
+
+@pytest.mark.parametrize("accept", ["", "nonsense", "text/html;q=oops", ",", "text/html;q=0"])
+def test_whatever_a_client_accepts_it_gets_the_error(api, accept):
+    assert api.get("/nowhere/", headers={"accept": accept}).status_code == 404
+
+
 def test_what_nobody_foresaw_is_a_page_without_its_reason(monkeypatch):
     def fail(**_: object) -> None:
         raise RuntimeError("secret")

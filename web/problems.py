@@ -10,7 +10,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import DisallowedHost
+from django.core.exceptions import DisallowedHost, SuspiciousOperation
 from django.http import (
     Http404,
     HttpRequest,
@@ -169,8 +169,13 @@ def problem_of(error: Exception, *, method: str) -> dict[str, Any] | None:
 
 def prefers_page(request: HttpRequest) -> bool:
     """Return whether an error is to be a page: a browser asks, and ``?format=`` names no other form."""
-    is_of_form = request.GET.get(FORMAT, BrowsableAPIRenderer.format) == BrowsableAPIRenderer.format
-    return is_of_form and request.get_preferred_type(FORMS) == PAGE_TYPE
+    if request.get_preferred_type(FORMS) != PAGE_TYPE:
+        return False
+    try:
+        form = request.GET.get(FORMAT, BrowsableAPIRenderer.format)
+    except SuspiciousOperation:  # a query of a thousand parameters is one of the errors
+        return True
+    return form == BrowsableAPIRenderer.format
 
 
 def log_unforeseen(error: Exception) -> None:

@@ -1,4 +1,4 @@
-/** Which colour a country has: its own, whatever its rank. Of two with the same that are shown together, one gives way. */
+/** Which colour a country has: its own, whatever its rank. Of two with the same that are shown, one gives way. */
 
 /** The others together, by name and by colour. */
 export const OTHERS = "others";

@@ -1,4 +1,4 @@
-/** Numbers, moments and countries as text. Moments are shown in one time zone, which is UTC, as in the API, or chosen. */
+/** Numbers, moments and countries as text. Moments are in one time zone: UTC, as in the API, or what is chosen. */
 
 const shortCounts = new Intl.NumberFormat("en", { notation: "compact" });
 const counts = new Intl.NumberFormat("en");

@@ -90,7 +90,8 @@ function showFigures({ interval, starts }) {
 
 function showLate(late) {
   const words = late
-    ? `Sessions that came late are still being counted, since ${time(late.since)}: some numbers are too low for less than a minute.`
+    ? `Sessions that came late are still being counted, since ${time(late.since)}: ` +
+      "some numbers are too low for less than a minute."
     : "";
   say(document.getElementById("late"), words);
 }

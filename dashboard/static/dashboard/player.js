@@ -84,7 +84,8 @@ function show({ player_id: player, results, next }, { state, older }) {
     return;
   }
   const number = `${results.length} ${STATES[state]}${results.length === 1 ? "" : "s"}`;
-  say(resultText, next && !older ? `The last ${number} of ${player}` : `${number}${older ? " before those" : ""} of ${player}`);
+  const which = older ? `${number} before those` : next ? `The last ${number}` : number;
+  say(resultText, `${which} of ${player}`);
   const order = state === "completed" ? "newest end first" : "newest start first";
   say(sessions.querySelector("caption"), `${number} of ${player}, ${order}`);
   sessions.querySelector("tbody").replaceChildren(...results.map(row));
@@ -109,7 +110,8 @@ function row(session) {
   const place = country ? linkTo(ofCountry(country), {}, countryName(country)) : "–";
   const link = linkTo({ session: id }, { title: `Session ${id}` }, started ? moment(started) : "start not sent");
   const length = lasted(session);
-  if (overlaps) length.append(" ", element("span", { class: "mark", title: "at the same time as another one" }, "overlaps"));
+  const mark = element("span", { class: "mark", title: "at the same time as another one" }, "overlaps");
+  if (overlaps) length.append(" ", mark);
   const isChosen = id === view().session?.toLowerCase();
   return element(
     "tr",
@@ -155,16 +157,23 @@ function showOne(player, session, found) {
         ["Session", element("code", {}, session)],
         ["Country", found.country ? countryName(found.country) : "not known: its start was not sent"],
         ["Started", found.started_at ? `${date(found.started_at)} ${zoneName()}` : "not sent"],
-        ["Ended", found.ended_at ? `${date(found.ended_at)} ${zoneName()}` : isPlaying(found) ? "playing now" : "not sent"],
+        ["Ended", endInWords(found)],
         ["Lasted", found.duration_seconds === null ? "–" : duration(found.duration_seconds)],
         ["At the same time as another", found.overlaps ? "yes" : "no"],
       ]
     : [["Session", `${session} is none of the newest sessions of ${player}.`]];
   const close = linkTo({ session: null }, {}, "Close");
   one.replaceChildren(
-    element("dl", {}, ...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value)))),
+    element("dl", {}, ...facts.map(fact)),
     close,
   );
+}
+
+const fact = ([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value));
+
+function endInWords(session) {
+  if (session.ended_at) return `${date(session.ended_at)} ${zoneName()}`;
+  return isPlaying(session) ? "playing now" : "not sent";
 }
 
 function tellOf(trouble) {
@@ -174,7 +183,10 @@ function tellOf(trouble) {
 }
 
 /** What is pasted often has blanks around it. */
-const lookUp = (player) => player.trim() && go({ player: player.trim(), state: view().state, older: null, session: null });
+function lookUp(text) {
+  const player = text.trim();
+  if (player) go({ player, older: null, session: null });
+}
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();

@@ -17,6 +17,9 @@ const HALF_A_NAME = 20;
 /** A shorter drag is a click. */
 const LEAST_DRAG = 8;
 
+/** The name of UTC that uPlot knows. */
+const ETC_UTC = "Etc/UTC";
+
 const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 const STEPS = [1, 2, 5, 10, 15, 30].map((minutes) => minutes * MINUTE);
@@ -59,7 +62,10 @@ export function showPlot(byPart) {
   if (asTable.open) showTable();
 }
 
-const draw = () => plot.setData([shown.begins.map((ms) => ms / 1000), ...stacked(), shown.before ?? shown.begins.map(() => null)]);
+function draw() {
+  const compared = shown.before ?? shown.begins.map(() => null);
+  plot.setData([shown.begins.map((ms) => ms / 1000), ...stacked(), compared]);
+}
 
 /** For each layer, from the top one down, the sum of it and all below: the lower ones are painted over it. */
 function stacked() {
@@ -81,7 +87,7 @@ function build() {
   const built = new uPlot(
     {
       ...size(),
-      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zoneName() === UTC ? "Etc/UTC" : zoneName()),
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zoneName() === UTC ? ETC_UTC : zoneName()),
       legend: { show: false },
       padding: [8, 0, 0, 0],
       cursor: {
@@ -97,7 +103,7 @@ function build() {
         y: { range: (_, low, high) => [0, Math.max(high, 1) * 1.05] },
       },
       axes: [timeAxis(), startsAxis()],
-      series: [{}, ...Array.from({ length: MOST_LAYERS }, (_, fromTop) => layerAt(MOST_LAYERS - 1 - fromTop)), before()],
+      series: [{}, ...layersFromTop(), before()],
       hooks: {
         setCursor: [({ cursor }) => showPart(partOf(cursor))],
         setSelect: [zoom],
@@ -115,6 +121,8 @@ function build() {
 const size = () => ({ width: Math.max(canvas.clientWidth, 2 * AXIS), height: wide.matches ? 280 : 200 });
 const colour = (name) => getComputedStyle(figure).getPropertyValue(name).trim();
 const font = () => `12px ${getComputedStyle(figure).fontFamily}`;
+
+const layersFromTop = () => Array.from({ length: MOST_LAYERS }, (_, fromTop) => layerAt(MOST_LAYERS - 1 - fromTop));
 
 function layerAt(index) {
   return {
@@ -211,7 +219,8 @@ const nameOfPart = (index) => part(shown.interval, shown.begins[index], shown.en
 function inWords() {
   const { compare, complete, interval, starts } = shown;
   const busiest = starts.indexOf(Math.max(...starts));
-  const cut = complete.includes(false) ? ` What the window cuts off of the first and the last ${interval} is not counted; both are paler.` : "";
+  const pale = ` What the window cuts off of the first and the last ${interval} is not counted; both are paler.`;
+  const cut = complete.includes(false) ? pale : "";
   const compared = compare ? ` ${inWordsOf(compare)}` : "";
   return `${count(starts[busiest])} starts in the busiest ${interval}, ${nameOfPart(busiest)}.${cut}${compared}`;
 }
@@ -240,7 +249,10 @@ function showLegend() {
     button.addEventListener("click", () => toggle(key, button));
     return element("li", {}, button);
   });
-  if (shown.before) items.push(element("li", { class: "before" }, element("span", { class: "line-swatch" }), "before", element("b")));
+  if (shown.before) {
+    const line = element("span", { class: "line-swatch" });
+    items.push(element("li", { class: "before" }, line, "before", element("b")));
+  }
   legend.replaceChildren(...items);
   if (focused) legend.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
 }
@@ -264,7 +276,8 @@ function showPart(index) {
 function showTable() {
   const { before: earlier, interval, layers, starts } = shown;
   const columns = [starts, ...(earlier ? [earlier] : []), ...layers.map((layer) => layer.starts)];
-  const names = [interval[0].toUpperCase() + interval.slice(1), "All", ...(earlier ? ["Before"] : []), ...layers.map(nameOf)];
+  const first = interval[0].toUpperCase() + interval.slice(1);
+  const names = [first, "All", ...(earlier ? ["Before"] : []), ...layers.map(nameOf)];
   const head = names.map((name, index) => element("th", { scope: "col", class: index ? "number" : null }, name));
   const row = (_, at) =>
     element(
@@ -292,7 +305,8 @@ canvas.addEventListener("keydown", (event) => {
   const last = shown.begins.length - 1;
   const at = partOf(plot?.cursor) ?? last + 1;
   const [previous, next] = [at - 1, at + 1];
-  const to = { ArrowLeft: previous, ArrowDown: previous, ArrowRight: next, ArrowUp: next, Home: 0, End: last }[event.key];
+  const steps = { ArrowLeft: previous, ArrowDown: previous, ArrowRight: next, ArrowUp: next, Home: 0, End: last };
+  const to = steps[event.key];
   if (to === undefined || last < 0) return;
   event.preventDefault();
   plot.setCursor({ left: middleOf(plot, Math.min(Math.max(to, 0), last)), top: 0 });

@@ -74,8 +74,8 @@ export class Report {
 
   /**
    * The parts of the window: when they begin and end (ms), all starts of each, and whether the window has all of it;
-   * the layers of the plot, which are the country, or the largest countries and then the others together; and what it is
-   * compared with.
+   * the layers of the plot, which are the country, or the largest countries and then the others together; and what
+   * it is compared with.
    */
   async byPart() {
     const top = this.country ? [] : this.countries.slice(0, LAYERS).map(({ country }) => country);
@@ -85,7 +85,9 @@ export class Report {
     const layers = this.country
       ? [{ country: this.country, starts }]
       : top.map((country, index) => ({ country, starts: parts[index].map((point) => point.starts) }));
-    if (this.countries.length > layers.length && !this.country) layers.push({ country: null, starts: remainder(starts, layers) });
+    if (this.countries.length > layers.length && !this.country) {
+      layers.push({ country: null, starts: remainder(starts, layers) });
+    }
     const begins = points.map((point) => Date.parse(point.begin));
     return {
       interval,
