@@ -158,7 +158,7 @@ WRONG = {
 
 
 def problem_examples(path: str, method: str) -> dict[str, dict]:
-    """By status, what the schema shows as an error of this operation."""
+    """By status, what the schema shows as an error of this operation; those of keys are in access/tests."""
     responses = schema()["paths"][path][method]["responses"]
     problems = {
         status: one["content"].get("application/problem+json") for status, one in responses.items() if "content" in one
@@ -167,7 +167,7 @@ def problem_examples(path: str, method: str) -> dict[str, dict]:
         status: example["value"]
         for status, problem in problems.items()
         if problem
-        for example in problem["examples"].values()
+        for example in problem.get("examples", {}).values()
     }
 
 

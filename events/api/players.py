@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.renderers import BaseRenderer
@@ -36,7 +36,11 @@ MOST_ROWS = 10_000
 
 UNKNOWN_PARAMETER = ValidationError({"page": [unknown_parameter("page", [])]})
 PLAYER = OpenApiParameter(
-    "player_id", PLAYER_ID_SCHEMA, location=OpenApiParameter.PATH, description="As it was sent in events."
+    "player_id",
+    PLAYER_ID_SCHEMA,
+    location=OpenApiParameter.PATH,
+    description="As it was sent in events.",
+    examples=[OpenApiExample("a player", value="player_2")],
 )
 
 
