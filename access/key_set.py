@@ -47,12 +47,13 @@ class KeySet:
 
     def valid(self, text: str) -> Key | None:
         """Return the key that was given out as ``text``; None: there is none, or it is over, or nobody can say."""
-        if time.monotonic() < self._valid_until and (known := self._valid.get(text)):
+        valid = self._valid  # a reading meanwhile begins another one, in which this key may not be any more
+        if time.monotonic() < self._valid_until and (known := valid.get(text)):
             return known
         key = self.find(text)
         if key is None or self.is_too_old or key.is_over(time.time() * 1000):
             return None
-        self._valid[text] = key
+        valid[text] = key
         return key
 
     def find(self, text: str) -> Key | None:

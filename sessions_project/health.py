@@ -11,6 +11,7 @@ from django.core.cache import caches
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
+from access.models import ApiKey
 from caching.redis import ReportCache
 from events.domain import DAY_MS
 from events.models import TABLES
@@ -92,7 +93,7 @@ DAYS_LOOKED_AT, DAYS_BEFORE = 16, range(3_650)
 def store_trouble() -> str | None:
     """Return what keeps reports from being read, and what to do about it; None when nothing does."""
     try:
-        missing = cassandra.missing_tables(model.__table_name__ for model in TABLES)
+        missing = cassandra.missing_tables([model.__table_name__ for model in TABLES] + [ApiKey.__table_name__])
         if not missing:
             _read_as_a_report()
     except StatementRejected as error:
