@@ -79,6 +79,7 @@ def test_a_path_cannot_forge_a_line(web_server: Callable[..., WebServer], tmp_pa
         ENVIRONMENT=environment,
         SECRET_KEY="x" * 50,
         ALLOWED_HOSTS="127.0.0.1",
+        AUTH="none",
         WEB_WORKERS="1",
     )
     for sign in BREAKS:

@@ -112,6 +112,6 @@ def test_a_batch_is_sent_until_it_is_acknowledged_and_stored_once(
 
 def test_every_program_is_in_the_guide_and_tried_here() -> None:
     guide = (PROJECT / "docs/how-to/send-events.md").read_text()
-    assert {path.name for path in SNIPPETS.iterdir()} == PROGRAMS.keys()
+    assert {path.name for path in SNIPPETS.iterdir() if path.suffix != ".conf"} == PROGRAMS.keys()
     for name in PROGRAMS:
         assert f'--8<-- "{name}"' in guide

@@ -58,16 +58,16 @@ def test_the_server_says_what_it_found_and_nothing_else(start_process: Started) 
     ]
     assert lines[3].startswith("  cache    Redis at ")
     assert lines[3].endswith(": ready")
-    assert lines[4:] == ["  metrics  off"]
+    assert lines[4:] == ["  keys     none is asked for", "  metrics  off"]
     assert errors == ""
 
 
 def test_the_server_says_where_metrics_are(start_process: Started) -> None:
     lines, errors = said(start_process, METRICS_PORT=str(port := free_port()))
-    assert (lines[4:], errors) == ([f"  metrics  http://127.0.0.1:{port}/metrics"], "")
+    assert (lines[5:], errors) == ([f"  metrics  http://127.0.0.1:{port}/metrics"], "")
     with socket.create_server(("127.0.0.1", port)):
         lines, errors = said(start_process, METRICS_PORT=str(port))
-    [line] = lines[4:]
+    [line] = lines[5:]
     assert line.startswith(f"  metrics  not at http://127.0.0.1:{port}/metrics yet: Address already in use")
     assert errors == ""
 

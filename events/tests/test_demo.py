@@ -62,6 +62,8 @@ def test_the_demo_makes_sessions_once_and_serves():
 
 def test_the_demo_is_refused_in_production():
     ours = {"DJANGO_SETTINGS_MODULE": "sessions_project.settings", "ENVIRONMENT": "production"}
-    ended = manage("demo", env={**os.environ, **ours, "SECRET_KEY": "x" * 50, "ALLOWED_HOSTS": "example.org"})
+    ended = manage(
+        "demo", env={**os.environ, **ours, "SECRET_KEY": "x" * 50, "ALLOWED_HOSTS": "example.org", "AUTH": "keys"}
+    )
     assert ended.returncode == 1
     assert ended.stderr.endswith("nobody could take the sample sessions out again.\n")
