@@ -2,8 +2,10 @@
 
 import contextlib
 import os
+import signal
 import sys
-from typing import Protocol
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 
 class Output(Protocol):
@@ -17,6 +19,29 @@ class Output(Protocol):
 
     def fileno(self) -> int:
         """Return the descriptor."""
+
+
+class Stoppable(Protocol):
+    """Work that ends in good order, soon after it was asked to."""
+
+    stop_requested: bool
+
+
+@contextlib.contextmanager
+def stopping_on_signals(work: Stoppable) -> Iterator[list[int]]:
+    """Have SIGINT and SIGTERM ask the work to stop; yield those that came, from the first."""
+    caught: list[int] = []
+
+    def stop(number: int, _: Any) -> None:
+        caught.append(number)
+        work.stop_requested = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def say(stream: Output, text: str) -> bool:

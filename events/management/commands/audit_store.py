@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import sys
 import time
 from argparse import ArgumentParser
@@ -14,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.table import Table
 
-from events.importing.terminal import note, say
+from events.importing.terminal import note, say, stopping_on_signals
 from events.management.walk_display import walk_display
 from events.models import TABLES
 from events.upkeep.audit import Audit, Report, State
@@ -106,20 +105,10 @@ def _resumed(path: Path) -> State:
 
 def _stoppable(state: State, path: Path, *, fix: bool, rate: int) -> int:
     """Audit; SIGINT and SIGTERM end it in good order. The exit status is 0, or 128 and the signal."""
-    caught: list[int] = []
     with walk_display("Auditing") as show:
         audit = Audit(state, fix=fix, most_rows=rate, on_progress=show, on_unit=_Checkpoints(path).save)
-
-        def stop(number: int, _: Any) -> None:
-            caught.append(number)
-            audit.stop_requested = True
-
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
+        with stopping_on_signals(audit) as caught:
             ended = audit.run()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
     if ended:
         path.unlink(missing_ok=True)
         return 0

@@ -1,7 +1,6 @@
 """``manage.py erase_players``: a shell over events.upkeep.erasing."""
 
 import json
-import signal
 import sys
 import time
 from argparse import ArgumentParser
@@ -13,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from events.clock import wall_clock_ms
 from events.domain import PLAYER_ID, format_timestamp, parse_timestamp
-from events.importing.terminal import note, say
+from events.importing.terminal import note, say, stopping_on_signals
 from events.management.walk_display import walk_display
 from events.upkeep.erasing import (
     DONE,
@@ -110,10 +109,11 @@ class Command(BaseCommand):
         _wait_until_due(waiting)
         with walk_display("Erasing") as show:
             erasing = ErasurePass(waiting, most_rows=rate, on_progress=show)
-            ended = _stoppable(erasing)
+            with stopping_on_signals(erasing) as caught:
+                ended = erasing.run()
         if not ended:
             note("Stopped. What was asked for waits: run erase_players --pending.")
-            sys.exit(128 + signal.SIGTERM)
+            sys.exit(128 + caught[0])
         say(self.stdout, f"{len(waiting):,} players are erased.\n")
         left = [one for one in asked if (erasure := erasure_of(one)) is None or erasure.state != DONE]
         if left:
@@ -125,20 +125,6 @@ def _wait_until_due(waiting: Iterable[Erasure]) -> None:
     if seconds > 0:
         note(f"Waiting {seconds:.0f} s: until then a write may be in flight that does not know of it.")
         time.sleep(seconds)
-
-
-def _stoppable(erasing: ErasurePass) -> bool:
-    """Erase; SIGINT and SIGTERM end it in good order. Return whether it came to its end."""
-
-    def stop(*_: Any) -> None:
-        erasing.stop_requested = True
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        return erasing.run()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _of_file(path: Path) -> Iterator[Wanted]:

@@ -26,7 +26,7 @@ from events.importing.losses import LINES_THAT_TELL
 from events.importing.progress import progress_display
 from events.importing.rebase import newest_event, shift_in_words, shift_message
 from events.importing.rejects import RejectsFile
-from events.importing.terminal import note, say
+from events.importing.terminal import note, say, stopping_on_signals
 from events.importing.textfile import Textfile
 
 # One validates while the other waits for Cassandra; more only take its cores away.
@@ -257,24 +257,15 @@ class _Run:
 
     def _stoppable(self, run: Import) -> int:
         """Import; SIGINT and SIGTERM end it in good order. The exit status is 0, or 128 and the signal."""
-        caught: list[int] = []
-
-        def stop(number: int, _: Any) -> None:
-            caught.append(number)
-            run.stop_requested = True
-
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            run.run()
-        except Interrupted:
-            path = self._checkpoint_path
-            resumable = not self._options["dry_run"] and path.exists() and path.stat().st_size
-            how = f" To go on, run the same command with --resume (it reads {path})." if resumable else ""
-            note(f"Stopped.{how}")
-            return 128 + caught[0]
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        with stopping_on_signals(run) as caught:
+            try:
+                run.run()
+            except Interrupted:
+                path = self._checkpoint_path
+                resumable = not self._options["dry_run"] and path.exists() and path.stat().st_size
+                how = f" To go on, run the same command with --resume (it reads {path})." if resumable else ""
+                note(f"Stopped.{how}")
+                return 128 + caught[0]
         return 0
 
 
