@@ -15,6 +15,7 @@ from rich.table import Table
 
 from events.importing.terminal import note, say, stopping_on_signals
 from events.management.walk_display import walk_display
+from events.management.walk_options import add_rate_argument, refuse_rate
 from events.models import TABLES
 from events.upkeep.audit import Audit, Report, State
 from store import cassandra
@@ -43,13 +44,7 @@ class Command(BaseCommand):
         parser.add_argument("--fix", action="store_true", help="fix what is wrong: delete, rewrite, write, count anew")
         parser.add_argument("--json", action="store_true", help="print the report as JSON")
         parser.add_argument("--keyspace", metavar="NAME", help="another keyspace than CASSANDRA_KEYSPACE")
-        parser.add_argument(
-            "--rate",
-            type=int,
-            default=DEFAULT_ROWS_PER_SECOND,
-            metavar="ROWS",
-            help=f"read at most so many rows in a second ({DEFAULT_ROWS_PER_SECOND:,})",
-        )
+        add_rate_argument(parser, default=DEFAULT_ROWS_PER_SECOND)
         parser.add_argument("--resume", action="store_true", help="go on where an audit was stopped")
         parser.add_argument(
             "--checkpoint",
@@ -62,8 +57,7 @@ class Command(BaseCommand):
     def handle(
         self, *, fix: bool, json: bool, keyspace: str | None, rate: int, resume: bool, checkpoint: Path, **options: Any
     ) -> None:
-        if rate < 1:
-            raise CommandError("--rate is a number of rows above 0.")
+        refuse_rate(rate)
         os.nice(NICENESS)
         if keyspace:
             settings.CASSANDRA_KEYSPACE = keyspace

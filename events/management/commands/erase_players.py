@@ -14,6 +14,7 @@ from events.clock import wall_clock_ms
 from events.domain import PLAYER_ID, format_timestamp, parse_timestamp
 from events.importing.terminal import note, say, stopping_on_signals
 from events.management.walk_display import walk_display
+from events.management.walk_options import add_rate_argument, refuse_rate
 from events.upkeep.erasing import (
     DONE,
     Erasure,
@@ -53,13 +54,7 @@ class Command(BaseCommand):
         parser.add_argument("--pending", action="store_true", help="erase those who wait")
         parser.add_argument("--export", action="store_true", help="write the list of erased players as JSON lines")
         parser.add_argument("--force", action="store_true", help="also ids that stand for nobody, such as null")
-        parser.add_argument(
-            "--rate",
-            type=int,
-            default=DEFAULT_ROWS_PER_SECOND,
-            metavar="ROWS",
-            help=f"read at most so many rows in a second ({DEFAULT_ROWS_PER_SECOND:,})",
-        )
+        add_rate_argument(parser, default=DEFAULT_ROWS_PER_SECOND)
 
     def handle(
         self,
@@ -72,8 +67,7 @@ class Command(BaseCommand):
         rate: int,
         **options: Any,
     ) -> None:
-        if rate < 1:
-            raise CommandError("--rate is a number of rows above 0.")
+        refuse_rate(rate)
         if not (players or file or pending or export):
             raise CommandError("Name players, or --file, or --pending, or --export.")
         try:

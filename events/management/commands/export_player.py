@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from events.domain import PLAYER_ID
 from events.importing.terminal import say
 from events.management.walk_display import walk_display
+from events.management.walk_options import add_rate_argument, refuse_rate
 from events.models import SessionByCountry
 from events.upkeep.player_rows import StartsOfPlayer, last_line, lines_of
 from store.errors import StoreError
@@ -25,17 +26,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("player", metavar="ID", help="a player")
-        parser.add_argument(
-            "--rate",
-            type=int,
-            default=DEFAULT_ROWS_PER_SECOND,
-            metavar="ROWS",
-            help=f"read at most so many rows in a second ({DEFAULT_ROWS_PER_SECOND:,})",
-        )
+        add_rate_argument(parser, default=DEFAULT_ROWS_PER_SECOND)
 
     def handle(self, *, player: str, rate: int, **options: Any) -> None:
-        if rate < 1:
-            raise CommandError("--rate is a number of rows above 0.")
+        refuse_rate(rate)
         if not PLAYER_ID.match(player):
             raise CommandError(f"{player!r} is no player id.")
         starts = f'{{"table": "{SessionByCountry.__table_name__}"'
