@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Collection
 from hashlib import sha256
 from hmac import compare_digest
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 WRITE, READ, ERASE = SCOPES = "events:write", "reports:read", "players:erase"
 # pss_<kind>_<id>_<secret>_<checksum>: programs that look for secrets in source code know it by that. The checksum tells
@@ -45,7 +45,7 @@ class Key(NamedTuple):
 
     def is_of(self, text: str) -> bool:
         """Return whether this is what is stored of the key ``text``, in a time that does not depend on the answer."""
-        return compare_digest(sha256(text.encode()).digest(), self.digest)
+        return compare_digest(digest_of(text), self.digest)
 
 
 def new_key(scopes: Collection[str]) -> str:
@@ -60,8 +60,13 @@ def new_key(scopes: Collection[str]) -> str:
     return f"{text}_{checksum(text)}"
 
 
+def stored_form(text: str, *, scopes: Collection[str], name: str, created_ms: float, **more: Any) -> Key:
+    """Return what is stored of the key ``text``; ``more`` are fields of Key that it has beside these."""
+    return Key(text[ID], digest_of(text), frozenset(scopes), name, created_ms, **more)
+
+
 def digest_of(text: str) -> bytes:
-    """Return what is stored of a key."""
+    """Return by what a key is known again."""
     return sha256(text.encode()).digest()
 
 

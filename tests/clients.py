@@ -3,7 +3,10 @@
 import threading
 import time
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self
+
+from access import key_store
+from access.keys import ID, new_key, stored_form
 
 
 class Clients:
@@ -43,3 +46,10 @@ def wait_for(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.001)
+
+
+def store_key(*scopes: str, name: str | None = None, **more: Any) -> str:
+    """Store a new key, of a name that no other has, and return it; a service knows it within three seconds."""
+    text = new_key(scopes)
+    key_store.add(stored_form(text, scopes=scopes, name=name or f"k{text[ID]}", created_ms=time.time() * 1000, **more))
+    return text

@@ -7,28 +7,21 @@ from collections.abc import Callable, Iterator
 from email.message import Message
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from django.core.management import call_command
 
 from access import key_store
-from access.keys import ID, READ, WRITE, Key, digest_of, new_key
+from access.keys import ID, READ, WRITE, new_key
 from conftest import WebServer
 from embedded.redis import RedisServer
+from tests.clients import store_key
 
 STARTS = "/api/v1/reports/starts/?hours=1"
 EVENTS = "/api/v1/events/"
 # The promise is three seconds; a machine that stalls may take another two.
 REVOKED_WITHIN_SECONDS = 5
-
-
-def make_key(*scopes: str, **options: Any) -> str:
-    text = new_key(scopes)
-    key = Key(text[ID], digest_of(text), frozenset(scopes), f"k{text[ID]}", time.time() * 1000, **options)
-    key_store.add(key)
-    return text
 
 
 def revoke(text: str) -> None:
@@ -88,14 +81,14 @@ def web() -> Iterator[WebServer]:
 
 @pytest.fixture
 def writer(web: WebServer) -> str:
-    text = make_key(WRITE)
+    text = store_key(WRITE)
     _known_everywhere(web, text)
     return text
 
 
 @pytest.fixture
 def reader(web: WebServer) -> str:
-    text = make_key(READ)
+    text = store_key(READ)
     _known_everywhere(web, text)
     return text
 
@@ -121,7 +114,7 @@ def test_batches_and_reports_need_their_keys(web: WebServer, writer: str, reader
 
 
 def test_a_report_from_memory_and_from_redis_needs_a_key_too_and_is_shared(web: WebServer, reader: str) -> None:
-    another = make_key(READ)
+    another = store_key(READ)
     _known_everywhere(web, another)
     replies = []
     for key in (reader, another) * 4:
@@ -156,7 +149,7 @@ def test_a_revoked_key_is_refused_by_all_processes_under_load(web: WebServer, wr
 def test_a_client_that_takes_the_new_key_within_the_overlap_is_never_refused(
     web: WebServer, player: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    former = make_key(WRITE)
+    former = store_key(WRITE)
     _known_everywhere(web, former)
     capsys.readouterr()
     call_command("api_keys", "rotate", f"k{former[ID]}", "--overlap", "8s")
@@ -170,7 +163,7 @@ def test_a_client_that_takes_the_new_key_within_the_overlap_is_never_refused(
 
 
 def test_the_limit_is_that_of_both_processes_together(web: WebServer, player: str) -> None:
-    text = make_key(WRITE, events_per_second=40)
+    text = store_key(WRITE, events_per_second=40)
     _known_everywhere(web, text)
     stored, until_moment = [0], time.monotonic() + 12
     lock = threading.Lock()
@@ -206,7 +199,7 @@ def test_a_thousand_wrong_keys_cost_others_nothing(web: WebServer, reader: str) 
 def test_no_key_is_written_to_the_log(web_server: Callable[..., WebServer], tmp_path: Path, player: str) -> None:
     log = tmp_path / "log"
     server = web_server(log=log, AUTH="keys", LOG_LEVEL="DEBUG", WEB_WORKERS="1")
-    text = make_key(WRITE, events_per_second=1)
+    text = store_key(WRITE, events_per_second=1)
     client = Client(server, text)
     until(201, lambda: client.ask(EVENTS, batch(player, 10)))
     until(429, lambda: client.ask(EVENTS, batch(player, 10)))
@@ -222,7 +215,7 @@ def test_a_service_that_has_not_read_its_keys_yet_lets_nobody_in(
     web_server: Callable[..., WebServer], own_redis: RedisServer
 ) -> None:
     server = web_server(AUTH="keys", WEB_WORKERS="1", CASSANDRA_PORT="1", REDIS_URL=redis_url(own_redis))
-    client = Client(server, make_key(READ))
+    client = Client(server, store_key(READ))
     assert client.ask(STARTS) == 503
     assert json.loads(client.body)["type"].endswith("keys-unavailable")
     assert client.ask("/livez") == 200
@@ -233,7 +226,7 @@ def test_limits_go_on_in_each_process_while_redis_is_away(
     web_server: Callable[..., WebServer], own_redis: RedisServer, player: str
 ) -> None:
     server = web_server(AUTH="keys", WEB_WORKERS="1", REDIS_URL=redis_url(own_redis))
-    text = make_key(WRITE, events_per_second=50)
+    text = store_key(WRITE, events_per_second=50)
     client = Client(server, text)
     until(201, lambda: client.ask(EVENTS, batch(player)))
     own_redis.stop()

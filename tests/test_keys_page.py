@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from access import key_store
-from access.keys import ID, READ, Key, digest_of, new_key
+from access.keys import READ
 from conftest import PROJECT, WebServer, free_port
+from tests.clients import store_key
 
 PAGE = (PROJECT / "docs/how-to/keys.md").read_text()
 BLOCKS = re.findall(r"```console\n\$ (.*?)\n([A-Z{n].*?)```", PAGE, flags=re.DOTALL)
@@ -98,8 +98,7 @@ def proxy(web: WebServer, tmp_path: Path, start_process: Callable[..., subproces
         pytest.skip("There is no nginx on this machine.")
     sign_in = ThreadingHTTPServer(("127.0.0.1", 0), SignedIn)
     threading.Thread(target=sign_in.serve_forever, daemon=True).start()
-    text = new_key([READ])
-    key_store.add(Key(text[ID], digest_of(text), frozenset({READ}), "proxy", time.time() * 1000))
+    text = store_key(READ)
     own = {
         "127.0.0.1:8080": f"127.0.0.1:{(port := free_port())}",
         "127.0.0.1:4180": f"127.0.0.1:{sign_in.server_address[1]}",

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from access import key_store
-from access.keys import ID, READ, WRITE, Key, digest_of, new_key
+from access.keys import READ, WRITE
 from conftest import WebServer
+from tests.clients import store_key
 from tests.test_browser import Browser, pytestmark  # noqa: F401  # skips these, too, where there is no browser
 
 
@@ -30,8 +30,7 @@ def browser() -> Iterator[Browser]:
 
 
 def make_key(web: WebServer, *scopes: str) -> str:
-    text = new_key(scopes)
-    key_store.add(Key(text[ID], digest_of(text), frozenset(scopes), "page", time.time() * 1000))
+    text = store_key(*scopes)
     deadline = time.monotonic() + 10
     while not _is_known(web, text):
         assert time.monotonic() < deadline

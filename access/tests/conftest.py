@@ -8,7 +8,7 @@ import pytest
 
 from access.authorization import Authorization
 from access.key_set import KeySet
-from access.keys import ID, Key, digest_of, new_key
+from access.keys import Key, new_key, stored_form
 from access.limits import EVENTS_BROUGHT, Limits
 from sessions_project.scopes import scope_needed
 
@@ -38,7 +38,7 @@ class Gate:
 
     def new_key(self, *scopes: str, **options: Any) -> str:
         text = new_key(scopes)
-        self.stored.append(Key(text[ID], digest_of(text), frozenset(scopes), name="test", created_ms=0, **options))
+        self.stored.append(stored_form(text, scopes=scopes, name="test", created_ms=0, **options))
         self.key_set.refresh()
         return text
 

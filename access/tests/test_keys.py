@@ -2,11 +2,11 @@
 
 import pytest
 
-from access.keys import ERASE, FORM, LENGTH, READ, SCOPES, WRITE, Key, digest_of, is_whole, new_key
+from access.keys import ERASE, FORM, LENGTH, READ, SCOPES, WRITE, Key, is_whole, new_key, stored_form
 
 
 def stored(text: str, **more: float) -> Key:
-    return Key("id", digest_of(text), frozenset(), "somebody", created_ms=0, **more)
+    return stored_form(text, scopes=(), name="somebody", created_ms=0, **more)
 
 
 @pytest.mark.parametrize(("scopes", "kind"), [([WRITE], "w"), ([READ], "r"), ([ERASE], "a"), (SCOPES, "a")])

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from access.authorization import Authorization
 from access.key_set import KeySet
-from access.keys import ID, NEVER, READ, WRITE, Key, digest_of, new_key
+from access.keys import NEVER, READ, WRITE, new_key, stored_form
 from access.limits import Limits
 from events.api.fast_path import FastPath
 from events.clock import wall_clock_ms
@@ -329,7 +329,7 @@ def test_both_ways_answer_alike_to_every_kind_of_key(
 ) -> None:
     text = new_key([scope or WRITE])
     expires_ms = NEVER if scope else 1_000
-    key = Key(text[ID], digest_of(text), frozenset([scope or WRITE]), "game", created_ms=0, expires_ms=expires_ms)
+    key = stored_form(text, scopes=[scope or WRITE], name="game", created_ms=0, expires_ms=expires_ms)
     keys = KeySet(lambda: [key])
     keys.refresh()
     limits = Limits(default_rate=0, dry_run=False, exchange=lambda _: None)

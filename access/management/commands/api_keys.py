@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from access import key_store
-from access.keys import ID, NEVER, SCOPES, Key, digest_of, new_key
+from access.keys import NEVER, SCOPES, Key, new_key, stored_form
 from store.errors import StatementRejected, StoreError
 
 NAME = re.compile(r"[A-Za-z0-9_.:@-]{1,64}\Z")
@@ -117,10 +117,9 @@ class Command(BaseCommand):
         as_json: bool,
     ) -> None:
         text = new_key(frozenset(scopes))
-        key = Key(
-            key_id=text[ID],
-            digest=digest_of(text),
-            scopes=frozenset(scopes),
+        key = stored_form(
+            text,
+            scopes=[*scopes],
             name=name,
             created_ms=now_ms,
             expires_ms=expires_ms,
