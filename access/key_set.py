@@ -5,11 +5,11 @@ is let in: a key that was revoked meanwhile would be.
 """
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 
 from access.keys import ID, LENGTH, NEVER, Key
+from access.repeating import repeat
 from store.errors import StatementRejected, StoreError
 
 log = logging.getLogger(__name__)
@@ -79,13 +79,4 @@ class KeySet:
 def keep_current(keys: KeySet) -> None:
     """Read the keys now, and again and again in a thread of this process."""
     keys.refresh()
-    threading.Thread(target=_refresh_for_ever, args=(keys,), name="keys", daemon=True).start()
-
-
-def _refresh_for_ever(keys: KeySet) -> None:
-    while True:
-        time.sleep(SECONDS_BETWEEN_READINGS)
-        try:
-            keys.refresh()
-        except Exception:
-            log.exception("The keys could not be read")
+    repeat(keys.refresh, every_seconds=SECONDS_BETWEEN_READINGS, name="keys")

@@ -2,7 +2,7 @@
 
 A key has a token bucket: it holds what the key may send in BURST_SECONDS, and fills at the key's rate. A request is let
 in while there is something in it, and charged by its events once they are known; so a bucket may owe some. Processes
-tell each other twice a second, by sums in Redis, what was sent through them. Without Redis each allows all of it.
+exchange twice a second, by sums in Redis, what was sent through them. Without Redis each allows all of it.
 """
 
 import logging
@@ -15,6 +15,7 @@ from typing import cast
 from django.core.cache import caches
 
 from access.keys import Key
+from access.repeating import repeat
 from caching.redis import ReportCache
 
 log = logging.getLogger(__name__)
@@ -50,8 +51,8 @@ class Bucket:
         self.size = max(BURST_SECONDS * rate, LEAST_BURST)
         self.level = float(self.size)
         self.used_at = self.filled_at = now
-        self.untold = 0  # events that other processes do not know of
-        self.sum: int | None = None  # of all processes, when this one last heard of it
+        self.unreported = 0  # events that other processes do not know of
+        self.sum: int | None = None  # of all processes, when this one last received it
         self.logged_at = -math.inf
 
     def seconds_until_free(self, *, now: float) -> float:
@@ -63,14 +64,14 @@ class Bucket:
     def charge(self, events: int) -> None:
         """Take out what a request has brought."""
         self.level -= events
-        self.untold += events
+        self.unreported += events
 
-    def hear(self, total: int, *, told: int) -> None:
-        """Take out what others have let in, by the sum of all after this process has ``told`` of its own."""
+    def receive(self, total: int, *, reported: int) -> None:
+        """Take out what others have let in: the ``total`` of all without what this process has ``reported``."""
         if self.sum is not None:
-            self.level -= max(0, total - self.sum - told)
+            self.level -= max(0, total - self.sum - reported)
         self.sum = total
-        self.untold -= told
+        self.unreported -= reported
 
 
 class Limits:
@@ -108,30 +109,22 @@ class Limits:
             bucket.charge(events)
 
     def exchange(self) -> None:
-        """Tell other processes what was sent through this one, and hear of theirs."""
+        """Report to other processes what was sent through this one, and take theirs into account."""
         now = time.monotonic()
         with self._lock:
             for key_id, bucket in [*self._buckets.items()]:
                 if now - bucket.used_at > FORGOTTEN_AFTER_SECONDS:
                     del self._buckets[key_id]
-            told = {key_id: bucket.untold for key_id, bucket in self._buckets.items()}
-        sums = self._exchange(told) if told else None
+            reported = {key_id: bucket.unreported for key_id, bucket in self._buckets.items()}
+        sums = self._exchange(reported) if reported else None
         with self._lock:
-            for (key_id, events), total in zip(told.items(), sums or (), strict=False):
+            for (key_id, events), total in zip(reported.items(), sums or (), strict=False):
                 if key_id in self._buckets:
-                    self._buckets[key_id].hear(total, told=events)
+                    self._buckets[key_id].receive(total, reported=events)
 
     def keep_exchanging(self) -> None:
         """Exchange again and again, in a thread of this process."""
-        threading.Thread(target=self._exchange_for_ever, name="limits", daemon=True).start()
-
-    def _exchange_for_ever(self) -> None:
-        while True:
-            time.sleep(SECONDS_BETWEEN_EXCHANGES)
-            try:
-                self.exchange()
-            except Exception:
-                log.exception("Limits are counted in this process alone for a moment")
+        repeat(self.exchange, every_seconds=SECONDS_BETWEEN_EXCHANGES, name="limits")
 
     def _log(self, key: Key, bucket: Bucket, *, now: float) -> None:
         if now < bucket.logged_at + SECONDS_BETWEEN_LOG_LINES:
