@@ -135,7 +135,7 @@ def _refuse(environ: dict[str, Any], start_response: Callable[..., Any], reason:
     return Measuring(partial(_refusal, reason=reason))(environ, start_response)
 
 
-def _refusal(environ: Mapping[str, Any], start_response: Callable[..., Any], *, reason: Refusal) -> Iterable[bytes]:
+def _refusal(environ: dict[str, Any], start_response: Callable[..., Any], *, reason: Refusal) -> Iterable[bytes]:
     return refuse(
         environ,
         start_response,

@@ -184,7 +184,7 @@ def log_unforeseen(error: Exception) -> None:
 
 
 def refuse(
-    environ: Mapping[str, Any],
+    environ: dict[str, Any],
     start_response: Callable[..., Any],
     *,
     code: str,
