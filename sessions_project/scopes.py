@@ -11,7 +11,7 @@ from sessions_project.health import PROBES
 
 # The page is empty until its reader has signed in; probes come from machines that have no key.
 OPEN_PATHS = {*PROBES, *(reverse(name) for name in ("page", "page-script", "favicon"))}
-STATIC = f"/{settings.STATIC_URL.lstrip('/')}"
+OPEN_BELOW = f"/{settings.STATIC_URL.lstrip('/')}"
 # What the service says of itself is for everybody who has a key.
 ABOUT_ITSELF = {reverse(name) for name in ("api-root", "schema", "docs", "redoc")}
 OF_A_PLAYER = "/api/v1/players/"
@@ -20,7 +20,7 @@ OF_A_PLAYER = "/api/v1/players/"
 @lru_cache(maxsize=4_096)
 def scope_needed(method: str, path: str) -> str:
     """Return the scope that a request needs, OPEN or ANY_KEY. An address that does not exist is like any other."""
-    if path in OPEN_PATHS or path.startswith(STATIC):
+    if path in OPEN_PATHS or path.startswith(OPEN_BELOW):
         return OPEN
     if path.startswith(OF_A_PLAYER):
         return ERASE

@@ -26,8 +26,7 @@ from events.api.fast_path import FastPath  # noqa: E402
 from events.counting import background  # noqa: E402
 from metrics import sender  # noqa: E402
 from sessions_project import __version__  # noqa: E402
-from sessions_project.health import PROBES  # noqa: E402
-from sessions_project.scopes import scope_needed  # noqa: E402
+from sessions_project.scopes import OPEN_BELOW, OPEN_PATHS, scope_needed  # noqa: E402
 from store import cassandra  # noqa: E402
 from store.errors import StoreError  # noqa: E402
 from web.compression import Compression  # noqa: E402
@@ -47,10 +46,6 @@ try:
 except StoreError:
     # Serve all the same: requests get 503 and try again, /readyz tells why.
     logging.getLogger(__name__).warning("Serving without Cassandra; every request tries to connect.")
-
-# Must answer whatever the load: a replica that is taken out because it is busy leaves more for the others; and the page
-# is to say what is wrong, for which it needs all of its files. Neither costs much.
-EXEMPT_FROM_LOAD_SHEDDING = {*PROBES, "/", "/page.js"}
 
 # What scripts of other pages may read.
 REPORTS = "/api/v1/reports/"
@@ -86,8 +81,10 @@ STAGES: list[Callable[[Any], Application]] = [
     partial(
         LoadShedding,
         working=settings.WEB_THREADS,
-        exempt=EXEMPT_FROM_LOAD_SHEDDING,
-        exempt_below=f"/{settings.STATIC_URL.lstrip('/')}",
+        # What needs no key must answer whatever the load: a replica that is taken out because it is busy leaves more
+        # for the others; and the page is to say what is wrong, for which it needs all of its files.
+        exempt=OPEN_PATHS,
+        exempt_below=OPEN_BELOW,
     ),
     # Last: it does in Django's place what Django and its middleware would do for a batch.
     FastPath,
