@@ -52,7 +52,7 @@ def keyspace(own_keyspace: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def audited(*, fix: bool = False) -> Report:
-    run = Audit(State.new(), fix=fix, most_rows=1_000_000, settle_seconds=0)
+    run = Audit(State.new(), fix=fix, most_rows=1_000_000, in_flight_seconds=0)
     assert run.run()
     return run.state.report
 
@@ -455,7 +455,7 @@ def test_what_is_in_flight_is_not_called_missing(player: str, country: str, now_
     """The rows of an import come player rows first; the others are there before they are asked for again."""
     event = start(player, now_ms - DAY_MS, country)
     write(*player_rows([event], now_ms=now_ms))
-    run = Audit(State.new(), fix=False, most_rows=1_000_000, settle_seconds=0)
+    run = Audit(State.new(), fix=False, most_rows=1_000_000, in_flight_seconds=0)
     missing = run._missing
 
     def late(questions):
@@ -474,7 +474,7 @@ def test_an_audit_that_is_stopped_goes_on_and_finds_the_same(player: str, countr
     state = State.new()
     stops = 0
     while True:
-        run = Audit(state, fix=False, most_rows=1_000_000, settle_seconds=0)
+        run = Audit(state, fix=False, most_rows=1_000_000, in_flight_seconds=0)
         texts: list[str] = []
         run._on_unit = lambda state, texts=texts, run=run: (
             texts.append(state.text()),

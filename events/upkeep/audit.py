@@ -106,7 +106,7 @@ class State:
         ranges = [*token_ranges()]
         tables = [TableRange(table, *one) for table in TABLES for one in ranges]
         pairs = [PairRange(table, *one) for table in PAIRED for one in ranges]
-        return [*tables, *pairs, Settle(), *map(DayUnit, days_kept(self.started_ms))]
+        return [*tables, *pairs, RowsInFlight(), *map(DayUnit, days_kept(self.started_ms))]
 
 
 class PairRange(NamedTuple):
@@ -121,7 +121,7 @@ class PairRange(NamedTuple):
         return f"counterparts of {self.table.__table_name__}"
 
 
-class Settle(NamedTuple):
+class RowsInFlight(NamedTuple):
     """What of them was in flight may have arrived."""
 
     @property
@@ -139,7 +139,7 @@ class DayUnit(NamedTuple):
         return f"counts of {format_timestamp(self.day_ms)[:10]}"
 
 
-AuditUnit = TableRange | PairRange | Settle | DayUnit
+AuditUnit = TableRange | PairRange | RowsInFlight | DayUnit
 
 
 class _Doubt(NamedTuple):
@@ -150,7 +150,7 @@ class _Doubt(NamedTuple):
 
 
 class Audit(Walk):
-    """One audit; ``settle_seconds`` is how long a write may be in flight."""
+    """One audit; ``in_flight_seconds`` is how long a write may be in flight."""
 
     def __init__(
         self,
@@ -160,13 +160,13 @@ class Audit(Walk):
         most_rows: int,
         on_progress: Callable[[Progress], None] = lambda _: None,
         on_unit: Callable[[State], None] = lambda _: None,
-        settle_seconds: float = IN_FLIGHT_MS / 1_000,
+        in_flight_seconds: float = IN_FLIGHT_MS / 1_000,
     ) -> None:
         super().__init__(most_rows=most_rows, on_progress=on_progress)
         self.state = state
         self._fix = fix
         self._on_unit = on_unit
-        self._settle_seconds = settle_seconds
+        self._in_flight_seconds = in_flight_seconds
         self._doubts: list[_Doubt] = []
         self._days: set[int] | None = None  # of which anything is indexed or counted
         self._units = state.units()
@@ -199,8 +199,8 @@ class Audit(Walk):
             [reading] = UPKEEP[unit.table].audited
             for rows, clock in self._pages(reading, unit.table, after=unit.after, until=unit.until):
                 self._check_pairs(unit.table, rows, clock)
-        elif isinstance(unit, Settle):
-            self._settle()
+        elif isinstance(unit, RowsInFlight):
+            self._look_again()
         else:
             self._check_day(unit.day_ms)
 
@@ -253,7 +253,7 @@ class Audit(Walk):
                 self.state.report.quality[result] += 1
         self._pause(len(questions) * ROWS_PER_QUESTION, began=began)
         if len(self._doubts) > MOST_DOUBTFUL:
-            self._settle()
+            self._look_again()
 
     def _answers(self, questions: Sequence[Question], clock: Clock) -> Iterator[tuple[Question, Problem | str | None]]:
         statements = [one.statement for one in questions]
@@ -265,10 +265,10 @@ class Audit(Walk):
         for one, rows in zip(questions, answers, strict=True):
             yield one, one.answered(rows, clock)
 
-    def _settle(self) -> None:
+    def _look_again(self) -> None:
         """Wait for what may be in flight, and believe that the counterparts are missing that are not there then."""
         if self._doubts:
-            time.sleep(self._settle_seconds)
+            time.sleep(self._in_flight_seconds)
         by_table: dict[Table, list[Question]] = defaultdict(list)
         for doubt in self._doubts:
             by_table[doubt.table].append(doubt.question)

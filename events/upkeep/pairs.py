@@ -78,11 +78,11 @@ class Question(NamedTuple):
 
     event: Event
     statement: Statement
-    judge: Callable[[Event, Sequence[Row], Clock], "Problem | str | None"]
+    check: Callable[[Event, Sequence[Row], Clock], "Problem | str | None"]
 
     def answered(self, rows: Sequence[Row], clock: Clock) -> "Problem | str | None":
         """Return what is wrong, or by what name the row is counted when nothing is."""
-        return self.judge(self.event, rows, clock)
+        return self.check(self.event, rows, clock)
 
 
 def events_of(table: Table, row: Row) -> list[Event]:
@@ -113,15 +113,15 @@ def question(table: Table, event: Event) -> Question:
     """Return how to ask for the counterpart of the row that a table has of an event."""
     player, session, ts = event.player_id, event.session_id, event.ts_ms
     if table is SessionByCountry:
-        return Question(event, (SELECT_SESSION, (player, session)), _judge_start)
+        return Question(event, (SELECT_SESSION, (player, session)), _check_start)
     if table is CompletedSessionByPlayerId:
-        return Question(event, (SELECT_SESSION, (player, session)), _judge_completed)
+        return Question(event, (SELECT_SESSION, (player, session)), _check_completed)
     if event.kind == START:
-        return Question(event, (SELECT_START, (*right_place(event), ts, session)), _judge_started)
-    return Question(event, (SELECT_COMPLETED, (player, ts, session)), _judge_ended)
+        return Question(event, (SELECT_START, (*right_place(event), ts, session)), _check_started)
+    return Question(event, (SELECT_COMPLETED, (player, ts, session)), _check_ended)
 
 
-def _judge_start(event: Event, rows: Sequence[Row], clock: Clock) -> Problem | str | None:
+def _check_start(event: Event, rows: Sequence[Row], clock: Clock) -> Problem | str | None:
     started, _, written, _ = rows[0] if rows else (None,) * 4
     if started is None or started < event.ts_ms:
         # An older start that another tool wrote later hides this one.
@@ -130,7 +130,7 @@ def _judge_start(event: Event, rows: Sequence[Row], clock: Clock) -> Problem | s
     return SUPERSEDED_STARTS if started > event.ts_ms else None
 
 
-def _judge_completed(event: Event, rows: Sequence[Row], clock: Clock) -> Problem | str | None:
+def _check_completed(event: Event, rows: Sequence[Row], clock: Clock) -> Problem | str | None:
     _, ended, _, written = rows[0] if rows else (None,) * 4
     if ended is None or ended < event.ts_ms:
         values = (event.player_id, event.session_id, event.ts_ms)
@@ -147,9 +147,9 @@ def _above(
     return [(cql, (*values, written + 1, clock.ttl(event.ts_ms)))]
 
 
-def _judge_started(event: Event, rows: Sequence[Row], clock: Clock) -> Problem | str | None:
+def _check_started(event: Event, rows: Sequence[Row], clock: Clock) -> Problem | str | None:
     return None if rows else Problem(WITHOUT_START, events=[event])
 
 
-def _judge_ended(event: Event, rows: Sequence[Row], clock: Clock) -> Problem | str | None:
+def _check_ended(event: Event, rows: Sequence[Row], clock: Clock) -> Problem | str | None:
     return None if rows else Problem(WITHOUT_ORDER, events=[event])
