@@ -1,5 +1,6 @@
 """Keeps an exporter running beside the server, and starts another one when it ends."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -9,6 +10,10 @@ from pathlib import Path
 
 # One that cannot run is not started again and again without a pause.
 SECONDS_BETWEEN_STARTS = 1.0
+# Held while an exporter is started, so that the server forks no worker then. A worker would keep open the pipe over
+# which subprocess learns that the program runs, and the supervisor would wait for the end of that worker.
+_starting = threading.Lock()
+os.register_at_fork(before=_starting.acquire, after_in_parent=_starting.release, after_in_child=_starting.release)
 
 
 def new_socket() -> Path:
@@ -24,6 +29,8 @@ def start(*, host: str, port: int, path: Path) -> None:
 def _run(host: str, port: int, path: Path) -> None:
     command = [sys.executable, "-m", "metrics", host, str(port), str(path)]
     while True:
-        with subprocess.Popen(command, stdin=subprocess.PIPE) as exporter:
+        with _starting:
+            exporter = subprocess.Popen(command, stdin=subprocess.PIPE)
+        with exporter:
             exporter.wait()
         time.sleep(SECONDS_BETWEEN_STARTS)
