@@ -2,8 +2,8 @@
 --
 --   wrk ... -s load.lua URL -- THINK_MS events RUN BATCH   batches of BATCH events, or with 1 single event objects;
 --                                                          every session and player is new. RUN: 8 hex digits, new ones
---   wrk ... -s load.lua URL -- THINK_MS paths FILE [RUN]   the paths of FILE in turn; with RUN each as a new address,
---                                                          which no cache knows
+--   wrk ... -s load.lua URL -- THINK_MS paths FILE [RUN]   the paths of FILE in turn; with RUN each under another port
+--                                                          of the Host, so that no cache knows it
 --
 -- THINK_MS: 0 sends as fast as replies come; else each connection waits so long on average, exponentially distributed.
 
@@ -50,7 +50,9 @@ local function paths(file, run)
   return function()
     n = n + 1
     local index = (n - 1) % #all + 1
-    return run and wrk.format("GET", all[index] .. "?" .. run .. n) or requests[index]
+    if not run then return requests[index] end
+    local port = 1024 + (tonumber(run, 16) + n) % 64000
+    return wrk.format("GET", all[index], { ["Host"] = "127.0.0.1:" .. port })
   end
 end
 

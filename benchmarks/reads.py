@@ -35,16 +35,18 @@ PLAYERS, SESSIONS_OF_EACH = 2_000, 25
 COUNTRIES = ["US", "DE", "GB", "FI", "FR", "SE", "BR", "JP"]
 SHOWN = 20
 
+FLOOR, FLOOR_CACHED = "benchmarks.apps.floor_reads:application", "floor-cached"
 FLASK = "benchmarks.apps.flask_reads:app"
 PROGRAMS = [
-    Program("floor", "bare WSGI function, granian", granian("benchmarks.apps.floor_reads:application")),
+    Program("floor", "bare WSGI function, granian", granian(FLOOR)),
+    Program(FLOOR_CACHED, "the same, with a GET and a SET in Redis", granian(FLOOR)),
     OURS_SHIPPED,
     Program("flask", "gunicorn gthread", f"{GTHREAD} --threads={THREADS} {FLASK}", THEIRS),
     Program("flask-granian", "granian", granian(FLASK), THEIRS),
 ]
 # Of the service, and of the others.
 REPORT, OTHER_REPORT = "/api/v1/reports/starts/?hours=24", "/report/"
-PLAYER, OTHER_PLAYER = "/api/v1/reports/players/{}/sessions/", "/players/{}"
+PLAYER, OTHER_PLAYER, CACHED_PLAYER = "/api/v1/reports/players/{}/sessions/", "/players/{}", "/cached-players/{}"
 QUESTIONS = ("cached", "player")
 
 
@@ -118,8 +120,9 @@ def asked(question: str, running: RunningProgram, players: Sequence[str], paths:
 
 def path_of(question: str, running: RunningProgram) -> str:
     """The address of the report, with a place for the player."""
-    is_ours = running.program == OURS_SHIPPED
-    return {"cached": REPORT if is_ours else OTHER_REPORT, "player": PLAYER if is_ours else OTHER_PLAYER}[question]
+    if question == "cached":
+        return REPORT if running.program == OURS_SHIPPED else OTHER_REPORT
+    return {OURS_SHIPPED.name: PLAYER, FLOOR_CACHED: CACHED_PLAYER}.get(running.program.name, OTHER_PLAYER)
 
 
 def fetched(url: str) -> bytes:

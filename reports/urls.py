@@ -19,7 +19,10 @@ from reports.serializers import (
     TimelineQuerySerializer,
 )
 from reports.spreadsheets import CsvRenderer
-from reports.views import LegacyReportsViewSet, PlayerSessionsViewSet, StartsViewSet
+from reports.views import LegacyReportsViewSet, PlayerSessionsViewSet, StartsViewSet, last_sessions_of_player
+
+# For CACHE_MIDDLEWARE_SECONDS, or as long as the reply says itself.
+page = cache_page(None)
 
 
 def cached(view: View, *, parameters: type[Shape] | None = None, costs_more_than_a_lock: bool = True) -> View:
@@ -28,10 +31,8 @@ def cached(view: View, *, parameters: type[Shape] | None = None, costs_more_than
     What the view refuses reaches no cache. Without ``parameters`` it ignores them, as legacy endpoints do.
     """
     question = Question(view, parameters=parameters)
-    # For CACHE_MIDDLEWARE_SECONDS, or as long as the reply says itself.
-    page = cache_page(None)
     alone = page(view)
-    shared = single_flight(view, cache_page=page, costs_more_than_a_lock=costs_more_than_a_lock)
+    together = shared(view, costs_more_than_a_lock=costs_more_than_a_lock)
 
     @wraps(view)
     def choose(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -42,11 +43,24 @@ def cached(view: View, *, parameters: type[Shape] | None = None, costs_more_than
         # A file cannot be shared; whoever waited for another's would hold a thread for nothing.
         if form == CsvRenderer.format:
             return alone(request, *args, **kwargs)
-        request.META[QUESTION] = f"{request.method} {request.build_absolute_uri()} {request.META['HTTP_ACCEPT']}"
-        return shared(request, *args, **kwargs)
+        return together(request, *args, **kwargs)
 
     return choose
 
+
+def shared(view: View, *, costs_more_than_a_lock: bool) -> View:
+    """Cache the replies to requests that are spelled as all are that ask the same, and build each once."""
+    flight = single_flight(view, cache_page=page, costs_more_than_a_lock=costs_more_than_a_lock)
+
+    def ask(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        request.META[QUESTION] = f"{request.method} {request.build_absolute_uri()} {request.META['HTTP_ACCEPT']}"
+        return flight(request, *args, **kwargs)
+
+    return ask
+
+
+# Of the fast path, under the keys of the view below.
+last_sessions = shared(last_sessions_of_player, costs_more_than_a_lock=False)
 
 urlpatterns = [
     path(

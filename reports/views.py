@@ -5,6 +5,7 @@ from itertools import chain
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest
 from django.utils.cache import patch_cache_control
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.exceptions import ErrorDetail, ValidationError
@@ -46,7 +47,7 @@ from reports.timelines import Timeline
 from web.links import link
 from web.openapi import COMMON_HEADERS, problems
 from web.query import refuse_other_parameters
-from web.rendering import Report
+from web.rendering import FastJSONRenderer, Report
 
 # For so long at most a report is cached that is without some late starts: a page that is asked for all day shows them.
 INCOMPLETE_SECONDS = 5
@@ -55,6 +56,7 @@ STARTS, PLAYERS = "starts", "players"
 ANY_COUNTRY = "ZZ"
 # The legacy endpoint answers with a bare array, which has no room for a link: the Link header has it.
 LEGACY_LIMIT = 1000
+_renderer = FastJSONRenderer()
 TOO_MANY_SESSIONS = f"This player has more than {player_sessions.MOST_SESSIONS} sessions. Ask for state=completed."
 
 # The examples find what the example of a batch has stored.
@@ -92,6 +94,8 @@ IF_NONE_MATCH = OpenApiParameter(
 )
 HEADERS = [CACHE_CONTROL, ETAG, IF_NONE_MATCH, *COMMON_HEADERS]
 STARTS_HEADERS = [CONTENT_DISPOSITION, *HEADERS]
+# What DRF says that an address of a report allows.
+READS = "GET, HEAD, OPTIONS"
 RENDERERS_OF_STARTS = [*APIView.renderer_classes, CsvRenderer]
 
 
@@ -258,25 +262,38 @@ class PlayerSessionsViewSet(ViewSet):
     )
     def sessions(self, request: Request, player_id: str) -> Report:
         player_id = validated(PathSerializer, {"player_id": player_id})["player_id"]
-        asked = _query(PlayerQuerySerializer, request)
-        report = f"{PLAYERS}.{asked['state']}"
-        try:
-            page, end = player_sessions.player_sessions(
-                player_id=player_id,
-                state=asked["state"],
-                overlaps=asked["overlaps"],
-                now_ms=wall_clock_ms(),
-                limit=asked["limit"],
-                after=decode_cursor(asked["cursor"], report=report) if "cursor" in asked else None,
-            )
-        except player_sessions.TooManySessions:
-            raise ValidationError({"state": [TOO_MANY_SESSIONS]}, code="too_many_sessions") from None
-        body = {
-            "player_id": player_id,
-            "next": end and _player_url(request, player_id, asked, **_behind(end, limit=asked["limit"], report=report)),
-            "results": [_session_in_full(session) for session in page],
-        }
-        return Report(body)
+        return player_report(request, player_id=player_id, asked=_query(PlayerQuerySerializer, request))
+
+
+def player_report(request: Request, *, player_id: str, asked: Mapping[str, Any]) -> Report:
+    """Return the reply to a question of ``PlayerQuerySerializer``."""
+    report = f"{PLAYERS}.{asked['state']}"
+    try:
+        page, end = player_sessions.player_sessions(
+            player_id=player_id,
+            state=asked["state"],
+            overlaps=asked["overlaps"],
+            now_ms=wall_clock_ms(),
+            limit=asked["limit"],
+            after=decode_cursor(asked["cursor"], report=report) if "cursor" in asked else None,
+        )
+    except player_sessions.TooManySessions:
+        raise ValidationError({"state": [TOO_MANY_SESSIONS]}, code="too_many_sessions") from None
+    body = {
+        "player_id": player_id,
+        "next": end and _player_url(request, player_id, asked, **_behind(end, limit=asked["limit"], report=report)),
+        "results": [_session_in_full(session) for session in page],
+    }
+    return Report(body)
+
+
+def last_sessions_of_player(request: HttpRequest, player_id: str) -> Report:
+    """Answer, without the view around it, what the address of the player's sessions says without parameters."""
+    report = player_report(Request(request), player_id=player_id, asked=validated(PlayerQuerySerializer, {}))
+    report.headers["Allow"] = READS
+    report.accepted_renderer, report.accepted_media_type = _renderer, _renderer.media_type
+    report.renderer_context = {}  # type: ignore[attr-defined]  # DRF's stubs do not know it
+    return report
 
 
 class LegacyReportsViewSet(ViewSet):

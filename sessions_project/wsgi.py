@@ -22,9 +22,10 @@ from access.key_set import KeySet, keep_current  # noqa: E402
 from access.key_store import stored_keys  # noqa: E402
 from access.limits import Limits, exchange_through_redis  # noqa: E402
 from caching.memory import MemoryTier  # noqa: E402
-from events.api.fast_path import FastPath  # noqa: E402
+from events.api.fast_path import batches  # noqa: E402
 from events.counting import background  # noqa: E402
 from metrics import sender  # noqa: E402
+from reports.fast_path import players  # noqa: E402
 from sessions_project import __version__  # noqa: E402
 from sessions_project.scopes import OPEN_BELOW, OPEN_PATHS, scope_needed  # noqa: E402
 from store import cassandra  # noqa: E402
@@ -32,6 +33,7 @@ from store.errors import StoreError  # noqa: E402
 from web.compression import Compression  # noqa: E402
 from web.conditional import Conditional  # noqa: E402
 from web.cors import Cors  # noqa: E402
+from web.fast_path import FastPath  # noqa: E402
 from web.load_shedding import LoadShedding  # noqa: E402
 from web.measuring import Measuring  # noqa: E402
 from web.transport import Transport  # noqa: E402
@@ -86,8 +88,8 @@ STAGES: list[Callable[[Any], Application]] = [
         exempt=OPEN_PATHS,
         exempt_below=OPEN_BELOW,
     ),
-    # Last: it does in Django's place what Django and its middleware would do for a batch.
-    FastPath,
+    # Last: it does in Django's place what Django and its middleware would do for a batch or a player's report.
+    partial(FastPath, kinds=[batches(), players()]),
 ]
 
 application: Application = django_application

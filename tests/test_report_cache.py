@@ -119,6 +119,29 @@ def test_what_one_process_has_built_the_others_find(web, new_process, country, n
     assert starts(new_process(), country, host=host)[0] == 1
 
 
+@pytest.mark.parametrize("spellings", [("", "?limit=020"), ("?state=completed", "")])
+def test_a_player_asked_for_plainly_or_in_other_words_is_stored_once(
+    web: WebServer, new_process: Callable[[], WebServer], player: str, now_ms: int, spellings: tuple[str, str]
+) -> None:
+    """The fast path shares what the framework caches."""
+    record_end(player, now_ms)
+    first, other = (f"/api/v1/reports/players/{player}/sessions/{query}" for query in spellings)
+    host = web.url.removeprefix("http://")
+    before = body_of(web, first, host=host)
+    assert len(json.loads(before)["results"]) == 1
+    record_end(player, now_ms)
+    assert body_of(web, other, host=host) == before
+    assert body_of(new_process(), other, host=host) == before
+
+
+def record_end(player: str, now_ms: int) -> None:
+    record_events([Event("end", player, uuid.uuid4(), now_ms, None)], now_ms=now_ms)
+
+
+def body_of(web: WebServer, path: str, *, host: str) -> bytes:
+    return urllib.request.urlopen(urllib.request.Request(web.url + path, headers={"Host": host}), timeout=5).read()
+
+
 def test_a_service_on_another_keyspace_has_a_cache_of_its_own(web, own_redis, web_server, country, now_ms):
     record_start(country, now_ms)
     assert starts(web, country)[0] == 1

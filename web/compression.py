@@ -30,10 +30,14 @@ class CompressibleMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        response = self.get_response(request)
-        if not response.streaming and len(response.content) >= LEAST_BYTES:
-            patch_vary_headers(response, [ENCODING])
-        return response
+        return compressible(self.get_response(request))
+
+
+def compressible(response: HttpResponse) -> HttpResponse:
+    """Return a reply that says so if it is worth to be compressed."""
+    if not response.streaming and len(response.content) >= LEAST_BYTES:
+        patch_vary_headers(response, [ENCODING])
+    return response
 
 
 class Compression:

@@ -57,8 +57,7 @@ def say(stream: Output, text: str) -> bool:
 
 def note(line: str) -> None:
     """Write a line to standard error: above a progress bar, if there is one."""
-    with contextlib.suppress(BrokenPipeError):
-        print(line, file=sys.stderr, flush=True)
+    say(sys.stderr, f"{line}\n")
 
 
 def let_go(stream: Output) -> None:

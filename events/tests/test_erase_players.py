@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from conftest import manage
 from events import erased_players
-from events.api.fast_path import FastPath
+from events.api.fast_path import batches
 from events.counting.hours import bring_up_to_date, count_starts
 from events.domain import DAY_MS, HOUR_MS, Event, Window, day_of, format_timestamp, hour_of
 from events.erased_players import ErasedPlayers
@@ -28,6 +28,7 @@ from events.upkeep import erasing, walk
 from events.upkeep.erasing import DONE, PENDING, ErasurePass, erase_known, erasure_of, request_erasure
 from events.upkeep.row_checks import SOON
 from store import cassandra
+from web.fast_path import FastPath
 
 TABLES = {
     "session_by_player_id": "SELECT session_id, started_at, ended_at FROM {keyspace}.session_by_player_id "
@@ -113,7 +114,7 @@ def test_what_comes_again_is_discarded_by_http_on_every_way(api, player: str, co
         {"event": "start", "player_id": player, "country": country, "ts": format_timestamp(now_ms - HOUR_MS)},
         {"event": "end", "player_id": f"{player}.2", "ts": format_timestamp(now_ms - HOUR_MS)},
     ]
-    for application in (full_stack, FastPath(full_stack)):
+    for application in (full_stack, FastPath(full_stack, kinds=[batches()])):
         reply = sent(application, json.dumps(body).encode())
         assert [one["status"] for one in reply["results"]] == ["discarded", "stored"]
     assert api.post("/event-handler", body[0], format="json").status_code == 204

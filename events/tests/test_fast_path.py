@@ -20,7 +20,7 @@ from access.authorization import Authorization
 from access.key_set import KeySet
 from access.keys import NEVER, READ, WRITE, new_key, stored_form
 from access.limits import Limits
-from events.api.fast_path import FastPath
+from events.api.fast_path import batches
 from events.clock import wall_clock_ms
 from events.domain import COUNTRY, format_timestamp
 from events.tests.test_decoding import events as odd_events
@@ -28,6 +28,7 @@ from events.tests.test_decoding import good
 from sessions_project.scopes import scope_needed
 from store import cassandra
 from store.errors import StatementRejected
+from web.fast_path import FastPath
 from web.request_ids import RequestIdFilter
 
 EVENTS = "/api/v1/events/"
@@ -70,7 +71,7 @@ def counted() -> Counted:
 
 @pytest.fixture
 def fast_path(counted: Counted) -> FastPath:
-    return FastPath(counted)
+    return FastPath(counted, kinds=[batches()])
 
 
 @pytest.fixture
@@ -230,7 +231,7 @@ def test_the_scheme_is_what_the_full_stack_takes_it_for(
     settings.SECURE_HSTS_SECONDS = 3_600
     counted, body = Counted(), batch(player)
     asked = {"HTTP_X_REQUEST_ID": "mine", "wsgi.url_scheme": scheme, "HTTP_X_FORWARDED_PROTO": forwarded}
-    quick = ask(FastPath(counted), body, **asked)
+    quick = ask(FastPath(counted, kinds=[batches()]), body, **asked)
     assert counted.times == 0
     assert quick == ask(counted, body, **asked)
     is_secure = "https" in forwarded.split(",")[0] if behind_proxy and forwarded else scheme == "https"
@@ -345,11 +346,6 @@ def test_both_ways_answer_alike_to_every_kind_of_key(
     assert len(rows_of(player)) == (2 if reply.status == "201 Created" else 0)
 
 
-def test_what_the_framework_is_asked_at_start_up_stores_nothing(counted: Counted, monkeypatch) -> None:
-    monkeypatch.setattr("events.services._commits", None)
-    FastPath(counted)
-
-
 def test_a_body_may_have_its_full_length(fast_path: FastPath, counted: Counted, player: str) -> None:
     assert ask(fast_path, batch(player).ljust(262_144)).status == "201 Created"
     assert counted.times == 0
@@ -441,7 +437,7 @@ heads = st.fixed_dictionaries(
         "wsgi.url_scheme": st.sampled_from(["https", "http"]),
     },
 )
-fast_path_of_full_stack = FastPath(full_stack)
+fast_path_of_full_stack = FastPath(full_stack, kinds=[batches()])
 
 
 @hypothesis_settings(max_examples=400, deadline=None)
@@ -461,7 +457,7 @@ def test_both_ways_answer_alike(sent: Any, accept: str, prefer: str, ascii_only:
 @given(st.lists(well_formed, min_size=1, max_size=10), plain)
 def test_both_ways_answer_alike_to_what_is_well_formed(sent: Any, accept: str) -> None:
     counted = Counted()
-    check(FastPath(counted), sent, HTTP_ACCEPT=accept)
+    check(FastPath(counted, kinds=[batches()]), sent, HTTP_ACCEPT=accept)
     assert counted.times == 0
 
 

@@ -68,8 +68,16 @@ def test_a_summary_that_nobody_reads_is_no_error(dump, options):
     assert (running.returncode, [line for line in log.splitlines() if not line.startswith("Importing")]) == (0, [])
 
 
-def test_an_import_whose_log_nobody_reads_goes_on(dump):
-    with subprocess.Popen([*IMPORT, "--rebase"], cwd=dump, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+def test_an_import_whose_log_nobody_reads_goes_on(dump, level):
+    """Also when there was something to log."""
+    with subprocess.Popen(
+        [*IMPORT, "--rebase"],
+        cwd=dump,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "LOG_LEVEL": level},
+    ) as running:
         running.stderr.close()
         printed = running.stdout.read().decode()
     assert running.returncode == 0
