@@ -26,9 +26,9 @@ GTHREAD = f"gunicorn --workers={WORKERS} --worker-class=gthread --log-level=warn
 UVICORN = f"uvicorn --workers={WORKERS} --log-level=warning --no-access-log --port={{port}}"
 
 
-def granian(application: str, *, threads: int = THREADS) -> str:
+def granian(application: str, *, threads: int = THREADS, workers: int = WORKERS) -> str:
     """The command that serves a WSGI application with the service's server."""
-    options = f"--interface=wsgi --workers={WORKERS} --blocking-threads={threads} --no-ws --log-level=warning"
+    options = f"--interface=wsgi --workers={workers} --blocking-threads={threads} --no-ws --log-level=warning"
     return f"granian {options} --port={{port}} {application}"
 
 
@@ -81,6 +81,10 @@ class RunningProgram:
         """Resident memory of all its processes now."""
         processes = [self._process, *self._process.children(recursive=True)]
         return float(sum(process.memory_info().rss for process in processes)) / 1e6
+
+    def megabytes_of_workers(self) -> float:
+        """Resident memory of the processes that it has started."""
+        return float(sum(process.memory_info().rss for process in self._process.children(recursive=True))) / 1e6
 
     def stop(self) -> None:
         self._process.terminate()

@@ -11,7 +11,6 @@ import sys
 
 import django
 from django.conf import settings
-from django.core.checks import run_checks
 
 
 def main() -> None:
@@ -20,12 +19,12 @@ def main() -> None:
     django.setup()
     # What these import reads the settings.
     from metrics import sender, supervisor
-    from sessions_project.checks import refuse
+    from sessions_project.checks import check_settings, refuse
     from sessions_project.startup import said
     from web.load_shedding import server_threads
     from web.transport import MOST_DRAINING
 
-    refuse(run_checks())
+    refuse(check_settings(None))
     address = numeric_address("HOST")
     refuse_a_taken_port(address, settings.PORT)
     command = [
