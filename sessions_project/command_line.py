@@ -9,7 +9,6 @@ from django.conf import settings
 from django.core.management import ManagementUtility, get_commands, load_command_class
 from django.core.management.base import BaseCommand
 
-from events.importing.terminal import say
 from sessions_project.checks import check_settings, refuse
 
 _TABLES = "There is no relational database; 'manage.py sync_cassandra' creates the tables."
@@ -32,13 +31,6 @@ USELESS = {
 
 class CommandLine(ManagementUtility):
     """Django's command line, without what is USELESS."""
-
-    def execute(self) -> None:
-        """Run the command; what it logged that nobody reads any more is no failure."""
-        try:
-            super().execute()
-        finally:
-            say(sys.stderr, "")
 
     def main_help_text(self, commands_only: bool = False) -> str:
         """Return what ``manage.py help`` says; with ``commands_only`` the names, a line each."""
