@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from access.keys import ID, LENGTH, NEVER, Key
 from access.repeating import repeat
+from metrics.catalogue import KEY_SET_AGE
 from store.errors import StatementRejected, StoreError
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ class KeySet:
     def __init__(self, read: Callable[[], Iterable[Key]]) -> None:
         self._read = read
         self._keys: Mapping[str, Key] = {}
+        self._began_at = time.monotonic()
         self._read_at = -NEVER
         self._valid: dict[str, Key] = {}  # those that were sent and found valid since the last attempt to read
         self._valid_until = -NEVER
@@ -66,6 +68,11 @@ class KeySet:
         """Whether the keys were read too long ago to let anybody in, or never."""
         return time.monotonic() > self._read_at + MOST_AGE_SECONDS
 
+    @property
+    def age_seconds(self) -> float:
+        """How long ago the keys were read; if never, how long ago the process began to try."""
+        return time.monotonic() - max(self._read_at, self._began_at)
+
     def _complain(self, error: StoreError) -> None:
         if self._complained:
             return
@@ -78,5 +85,6 @@ class KeySet:
 
 def keep_current(keys: KeySet) -> None:
     """Read the keys now, and again and again in a thread of this process."""
+    KEY_SET_AGE.is_read_by(lambda: keys.age_seconds)
     keys.refresh()
     repeat(keys.refresh, every_seconds=SECONDS_BETWEEN_READINGS, name="keys")

@@ -68,6 +68,12 @@ BREAKERS_OPEN = Gauge(
     ("breaker",),
 )
 
+KEY_SET_AGE = Gauge(
+    "player_sessions_key_set_age_seconds",
+    "Since a worker has read the keys, of the one where it is longest; 0 with AUTH=none. From 900 on nobody is let in.",
+    largest=True,
+)
+
 COUNTING_ROUNDS = Counter(
     "player_sessions_counting_rounds_total",
     "Rounds of the background that counts late starts, by outcome (done, failed); one worker at a time does them.",

@@ -67,13 +67,23 @@ class Workers:
         for _, told in latest.values():
             add(total, told.counted)
         for _, told in living.values():
-            add(total, [(key, [value]) for key, value in told.gauges])
+            _take_gauges(total, told)
         longest_silent = min((at for at, _ in living.values()), default=time.monotonic())
         total.update({key: [1] for key in total if key[0] == BUILD_INFO.name})
         total[WORKERS.name,] = [len(living)]
         total[WORKERS_ENDED.name,] = [ended]
         total[SNAPSHOT_AGE.name,] = [time.monotonic() - longest_silent]
         return total
+
+
+def _take_gauges(total: Cells, told: Snapshot) -> None:
+    """Take the gauges of a worker into those of all."""
+    for key, value in told.gauges:
+        metric = METRICS.get(key[0])
+        if isinstance(metric, Gauge) and metric.largest:
+            total[key] = [max(value, *total.get(key, [value]))]
+        else:
+            add(total, [(key, [value])])
 
 
 class Exposition(Collector):

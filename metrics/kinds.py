@@ -72,12 +72,16 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class Gauge(_Readable):
-    """A number that goes up and down. It is asked for when a snapshot is taken; workers' numbers are added."""
+    """A number that goes up and down. It is asked for when a snapshot is taken.
+
+    Workers' numbers are added, or with ``largest`` the largest of them is taken.
+    """
 
     type: ClassVar[str] = "gauge"
     name: str
     help: str
     labels: tuple[str, ...] = ()
+    largest: bool = False
 
 
 Metric = Counter | Histogram | Gauge

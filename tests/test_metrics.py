@@ -22,7 +22,7 @@ from conftest import PROJECT, WebServer, free_port, manage
 from events.domain import DAY_MS, HOUR_MS, format_timestamp
 from events.tests.dumps import lines_of
 from metrics import cells
-from metrics.catalogue import METRICS, OF_IMPORTS, REQUEST_DURATION
+from metrics.catalogue import KEY_SET_AGE, METRICS, OF_IMPORTS, REQUEST_DURATION, WORKER_MEMORY
 from metrics.exporter import Workers
 from metrics.kinds import Counter, Histogram
 from metrics.sender import SECONDS_BETWEEN_SNAPSHOTS, Snapshot
@@ -217,6 +217,23 @@ def test_a_worker_that_connects_anew_is_counted_once() -> None:
     assert numbers[key] == [107]
     assert numbers["player_sessions_workers_ended_total",] == [0]
     assert numbers["player_sessions_workers",] == [2]
+
+
+def test_of_ages_that_of_the_worker_where_it_is_largest_is_told() -> None:
+    workers = Workers()
+    for worker, seconds in (("one", 2.0), ("two", 40.0), ("three", 1.0)):
+        workers.heard(Snapshot(worker, [], [((KEY_SET_AGE.name,), seconds), ((WORKER_MEMORY.name,), 100)]))
+    numbers = workers.numbers()
+    assert (numbers[KEY_SET_AGE.name,], numbers[WORKER_MEMORY.name,]) == ([40], [300])
+
+
+def test_the_age_of_the_keys_grows_when_they_cannot_be_read(measured: Callable[..., Measured]) -> None:
+    read = measured(AUTH="keys", WEB_WORKERS="1")
+    unread = measured(AUTH="keys", WEB_WORKERS="1", CASSANDRA_PORT=str(free_port()))
+    deadline = time.monotonic() + 20
+    while (age := unread.numbers()[KEY_SET_AGE.name,]) < 6:
+        assert time.monotonic() < deadline, age
+    assert read.numbers()[KEY_SET_AGE.name,] < 5
 
 
 def test_metrics_are_there_without_cassandra_in_both_formats(measured: Callable[..., Measured]) -> None:
