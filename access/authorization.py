@@ -14,7 +14,7 @@ from access.keys import Key, is_whole
 from access.limits import BURST_SECONDS, EVENTS_BROUGHT, Bucket, Limits
 from web.measuring import Measuring
 from web.problems import RETRY_AFTER_SECONDS, refuse
-from web.wsgi_types import Application, Headers
+from web.wsgi_types import Application, Headers, answer_of
 
 log = logging.getLogger(__name__)
 
@@ -64,16 +64,30 @@ class Authorization:
         if key is None or (needed not in key.scopes and needed is not ANY_KEY):
             return _refuse(environ, start_response, self._reason(key, text, environ, needed=needed))
         environ[KEY] = key
-        bucket, wait = self._limits.admit(key) if environ["REQUEST_METHOD"] == "POST" else (None, 0)
-        if wait and bucket:
-            return _refuse(environ, start_response, _rate_limited(bucket, wait))
+        application = self._application
+        if environ["REQUEST_METHOD"] == "POST":
+            bucket, wait = self._limits.admit(key)
+            if wait and bucket:
+                return _refuse(environ, start_response, _rate_limited(bucket, wait))
+            if bucket:
+                application = partial(self._charged, bucket=bucket)
 
         def start_private(status: str, headers: Headers, *error: Any) -> Any:
             return start_response(status, [*headers, *PRIVATE], *error)
 
-        reply = self._application(environ, start_private)
-        if bucket:
+        return application(environ, start_private)
+
+    def _charged(
+        self, environ: dict[str, Any], start_response: Callable[..., Any], *, bucket: Bucket
+    ) -> Iterable[bytes]:
+        """Answer, and charge what the request has brought.
+
+        What the service could not do costs nothing: the sender is told to send the same again.
+        """
+        head, reply = answer_of(self._application, environ)
+        if not head[0].startswith("5"):
             self._limits.charge(bucket, environ.get(EVENTS_BROUGHT, 1))
+        start_response(*head)
         return reply
 
     def _reason(self, key: Key | None, text: str, environ: Mapping[str, Any], *, needed: str) -> Refusal:

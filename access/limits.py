@@ -1,8 +1,9 @@
 """How many events each key may send in a second, over all processes of the service.
 
 A key has a token bucket: it holds what the key may send in BURST_SECONDS, and fills at the key's rate. A request is let
-in while there is something in it, and charged by its events once they are known; so a bucket may owe some. Processes
-exchange twice a second, by sums in Redis, what was sent through them. Without Redis each allows all of it.
+in while there is something in it, and charged by its events once they are known; so a bucket may owe some. What the
+service answers with 5xx is not charged. Processes exchange twice a second, by sums in Redis, what was sent through
+them. Without Redis each allows all of it.
 """
 
 import logging

@@ -31,6 +31,7 @@ class Gate:
 
     def __init__(self, *, default_rate: int = 0, dry_run: bool = False) -> None:
         self.stored: list[Key] = []
+        self.answer = "200 OK"
         self.seen: list[Mapping[str, Any]] = []
         self.key_set = KeySet(lambda: self.stored)
         self.limits = Limits(default_rate=default_rate, dry_run=dry_run, exchange=lambda _: None)
@@ -60,7 +61,7 @@ class Gate:
     def _application(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         self.seen.append(environ)
         environ[EVENTS_BROUGHT] = environ["asked.events"]
-        start_response("200 OK", [("Vary", "Accept")])
+        start_response(self.answer, [("Vary", "Accept")])
         return [b"let in"]
 
 

@@ -159,6 +159,20 @@ def test_whoever_sends_too_much_is_told_when_to_go_on(gate: Gate, clock: Clock) 
     assert gate.ask(EVENTS, f"Bearer {text}", method="POST").status == 200
 
 
+def test_what_the_service_could_not_do_is_not_charged(gate: Gate, clock: Clock) -> None:
+    """Whoever sends a batch again and again until the store is back is not refused then."""
+    text = gate.new_key(WRITE, events_per_second=5)
+    gate.answer = "503 Service Unavailable"
+    for _ in range(10):
+        assert gate.ask(EVENTS, f"Bearer {text}", method="POST", events=10).status == 503
+    gate.answer = "201 Created"
+    assert gate.ask(EVENTS, f"Bearer {text}", method="POST", events=10).status == 201
+    gate.answer = "400 Bad Request"
+    clock.now += 0.01
+    assert gate.ask(EVENTS, f"Bearer {text}", method="POST", events=10).status == 400
+    assert gate.ask(EVENTS, f"Bearer {text}", method="POST").status == 429
+
+
 def test_reports_are_not_counted(gate: Gate, clock: Clock) -> None:
     text = gate.new_key(READ, events_per_second=1)
     assert {gate.ask("/api/v1/reports/starts/", f"Bearer {text}").status for _ in range(50)} == {200}
