@@ -27,7 +27,8 @@ NEVER = math.inf
 class Key(NamedTuple):
     """What is stored of a key.
 
-    It is refused from ``expires_ms`` on and from ``revoked_ms`` on: milliseconds since 1970, or NEVER.
+    It is refused from ``expires_ms`` on: milliseconds since 1970, or NEVER. Likewise ``revoked_ms``, when an operator
+    has revoked it.
     """
 
     key_id: str
@@ -40,8 +41,13 @@ class Key(NamedTuple):
     events_per_second: int | None = None  # None: as many as the settings say
 
     def is_over(self, now_ms: float) -> bool:
-        """Return whether the key is refused at a moment."""
-        return now_ms >= self.expires_ms or now_ms >= self.revoked_ms
+        """Return whether the key is refused at a moment. One that was revoked is, whatever a clock shows."""
+        return self.is_revoked or now_ms >= self.expires_ms
+
+    @property
+    def is_revoked(self) -> bool:
+        """Whether an operator has revoked it."""
+        return self.revoked_ms != NEVER
 
     def is_of(self, text: str) -> bool:
         """Return whether this is what is stored of the key ``text``, in a time that does not depend on the answer."""

@@ -20,5 +20,5 @@ class ApiKey(Model):
     name = columns.Text()  # of whoever has the key
     created_at = columns.DateTime()
     expires_at = columns.DateTime()  # from when on it is refused; absent: never
-    revoked_at = columns.DateTime()  # likewise, by an operator; after a rotation it lies ahead
+    revoked_at = columns.DateTime()  # by an operator; once it is there the key is refused, whatever a clock shows
     events_per_second = columns.Integer()  # absent: EVENTS_PER_SECOND

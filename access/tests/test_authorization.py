@@ -78,12 +78,12 @@ def test_a_request_without_a_key_is_told_how_to_send_one(gate: Gate, sent: str |
     assert not gate.seen
 
 
-@pytest.mark.parametrize("moment", ["expires_ms", "revoked_ms"])
-def test_a_key_is_refused_once_it_is_over(gate: Gate, moment: str) -> None:
+def test_a_key_is_refused_once_it_is_over(gate: Gate) -> None:
     now_ms = time.time() * 1000
-    over = gate.ask(STARTS, f"Bearer {gate.new_key(READ, **{moment: now_ms})}")
-    assert (over.status, over.problem) == (401, "key-invalid")
-    assert gate.ask(STARTS, f"Bearer {gate.new_key(READ, **{moment: now_ms + 60_000})}").status == 200
+    for moment in ("expires_ms", "revoked_ms"):
+        over = gate.ask(STARTS, f"Bearer {gate.new_key(READ, **{moment: now_ms})}")
+        assert (over.status, over.problem) == (401, "key-invalid")
+    assert gate.ask(STARTS, f"Bearer {gate.new_key(READ, expires_ms=now_ms + 60_000)}").status == 200
 
 
 def test_no_secret_of_another_key_opens(gate: Gate) -> None:

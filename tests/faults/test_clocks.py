@@ -1,21 +1,26 @@
-"""Two web processes whose clocks differ: counts, times to live, and what a wrong clock does to reports.
+"""Two web processes whose clocks differ: counts, times to live, keys, and what a wrong clock does to reports.
 
 Nothing reads the hour of the day: both clocks are moved together so that the beginning of an hour falls into the test.
 """
 
+import json
+import os
 import time
+import urllib.error
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
 
-from conftest import PROJECT, WebServer
+from conftest import PROJECT, WebServer, manage
 from embedded.cassandra import CassandraNode
 from embedded.redis import RedisServer
 from events.domain import SECOND_MS, format_timestamp, hour_of
 from tests.faults.conftest import environment_of, in_own_keyspace, redis_environment
-from tests.faults.ledger import ask, walk
+from tests.faults.ledger import ask, wait_until, walk
 
 Figure = Callable[[str], None]
 CLOCK = PROJECT / "tests" / "faults" / "clock"
@@ -28,6 +33,7 @@ class Skewed:
     def __init__(self, skew_seconds: float, environment: dict[str, str]) -> None:
         self.skew_seconds = skew_seconds
         self.keyspace = environment["CASSANDRA_KEYSPACE"]
+        self._environment = environment
         self.web = WebServer(
             **environment, WEB_WORKERS="1", PYTHONPATH=str(CLOCK), CLOCK_SKEW_SECONDS=str(skew_seconds)
         )
@@ -40,6 +46,25 @@ class Skewed:
         event = {"event": "start", "player_id": player, "country": country, "session_id": str(uuid.uuid4()), **fields}
         return ask(f"{self.web.url}/api/v1/events/", [event])[0].status, event["session_id"]
 
+    def key_command(self, action: str, *arguments: str) -> Any:
+        """What ``api_keys`` says, of an operator whose clock is right."""
+        ended = manage("api_keys", action, "--json", *arguments, env={**os.environ, **self._environment})
+        assert ended.returncode == 0, ended.stderr
+        return json.loads(ended.stdout)
+
+    def lets_in(self, key: str) -> bool:
+        request = urllib.request.Request(f"{self.web.url}/api/v1/", headers={"Authorization": f"Bearer {key}"})
+        try:
+            status = urllib.request.urlopen(request, timeout=5).status
+        except urllib.error.HTTPError as refused:
+            status = refused.code
+        assert status in (200, 401)
+        return status == 200
+
+    def seconds_until(self, key: str, *, is_let_in: bool) -> float:
+        answers = (self.lets_in(key) == is_let_in for _ in iter(int, 1))
+        return wait_until(answers, seconds=30, otherwise=f"not {is_let_in} within 30 s")
+
     def starts(self, country: str, *, hours: int = 3) -> tuple[int, set[str]]:
         """The number that the report counts, and the sessions that it lists."""
         counted, listed = walk(f"{self.web.url}/api/v1/reports/starts/{country}/?hours={hours}&limit=1000")
@@ -47,13 +72,13 @@ class Skewed:
 
 
 @pytest.fixture
-def skewed(node: CassandraNode, redis_server: RedisServer) -> Iterator[Callable[[float], Skewed]]:
+def skewed(node: CassandraNode, redis_server: RedisServer) -> Iterator[Callable[..., Skewed]]:
     started: list[Skewed] = []
     settings = {**environment_of([node]), **redis_environment(redis_server.address[1]), "REPORT_CACHE_SECONDS": "0"}
     environment = in_own_keyspace(settings)
 
-    def start(skew_seconds: float) -> Skewed:
-        started.append(Skewed(skew_seconds, environment))
+    def start(skew_seconds: float, **more: str) -> Skewed:
+        started.append(Skewed(skew_seconds, {**environment, **more}))
         return started[-1]
 
     yield start
@@ -151,3 +176,29 @@ def test_clocks_twenty_minutes_apart(skewed: Callable[[float], Skewed], figure: 
     there.add(recorded(ahead, ts=format_timestamp(behind.now_ms())))
     assert ahead.starts(country) == (4, there)
     figure(f"4 of 4 acknowledged starts listed; a count of {short[0]} for 3 starts until the late one came")
+
+
+def test_keys_with_clocks_apart(skewed: Callable[..., Skewed], figure: Figure) -> None:
+    """A revoked key is refused everywhere within 3 s, whatever the clocks show. One that expires is refused by each
+    process when its own clock shows that moment, so within the difference of the clocks.
+
+    Two services, one with a clock 20 s behind. One key is revoked, another expires 20 s after it was made.
+    """
+    right, behind = skewed(0, AUTH="keys"), skewed(-20, AUTH="keys")
+    made = right.key_command("create", "--name", "expiring", "--scope", "reports:read", "--expires", "20s")
+    expiring, expires_at = made["key"], datetime.fromisoformat(made["ends_at"]).timestamp()
+    right.seconds_until(expiring, is_let_in=True)
+    right.seconds_until(expiring, is_let_in=False)
+    assert -0.1 < time.time() - expires_at < 3
+    assert behind.lets_in(expiring)
+    behind.seconds_until(expiring, is_let_in=False)
+    off = time.time() - expires_at
+    assert 19.9 < off < 23
+
+    revoked = right.key_command("create", "--name", "revoked", "--scope", "reports:read")["key"]
+    for service in (right, behind):
+        service.seconds_until(revoked, is_let_in=True)
+    right.key_command("revoke", "revoked")
+    took = sum(service.seconds_until(revoked, is_let_in=False) for service in (behind, right))
+    assert took < 5  # a machine that stalls may take two seconds more
+    figure(f"revoked: refused after {took:.1f} s by both; expired: by the clock behind {off:.0f} s later")

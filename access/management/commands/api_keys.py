@@ -145,7 +145,7 @@ def _valid_of(name: str, *, now_ms: int) -> list[Key]:
 def _described(key: Key, *, now_ms: int) -> dict[str, Any]:
     """Return what may be known of a key."""
     ends_ms = min(key.expires_ms, key.revoked_ms)
-    state = "valid" if ends_ms > now_ms else "revoked" if key.revoked_ms <= now_ms else "expired"
+    state = "revoked" if key.is_revoked else "expired" if key.is_over(now_ms) else "valid"
     return {
         "name": key.name,
         "id": key.key_id,
