@@ -5,6 +5,7 @@ an event again changes nothing, and a row goes one retention after the event hap
 """
 
 import math
+import re
 
 from cassandra.cqlengine import columns
 from cassandra.cqlengine.models import Model
@@ -201,3 +202,20 @@ READ_OPTIONS: dict[Table, dict[str, str]] = {
     LateWrite: _patience(50),
     ErasedPlayer: _patience(50),
 }
+
+# Of all tables together: one more with each change of them. Tables and columns are added, never taken away or given
+# another meaning, so a release works on the tables of a later one (events/tests/test_schema_version.py).
+SCHEMA_VERSION = 2
+# The comment of a table tells it, so it is a part of the schema: TRUNCATE leaves it, and a snapshot has it.
+VERSION_TABLE = SessionByCountry
+VERSION_COMMENT = "schema version {}"
+
+
+def schema_version_of(comment: str) -> int:
+    """Return the version that the comment of VERSION_TABLE tells; release 1.0 wrote none.
+
+    >>> schema_version_of(VERSION_COMMENT.format(7)), schema_version_of("")
+    (7, 1)
+    """
+    found = re.fullmatch(VERSION_COMMENT.format(r"(\d+)"), comment)
+    return int(found[1]) if found else 1

@@ -2,9 +2,9 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import cast
+from typing import NamedTuple, cast
 
 from django.conf import settings
 from django.core.cache import caches
@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 from access.models import ApiKey
 from caching.redis import ReportCache
 from events.domain import DAY_MS
-from events.models import TABLES
+from events.models import SCHEMA_VERSION, TABLES, VERSION_TABLE, schema_version_of
 from store import cassandra
 from store.errors import StatementRejected, StoreTimeout, StoreUnavailable
 from web.problems import RETRY_AFTER_SECONDS
@@ -44,12 +44,12 @@ def readyz(request: HttpRequest) -> HttpResponse:
     store, and to take all of them out because it is slow would help nobody. The body says what is missing. Redis is
     named in it, and not required.
     """
-    trouble = store_trouble()
+    store = store_state()
     checks = {
-        "cassandra": trouble or "ok",
+        "cassandra": store.trouble or f"ok{store.note}",
         "redis": "ok" if cast(ReportCache, caches["default"]).answers() else "unavailable: reports are not cached",
     }
-    if _patience.is_over(trouble):
+    if _patience.is_over(store.trouble):
         return JsonResponse(
             {"status": "not ready", "checks": checks},
             status=HTTPStatus.SERVICE_UNAVAILABLE,
@@ -90,20 +90,48 @@ SELECT_A_DAY = "SELECT minutes, day_hours FROM {keyspace}.start_count WHERE day 
 DAYS_LOOKED_AT, DAYS_BEFORE = 16, range(3_650)
 
 
-def store_trouble() -> str | None:
-    """Return what keeps reports from being read, and what to do about it; None when nothing does."""
+SYNC = "run 'manage.py sync_cassandra'"
+TABLES_NEEDED = [*(model.__table_name__ for model in TABLES), ApiKey.__table_name__]
+
+
+class StoreState(NamedTuple):
+    """``trouble`` keeps reports from being read, and says what to do about it; ``note`` does not, and is said as well.
+
+    ``note`` continues a line.
+    """
+
+    trouble: str | None
+    note: str = ""
+
+
+def store_state() -> StoreState:
+    """Return how the store is, as a report would find it."""
     try:
-        missing = cassandra.missing_tables([model.__table_name__ for model in TABLES] + [ApiKey.__table_name__])
-        if not missing:
+        tables = cassandra.table_comments()
+        state = _tables_state(tables)
+        if not state.trouble:
             _read_as_a_report()
     except StatementRejected as error:
         reason = str(error).rstrip(".")
-        return f"the tables cannot be read as this version does ({reason}); run 'manage.py sync_cassandra'"
+        return StoreState(f"the tables cannot be read as this version does ({reason}); {SYNC}")
     except StoreTimeout:
-        return TOO_LATE
+        return StoreState(TOO_LATE)
     except StoreUnavailable:
-        return "Cassandra does not answer"
-    return f"missing tables: {', '.join(missing)}; run 'manage.py sync_cassandra'" if missing else None
+        return StoreState("Cassandra does not answer")
+    return state
+
+
+def _tables_state(comments: Mapping[str, str]) -> StoreState:
+    """Return what the names of the tables and their comments tell."""
+    if missing := [name for name in TABLES_NEEDED if name not in comments]:
+        return StoreState(f"missing tables: {', '.join(missing)}; {SYNC}")
+    version = schema_version_of(comments[VERSION_TABLE.__table_name__])
+    if version < SCHEMA_VERSION:
+        return StoreState(f"the tables have schema version {version}, and this release needs {SCHEMA_VERSION}; {SYNC}")
+    if version > SCHEMA_VERSION:
+        later = f"the tables are of a later release: schema version {version}, and this one knows {SCHEMA_VERSION}"
+        return StoreState(None, f"; {later}")
+    return StoreState(None)
 
 
 def _read_as_a_report() -> None:

@@ -10,7 +10,7 @@ from django.core.cache import caches
 
 from caching.redis import ReportCache
 from sessions_project import __version__
-from sessions_project.health import store_trouble
+from sessions_project.health import store_state
 
 REDIS_TROUBLE = "does not answer; reports are not cached until it does"
 
@@ -26,7 +26,9 @@ def said() -> str:
 def _parts() -> Iterator[tuple[str, str]]:
     yield "address", f"{settings.ADDRESS}/ (WEB_WORKERS {settings.WEB_WORKERS}, WEB_THREADS {settings.WEB_THREADS})"
     nodes = ", ".join(f"{host}:{settings.CASSANDRA_PORT}" for host in settings.CASSANDRA_HOSTS)
-    yield "store", f"Cassandra at {nodes}, keyspace {settings.CASSANDRA_KEYSPACE}: {store_trouble() or 'ready'}"
+    store = store_state()
+    found = store.trouble or f"ready{store.note}"
+    yield "store", f"Cassandra at {nodes}, keyspace {settings.CASSANDRA_KEYSPACE}: {found}"
     answers = cast(ReportCache, caches["default"]).answers()
     yield "cache", f"Redis at {_without_secrets(settings.REDIS_URL)}: {'ready' if answers else REDIS_TROUBLE}"
     yield "keys", "every request needs one" if settings.AUTH == "keys" else "none is asked for"

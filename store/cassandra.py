@@ -290,12 +290,15 @@ def replica_set(cql: str, values: Sequence[Any]) -> Hashable:
     return frozenset(session.cluster.metadata.get_replicas(settings.CASSANDRA_KEYSPACE, routing_key))
 
 
+def table_comments() -> dict[str, str]:
+    """Return the names of the keyspace's tables, each with its comment. Raises StoreError."""
+    select = "SELECT table_name, comment FROM system_schema.tables WHERE keyspace_name = ?"
+    return {name: comment or "" for name, comment in execute(select, (settings.CASSANDRA_KEYSPACE,))}
+
+
 def missing_tables(expected: Iterable[str]) -> list[str]:
     """Return which of the ``expected`` tables the keyspace lacks. Raises StoreError."""
-    rows = execute(
-        "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?", (settings.CASSANDRA_KEYSPACE,)
-    )
-    there = {name for (name,) in rows}
+    there = table_comments()
     return [name for name in expected if name not in there]
 
 

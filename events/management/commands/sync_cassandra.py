@@ -3,7 +3,7 @@
 import logging
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,7 +17,14 @@ from django_cassandra_engine.management.commands import sync_cassandra
 
 from events.importing.loader import readable_cause
 from events.importing.terminal import say
-from events.models import READ_OPTIONS
+from events.models import (
+    READ_OPTIONS,
+    SCHEMA_VERSION,
+    VERSION_COMMENT,
+    VERSION_TABLE,
+    Table,
+    schema_version_of,
+)
 from store import cassandra
 from store.errors import StoreError, StoreUnavailable
 
@@ -26,11 +33,17 @@ SECONDS_BETWEEN_TRIES = cassandra.CONNECT_PAUSE_SECONDS
 # What passes by itself while a node starts.
 NOT_YET = (StoreUnavailable, NoHostAvailable, OperationTimedOut, Unavailable)
 
+LATER_TABLES = (
+    "The tables are of a later release: schema version {}, and this one knows "
+    f"{SCHEMA_VERSION}. Nothing was changed; this release works on them as they are."
+)
+
 
 class Command(sync_cassandra.Command):
     """The engine's command, and READ_OPTIONS, which it can give to a new table only: it quotes text twice.
 
-    It never changes how many copies there are: that takes a repair of every node.
+    It never changes how many copies there are: that takes a repair of every node. Tables of a later release stay as
+    they are, with the options that it has given them.
     """
 
     help = (
@@ -79,14 +92,31 @@ class Command(sync_cassandra.Command):
     def sync(self, alias: str) -> None:
         """Sync the database of this alias."""
         connection = connections[alias].connection
-        refuse_other_copies(connection.cluster.metadata.keyspaces.get(settings.CASSANDRA_KEYSPACE))
+        keyspace = connection.cluster.metadata.keyspaces.get(settings.CASSANDRA_KEYSPACE)
+        refuse_other_copies(keyspace)
+        if (later := _schema_version(keyspace)) > SCHEMA_VERSION:
+            say(self.stdout, f"{LATER_TABLES.format(later)}\n")
+            return
         super().sync(alias)
         for model, wanted in READ_OPTIONS.items():
-            keyspace, table = model.column_family_name().split(".")
-            there = connection.cluster.metadata.keyspaces[keyspace].tables[table].options
-            changes = [f"{name} = '{value}'" for name, value in wanted.items() if there[name] != value]
-            if changes:
-                connection.session.execute(f"ALTER TABLE {keyspace}.{table} WITH {' AND '.join(changes)}")
+            _alter(connection, model, wanted)
+        # Last: whoever reads it finds all that it stands for.
+        _alter(connection, VERSION_TABLE, {"comment": VERSION_COMMENT.format(SCHEMA_VERSION)})
+
+
+def _schema_version(keyspace: Any) -> int:
+    """Return the version of the tables that are there; 0: there are none."""
+    table = keyspace and keyspace.tables.get(VERSION_TABLE.__table_name__)
+    return schema_version_of(table.options.get("comment") or "") if table else 0
+
+
+def _alter(connection: Any, model: Table, wanted: Mapping[str, str]) -> None:
+    """Give the table of a model those options that it does not have."""
+    keyspace, table = model.column_family_name().split(".")
+    there = connection.cluster.metadata.keyspaces[keyspace].tables[table].options
+    changes = [f"{name} = '{value}'" for name, value in wanted.items() if there[name] != value]
+    if changes:
+        connection.session.execute(f"ALTER TABLE {keyspace}.{table} WITH {' AND '.join(changes)}")
 
 
 def refuse_other_copies(keyspace: Any) -> None:
