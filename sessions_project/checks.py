@@ -84,6 +84,8 @@ def _bounds() -> Iterator[CheckMessage]:
         "KEEP_ALIVE_SECONDS": (1, 3_600),
         "EVENTS_PER_SECOND": (0, 1_000_000),
         "METRICS_PORT": (0, 65_535),
+        "LOG_REQUEST_SHARE": (0, 1),
+        "LOG_SLOW_SECONDS": (0, 3_600),
     }
     for number, (name, (least, most)) in enumerate(bounds.items()):
         if not least <= getattr(settings, name) <= most:

@@ -411,6 +411,11 @@ LOG_LEVEL = _text("LOG_LEVEL", "INFO").upper()
 if LOG_LEVEL not in logging.getLevelNamesMapping():
     # Too early for a system check, which would say it likewise.
     raise SystemExit(f"The setting LOG_LEVEL is {LOG_LEVEL!r}. Write DEBUG, INFO, WARNING or ERROR.")
+# Of all requests, the share that gets a line each in the log, from "0" (none) to "1" (all).
+LOG_REQUEST_SHARE = _number("LOG_REQUEST_SHARE", 0.0)
+# From how many seconds on a request gets such a line anyway; "0" for never. Lines have the level "INFO", and the path:
+# that of a player's report has the player's id.
+LOG_SLOW_SECONDS = _number("LOG_SLOW_SECONDS", 0.0)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -418,7 +423,7 @@ LOGGING = {
     "formatters": {
         "json": {
             "()": "pythonjsonlogger.json.JsonFormatter",
-            "format": "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s %(trace_id)s",
         },
         "readable": {
             "()": "web.log_format.ReadableFormatter",

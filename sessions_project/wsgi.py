@@ -36,6 +36,7 @@ from web.cors import Cors  # noqa: E402
 from web.fast_path import FastPath  # noqa: E402
 from web.load_shedding import LoadShedding  # noqa: E402
 from web.measuring import Measuring  # noqa: E402
+from web.request_log import RequestLog  # noqa: E402
 from web.transport import Transport  # noqa: E402
 from web.wsgi_types import Application  # noqa: E402
 
@@ -64,10 +65,17 @@ def with_keys() -> Callable[[Any], Application]:
     return partial(Authorization, keys=keys, limits=limits, scope_needed=scope_needed)
 
 
+def with_request_log() -> Callable[[Any], Application]:
+    """Return the stage that logs requests."""
+    return partial(RequestLog, share=settings.LOG_REQUEST_SHARE, slow_seconds=settings.LOG_SLOW_SECONDS)
+
+
 # What a request meets before Django, from the outside in. A stage answers, or passes the request on to the next one.
 STAGES: list[Callable[[Any], Application]] = [
     # First: it makes every reply heard, whichever stage gives it.
     Transport,
+    # Outside of all that answers.
+    *([with_request_log()] if settings.LOG_REQUEST_SHARE or settings.LOG_SLOW_SECONDS else []),
     # Outside of keys: a preflight has none.
     *([partial(Cors, origins=settings.CORS_ORIGINS, path=REPORTS)] if settings.CORS_ORIGINS else []),
     # Before the first stage that answers a question.

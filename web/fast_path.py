@@ -59,7 +59,7 @@ class FastPath:
             return self._application(environ, start_response)
         method, path, began = environ["REQUEST_METHOD"], environ["PATH_INFO"], time.perf_counter()
         environ["HTTP_X_REQUEST_ID"] = chosen_request_id(environ)
-        with under_id(environ["HTTP_X_REQUEST_ID"]):
+        with under_id(environ["HTTP_X_REQUEST_ID"], environ):
             try:
                 reply = kind.answer(environ)
             except StoreUnavailable:

@@ -1,4 +1,4 @@
-"""Every log line of a request carries its id, and every reply names it."""
+"""Every log line of a request carries its id and that of its trace; every reply names the first."""
 
 import logging
 import re
@@ -14,7 +14,11 @@ HEADER = "X-Request-ID"
 # What proxies send: UUIDs, trace ids, ULIDs. Anything else could forge log lines.
 ACCEPTABLE = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
+# W3C Trace Context: version, trace id, parent's id, flags, and perhaps more in a later version.
+TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-|\Z)")
+
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
+trace_id: ContextVar[str] = ContextVar("trace_id", default="-")
 log = logging.getLogger(__name__)
 
 
@@ -25,13 +29,18 @@ def chosen_request_id(environ: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def under_id(name: str) -> Iterator[None]:
-    """Have what is logged meanwhile carry this id."""
+def under_id(name: str, environ: Mapping[str, str]) -> Iterator[None]:
+    """Have what is logged meanwhile carry this id, and the trace's that ``traceparent`` names."""
     token = request_id.set(name)
+    traceparent = environ.get("HTTP_TRACEPARENT")
+    named = TRACEPARENT.match(traceparent) if traceparent else None
+    trace = trace_id.set(named[1]) if named else None
     try:
         yield
     finally:
         request_id.reset(token)
+        if trace:
+            trace_id.reset(trace)
 
 
 def log_reply(method: str | None, path: str, status: int, *, began: float) -> None:
@@ -42,10 +51,11 @@ def log_reply(method: str | None, path: str, status: int, *, began: float) -> No
 
 
 class RequestIdFilter(logging.Filter):
-    """Adds ``request_id`` to every record; ``-`` outside a request."""
+    """Adds ``request_id`` and ``trace_id`` to every record; ``-`` outside a request, and without a trace."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = request_id.get()
+        record.trace_id = trace_id.get()
         return True
 
 
@@ -58,7 +68,7 @@ class RequestLogMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         name = chosen_request_id(request.META)
         began = time.perf_counter()
-        with under_id(name):
+        with under_id(name, request.META):
             response = self.get_response(request)
             log_reply(request.method, request.path, response.status_code, began=began)
         response[HEADER] = name
