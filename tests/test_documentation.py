@@ -182,6 +182,12 @@ def test_every_kind_of_problem_is_in_the_documents() -> None:
     assert shown == {code.replace("_", "-") for code in codes}
 
 
+def test_what_is_deprecated_is_in_the_documents() -> None:
+    schema = json.dumps(SchemaGenerator().get_schema(request=None, public=True), default=str)
+    says_nothing_is = "Nothing is deprecated at present." in (PROJECT / "docs/reference/api.md").read_text()
+    assert ('"deprecated": true' in schema) != says_nothing_is
+
+
 def test_the_tables_of_speed_are_those_of_the_results() -> None:
     page = speed_page.PAGE.read_text()
     assert speed_page.with_speed(page) == page, "run: python -m benchmarks.speed_page"
