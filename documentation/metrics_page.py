@@ -1,13 +1,13 @@
 """The metrics, as ``metrics/catalogue.py`` has them."""
 
-from metrics.catalogue import METRICS, OF_IMPORTS
+from metrics.catalogue import METRICS, OF_COMMANDS
 from metrics.kinds import Histogram, Metric
 
 
 def page() -> str:
     """Return the part of the page: a row for each metric."""
     rows = ["| metric | kind | labels | meaning |", "|---|---|---|---|"]
-    return "\n".join([*rows, *map(_row, METRICS.values()), *map(_row, OF_IMPORTS), ""])
+    return "\n".join([*rows, *map(_row, METRICS.values()), *map(_row, OF_COMMANDS), ""])
 
 
 def _row(metric: Metric) -> str:

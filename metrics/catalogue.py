@@ -105,9 +105,31 @@ IMPORT_UPDATED = Gauge("player_sessions_import_updated_timestamp_seconds", "When
 IMPORT_ENDED = Gauge("player_sessions_import_ended", "1 once the import has ended well.")
 OF_IMPORTS = (IMPORT_POSITION, IMPORT_SIZE, IMPORT_WAITING, IMPORT_UPDATED, IMPORT_ENDED)
 
+# Of an audit that has reached its end, in the file of its option --metrics.
+AUDIT_ROWS = Gauge("player_sessions_audit_rows", "Rows that the last audit has read.", ("table",))
+AUDIT_FOUND = Gauge("player_sessions_audit_found", "What the last audit has found wrong.", ("table", "kind"))
+AUDIT_LEFT = Gauge("player_sessions_audit_left", "What of it is not fixed.", ("table", "kind"))
+AUDIT_QUALITY = Gauge("player_sessions_audit_quality", "What the last audit says of the data's quality.", ("what",))
+AUDIT_ENDED = Gauge("player_sessions_audit_ended_timestamp_seconds", "When the last audit reached its end.")
+ERASURES_PENDING = Gauge("player_sessions_erasures_pending", "Players whose erasure was not done then.")
+ERASURES_SINCE = Gauge(
+    "player_sessions_erasures_pending_since_timestamp_seconds",
+    "When the one of them was asked for who has waited longest; 0 when nobody waits.",
+)
+OF_AUDITS = (
+    AUDIT_ROWS,
+    AUDIT_FOUND,
+    AUDIT_LEFT,
+    AUDIT_QUALITY,
+    AUDIT_ENDED,
+    ERASURES_PENDING,
+    ERASURES_SINCE,
+)
+OF_COMMANDS = (*OF_IMPORTS, *OF_AUDITS)
+
 # What a worker or the exporter tells.
 METRICS: dict[str, Metric] = {
     one.name: one
     for one in [*globals().values()]
-    if isinstance(one, Counter | Histogram | Gauge) and one not in OF_IMPORTS
+    if isinstance(one, Counter | Histogram | Gauge) and one not in OF_COMMANDS
 }

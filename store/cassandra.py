@@ -15,6 +15,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from cassandra import (
+    ConsistencyLevel,
     DriverException,
     OperationTimedOut,
     RequestExecutionException,
@@ -153,9 +154,12 @@ class Page(NamedTuple):
     next: bytes | None
 
 
-def read_page(cql: str, values: Sequence[Any], *, rows: int, after: bytes | None = None) -> Page:
+def read_page(
+    cql: str, values: Sequence[Any], *, rows: int, after: bytes | None = None, every_copy: bool = False
+) -> Page:
     """Return about so many rows of a statement, from where an earlier page ended. Raises StoreError.
 
+    With ``every_copy`` those, too, that a single node has, and StoreUnavailable unless all nodes answer.
     For upkeep, which reads whole tables: no request may do that.
     """
     seconds = settings.CASSANDRA_TIMEOUT_SECONDS
@@ -163,6 +167,8 @@ def read_page(cql: str, values: Sequence[Any], *, rows: int, after: bytes | None
         session = _session_to_ask(_reads)
         bound = _bound(session, cql, values, until=time.monotonic() + seconds)
         bound.fetch_size = rows
+        if every_copy:
+            bound.consistency_level = ConsistencyLevel.ALL
         profile = settings.CASSANDRA_COUNTING_PROFILE
         future = session.execute_async(bound, timeout=seconds, execution_profile=profile, paging_state=after)
         try:

@@ -64,7 +64,8 @@ class PlayerViewSet(ViewSet):
         summary="Erase a player",
         description="Everything of the player up to now goes (and up to `FUTURE_TOLERANCE_SECONDS` ahead): from the "
         "reports of the player and all counts at once, from cached reports within 50 s. What comes of it later is "
-        "`discarded`. The state is `done` when `manage.py erase_players --pending` has looked through all tables. "
+        "`discarded`. The state is `done` when all tables have been read: by the daily audit, or by `manage.py "
+        "erase_players --pending`. "
         "Sending it again moves `until` to now. Ids that stand for nobody, such as `null`, are refused.",
         tags=["players"],
         parameters=[PLAYER, *COMMON_HEADERS],

@@ -4,6 +4,7 @@ In a keyspace of its own: an audit looks at all rows, and other tests leave wron
 """
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import uuid
 from collections.abc import Callable
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from conftest import PROJECT, manage
 from events.counting.hours import bring_up_to_date, count_starts
@@ -31,10 +33,21 @@ from events.models import (
 )
 from events.rows import country_rows, event_rows, index_entries, index_rows, player_rows
 from events.services import record_events
-from events.upkeep import day_counts, pairs, quality, row_checks, walk
+from events.upkeep import day_counts, erasing, pairs, quality, row_checks, walk
 from events.upkeep.audit import Audit, Report, State
-from events.upkeep.erasing import request_erasure
+from events.upkeep.erasing import DONE, PENDING, erase_known, erasure_of, request_erasure
+from events.upkeep.numbers import ANY_UNASSIGNED
 from events.upkeep.tables import UPKEEP
+from metrics.catalogue import (
+    AUDIT_ENDED,
+    AUDIT_FOUND,
+    AUDIT_LEFT,
+    AUDIT_QUALITY,
+    AUDIT_ROWS,
+    ERASURES_PENDING,
+    ERASURES_SINCE,
+    OF_AUDITS,
+)
 from reports.starts import starts_of_country
 from store import cassandra
 from store.cassandra import Row, Statement
@@ -75,6 +88,13 @@ def foreign_start(player: str, session: uuid.UUID, ts_ms: int, country: str) -> 
             "session_by_country", country=country, hour=hour, shard=0, ts=ts_ms, session_id=session, player_id=player
         ),
         foreign("session_by_player_id", player_id=player, session_id=session, started_at=ts_ms, country=country),
+    ]
+
+
+def foreign_end(player: str, session: uuid.UUID, ts_ms: int) -> list[Statement]:
+    return [
+        foreign("completed_session_by_player_id", player_id=player, ended_at=ts_ms, session_id=session),
+        foreign("session_by_player_id", player_id=player, session_id=session, ended_at=ts_ms),
     ]
 
 
@@ -206,28 +226,31 @@ def test_nothing_older_than_a_year_is_kept_whoever_wrote_it(table: Table, player
 
 
 @pytest.mark.parametrize("has_index_entry", [True, False])
-def test_foreign_starts_are_in_reports_afterwards_and_the_old_ones_in_no_table(
+def test_foreign_rows_are_in_reports_afterwards_and_the_old_ones_in_no_table(
     player: str, country: str, now_ms: int, has_index_entry: bool
 ) -> None:
     moments = [now_ms - int(days * DAY_MS) for days in (*YOUNG_DAYS, *OLD_DAYS)] + [now_ms - 3 * DAY_MS]
     for moment in moments:
-        write(*foreign_start(player, uuid.uuid4(), moment, country))
+        session = uuid.uuid4()
+        write(*foreign_start(player, session, moment, country), *foreign_end(player, session, moment))
         if has_index_entry:
             write(foreign("country_hour", day=day_of(moment), hour=hour_of(moment), country=country, shards=1))
     report = audited(fix=True)
     assert report.left == 0
     assert (f"country_hour: {day_counts.WITHOUT_INDEX_ENTRY}" in report.found) is not has_index_entry
     assert starts_reported(country, since_ms=0, now_ms=now_ms) == 3
+    young = sorted(moment for moment in moments if moment > now_ms - RETENTION_MS)
     rows = _read(
-        "SELECT toUnixTimestamp(started_at), TTL(started_at) FROM {keyspace}.session_by_player_id WHERE player_id = ?",
+        "SELECT toUnixTimestamp(started_at), toUnixTimestamp(ended_at), TTL(started_at), TTL(ended_at) "
+        "FROM {keyspace}.session_by_player_id WHERE player_id = ?",
         player,
     )
-    assert sorted(started for started, _ in rows) == sorted(
-        moment for moment in moments if moment > now_ms - RETENTION_MS
-    )
-    for started, ttl in rows:
+    assert sorted(row[:2] for row in rows) == [(moment, moment) for moment in young]
+    for started, _, *ttls in rows:
         left = (started + RETENTION_MS - now_ms) // 1_000
-        assert left - 60 <= ttl <= left + 1
+        assert all(left - 60 <= ttl <= left + 1 for ttl in ttls)
+    ends = _read("SELECT toUnixTimestamp(ended_at) FROM {keyspace}.completed_session_by_player_id")
+    assert sorted(ended for (ended,) in ends) == young
     assert not audited(fix=True).found
 
 
@@ -413,6 +436,24 @@ def test_a_shorter_retention_holds_for_what_is_stored(settings, player: str, cou
     assert not audited(fix=True).found
 
 
+def test_an_hour_of_which_a_part_is_too_old_is_counted_right(settings, player: str, country: str, now_ms: int) -> None:
+    """It was counted as a whole before the retention became shorter."""
+    hour = hour_of(now_ms) - 30 * HOUR_MS
+    minutes = (0, 10, 29, 31, 59)
+    record_events([start(player, hour + minute * MINUTE_MS, country) for minute in minutes], now_ms=now_ms)
+    bring_up_to_date([day_of(hour)], now_ms=now_ms)
+    assert starts_reported(country, since_ms=hour, now_ms=now_ms) == 5
+    settings.RETENTION_SECONDS = (now_ms - hour - 30 * MINUTE_MS) // 1_000
+    assert audited(fix=True).left == 0
+    window = Window(now_ms - settings.RETENTION_SECONDS * 1_000, now_ms)
+    counts = count_starts(window=window, now_ms=now_ms, deadline=cassandra.deadline_from_now(), country=country)
+    assert sum(counts.starts[country]) == 2
+    kept = _read("SELECT toUnixTimestamp(ts) FROM {keyspace}.session_by_country")
+    assert sorted(ts for (ts,) in kept) == [hour + minute * MINUTE_MS for minute in minutes[3:]]
+    time.sleep(1.1)  # rows that go by a time to live of a second
+    assert not audited(fix=True).found
+
+
 def test_a_shard_more_still_wins_over_a_rewritten_index_entry(settings, player, country, now_ms) -> None:
     event = start(player, now_ms - DAY_MS, country)
     record_events([event], now_ms=now_ms)
@@ -513,6 +554,34 @@ def test_the_command_says_what_it_found_and_its_status_whether_it_is_right(
     assert "Run sync_cassandra" in manage("audit_store", "--keyspace", "nowhere_test", cwd=tmp_path).stderr
 
 
+def test_what_an_audit_that_ended_has_found_is_in_a_file_for_prometheus(
+    keyspace, player, country, now_ms, tmp_path
+) -> None:
+    write(*foreign_start(player, uuid.uuid4(), now_ms - DAY_MS, country))
+    record_events([start(player, now_ms, "QQ"), start(player, now_ms, "QZ")], now_ms=now_ms)
+    request_erasure(f"{player}.2", requested_by="test")
+    command = ("audit_store", "--keyspace", keyspace, "--metrics", "audit.prom")
+    assert manage(*command, cwd=tmp_path).returncode == 1
+    text = (tmp_path / "audit.prom").read_text()
+    assert re.findall(r"^# TYPE (\S+) gauge$", text, re.MULTILINE) == [metric.name for metric in OF_AUDITS]
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    numbers = {(sample.name, *sample.labels.values()): sample.value for sample in samples}
+    found = {key: number for key, number in numbers.items() if key[0] == "player_sessions_audit_found"}
+    assert found == {
+        (AUDIT_FOUND.name, "session_by_country", row_checks.WITHOUT_TTL): 1,
+        (AUDIT_FOUND.name, "session_by_player_id", row_checks.WITHOUT_TTL): 1,
+        (AUDIT_FOUND.name, "country_hour", day_counts.WITHOUT_INDEX_ENTRY): 1,
+    }
+    assert all(numbers[(AUDIT_LEFT.name, *key[1:])] == 1 for key in found)
+    assert numbers[AUDIT_ROWS.name, "session_by_country"] == 3
+    assert numbers[AUDIT_QUALITY.name, quality.WITHOUT_END] == 3
+    assert numbers[AUDIT_QUALITY.name, ANY_UNASSIGNED] >= 2
+    assert not any("QQ" in label for key in numbers for label in key)
+    assert now_ms / 1_000 - 1 <= numbers[AUDIT_ENDED.name,] <= time.time()
+    assert numbers[ERASURES_PENDING.name,] == 1
+    assert now_ms / 1_000 <= numbers[ERASURES_SINCE.name,] <= time.time()
+
+
 def test_the_command_can_be_stopped_and_goes_on(keyspace, player, country, now_ms, tmp_path, start_process) -> None:
     events = [start(player, now_ms - number * MINUTE_MS, country) for number in range(300)]
     for number in range(0, 300, 10):
@@ -563,6 +632,24 @@ def test_what_came_back_of_an_erased_player_goes_and_nothing_is_written(player: 
     assert _read("SELECT session_id FROM {keyspace}.completed_session_by_player_id") == []
     assert starts_reported(country, since_ms=0, now_ms=now_ms) == 1
     assert not audited(fix=True).found
+
+
+def test_an_audit_finishes_the_erasures_that_were_due_when_it_began(player, country, now_ms, monkeypatch) -> None:
+    """Also of a start that another one of its session superseded, of which nothing of the player tells."""
+    session = uuid.uuid4()
+    events = [Event("start", player, session, now_ms - hours * HOUR_MS, country) for hours in (1, 3)]
+    record_events(events, now_ms=now_ms)
+    erase_known(request_erasure(player, requested_by="test"))
+    assert [row[0] for row in _read("SELECT player_id FROM {keyspace}.session_by_country")] == [player]
+    audited(fix=True)
+    assert erasure_of(player).state == PENDING  # something may have been in flight
+    monkeypatch.setattr(erasing, "DUE_AFTER_MS", 0)
+    audited()
+    assert erasure_of(player).state == PENDING  # it was asked to change nothing
+    audited(fix=True)
+    assert erasure_of(player).state == DONE
+    assert _read("SELECT player_id FROM {keyspace}.session_by_country") == []
+    assert starts_reported(country, since_ms=0, now_ms=now_ms) == 0
 
 
 def test_an_entry_of_the_list_stays_for_ever(player: str) -> None:

@@ -1,7 +1,8 @@
 """Goes through everything that is stored, finds what is wrong, and fixes it.
 
-First every row of every table, by token range; then the rows that may lack their counterpart; then the counts of each
-day. In the end of each unit of this the audit can be stopped, and go on later.
+First every row of every table, by token range, after which nothing of who was erased before is left; then the rows that
+may lack their counterpart; then the counts of each day. In the end of each unit of this the audit can be stopped, and
+go on later.
 """
 
 import json
@@ -20,6 +21,7 @@ from events.models import TABLES, CompletedSessionByPlayerId, SessionByCountry, 
 from events.services import record_events
 from events.upkeep import day_counts
 from events.upkeep.day_counts import SeenShards, days_kept
+from events.upkeep.erasing import finish, pending_erasures
 from events.upkeep.pairs import EXPIRING_MS, Buckets, Question, events_of, question
 from events.upkeep.quality import describe
 from events.upkeep.row_checks import Clock, Problem, right_place
@@ -106,7 +108,15 @@ class State:
         ranges = [*token_ranges()]
         tables = [TableRange(table, *one) for table in TABLES for one in ranges]
         pairs = [PairRange(table, *one) for table in PAIRED for one in ranges]
-        return [*tables, *pairs, RowsInFlight(), *map(DayUnit, days_kept(self.started_ms))]
+        return [*tables, Erasures(), *pairs, RowsInFlight(), *map(DayUnit, days_kept(self.started_ms))]
+
+
+class Erasures(NamedTuple):
+    """The players who waited to be erased, now that every row has been read."""
+
+    @property
+    def name(self) -> str:
+        return "erasures"
 
 
 class PairRange(NamedTuple):
@@ -139,7 +149,7 @@ class DayUnit(NamedTuple):
         return f"counts of {format_timestamp(self.day_ms)[:10]}"
 
 
-AuditUnit = TableRange | PairRange | RowsInFlight | DayUnit
+AuditUnit = TableRange | Erasures | PairRange | RowsInFlight | DayUnit
 
 
 class _Doubt(NamedTuple):
@@ -193,6 +203,8 @@ class Audit(Walk):
             for reading in UPKEEP[unit.table].audited:
                 for rows, clock in self._pages(reading, unit.table, after=unit.after, until=unit.until):
                     self._check_rows(unit.table, reading, rows, clock)
+        elif isinstance(unit, Erasures):
+            self._finish_erasures()
         elif isinstance(unit, PairRange):
             if all(buckets.is_empty() for buckets in self.state.buckets.values()):
                 return
@@ -236,6 +248,14 @@ class Audit(Walk):
         for problem in problems:
             can_be_fixed = bool(problem.statements or problem.events)
             self.state.report.note(table, problem.kind, fixed=self._fix and can_be_fixed)
+
+    def _finish_erasures(self) -> None:
+        """Note that they are done who were due before the first row was read."""
+        if not self._fix:
+            return
+        for erasure in self._patiently(pending_erasures):
+            if erasure.due_ms <= self.state.started_ms:
+                self._patiently(lambda: finish(erasure))  # noqa: B023
 
     def _check_pairs(self, table: Table, rows: Sequence[Row], clock: Clock) -> None:
         """Ask for the counterparts of rows in whose buckets something is left."""

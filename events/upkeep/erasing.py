@@ -108,6 +108,11 @@ def erasures() -> list[Erasure]:
     return [Erasure(*row) for rows in answers for row in rows if row[1] is not None]
 
 
+def pending_erasures() -> list[Erasure]:
+    """Return those of the list that are not done. Raises StoreError."""
+    return [one for one in erasures() if one.state != DONE]
+
+
 def erase_known(erasure: Erasure, *, most_sessions: int | None = None) -> int:
     """Delete what the player's partitions tell of, and return how many rows that were. Raises StoreError.
 
@@ -131,8 +136,15 @@ def erase_known(erasure: Erasure, *, most_sessions: int | None = None) -> int:
     latest = clock.erased_us(erasure.player_id)
     execute([(cql, (latest, erasure.player_id)) for cql in (DELETE_SESSIONS, DELETE_ORDER)])
     _delete_what_others_wrote(erasure.player_id, clock)
-    _log(erasure, number)
+    log_erased(erasure, number)
     return number
+
+
+def finish(erasure: Erasure) -> None:
+    """Look once more at the partitions of a player of whom the tables have been read; it is done. Raises StoreError."""
+    erase_known(erasure)
+    key = (bucket_of(erasure.player_id), erasure.player_id)
+    execute([(UPDATE_STATE, (erasure.until_ms * MICROSECONDS + 1, DONE, *key))])
 
 
 def _delete_starts(starts: list[Event], clock: Clock) -> int:
@@ -202,7 +214,8 @@ class ErasurePass(Walk):
             if self.stop_requested:
                 return False
             for erasure in self.waiting:
-                self._patiently(lambda erasure=erasure: self._finish(erasure))  # type: ignore[misc]
+                self._patiently(lambda erasure=erasure: finish(erasure))  # type: ignore[misc]
+                log_erased(erasure, self.deleted[erasure.player_id])
         except Stopped:
             return False
         return True
@@ -222,19 +235,12 @@ class ErasurePass(Walk):
         player_at = 5 if table is SessionByCountry else 0  # where the audit reads it
         self.deleted.update(row[player_at] for row, _ in found)
 
-    def _finish(self, erasure: Erasure) -> None:
-        """Look once more at the player's partitions, and note that everything is gone."""
-        erase_known(erasure)
-        _log(erasure, self.deleted[erasure.player_id])
-        key = (bucket_of(erasure.player_id), erasure.player_id)
-        execute([(UPDATE_STATE, (erasure.until_ms * MICROSECONDS + 1, DONE, *key))])
-
     def _progress(self) -> Progress:
         unit = self._units[min(self._done, len(self._units) - 1)]
         return Progress(unit, self._done, len(self._units), self._rows)
 
 
-def _log(erasure: Erasure, rows: int) -> None:
+def log_erased(erasure: Erasure, rows: int) -> None:
     """Tell of an erasure without the id: a keyed hash of it, which only who has the key can make again."""
     log.info("Erased %d rows of the player %s, asked for by %s", rows, hashed(erasure.player_id), erasure.requested_by)
 

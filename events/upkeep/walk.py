@@ -1,7 +1,11 @@
-"""Reading whole tables beside a running service: by token range, so many rows in a second, a page in memory."""
+"""Reading whole tables beside a running service: by token range, so many rows in a second, a page in memory.
+
+Of every copy: what was deleted may be back on one node alone, which a quorum need not ask. While a node does not answer
+a quorum must do.
+"""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 from events.clock import wall_clock_ms
@@ -10,7 +14,7 @@ from events.models import Table
 from events.upkeep.row_checks import Clock
 from events.upkeep.tables import Reading
 from store import cassandra
-from store.cassandra import Row
+from store.cassandra import Page, Row
 from store.errors import StoreUnavailable
 
 # Of each table: what is done again by a walk that was stopped.
@@ -19,6 +23,8 @@ FIRST_TOKEN, LAST_TOKEN = -(2**63), 2**63 - 1
 # A page takes 10 to 20 ms.
 ROWS_PER_PAGE = 1_000
 RETRY_SECONDS = 1.0
+# A node that is away is away for some time, and to find out may take a timeout.
+SECONDS_WITH_A_QUORUM = 60.0
 
 T = TypeVar("T")
 
@@ -64,6 +70,7 @@ class Walk:
         self.stop_requested = False
         self._most_rows = most_rows
         self._on_progress = on_progress
+        self._quorum_until = 0.0  # on the monotonic clock
 
     def _progress(self) -> Progress:
         raise NotImplementedError
@@ -74,15 +81,22 @@ class Walk:
         while True:
             began = time.monotonic()
             clock = Clock(wall_clock_ms(), self._patiently(erased_until))
-            page = self._patiently(
-                lambda: cassandra.read_page(cql, (after, until), rows=ROWS_PER_PAGE, after=next_page)  # noqa: B023
-            )
+            page = self._patiently(lambda: self._page(cql, (after, until), next_page))  # noqa: B023
             yield page.rows, clock
             self._on_progress(self._progress())
             self._pause(len(page.rows), began=began)
             if page.next is None:
                 return
             next_page = page.next
+
+    def _page(self, cql: str, values: Sequence[int], next_page: bytes | None) -> Page:
+        """Return a page of every copy, or of a quorum while a node does not answer. Raises StoreError."""
+        if time.monotonic() >= self._quorum_until:
+            try:
+                return cassandra.read_page(cql, values, rows=ROWS_PER_PAGE, after=next_page, every_copy=True)
+            except StoreUnavailable:
+                self._quorum_until = time.monotonic() + SECONDS_WITH_A_QUORUM
+        return cassandra.read_page(cql, values, rows=ROWS_PER_PAGE, after=next_page)
 
     def _pause(self, rows: int, *, began: float) -> None:
         """Return when what costs as much as so many rows may be followed by the next."""

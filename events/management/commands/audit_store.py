@@ -14,10 +14,14 @@ from rich.console import Console
 from rich.table import Table
 
 from events.importing.terminal import note, say, stopping_on_signals
+from events.management.metrics_option import add_metrics_argument
 from events.management.walk_display import walk_display
 from events.management.walk_options import add_rate_argument, refuse_rate
 from events.models import TABLES
 from events.upkeep.audit import Audit, Report, State
+from events.upkeep.erasing import pending_erasures
+from events.upkeep.numbers import numbers
+from metrics import textfile
 from store import cassandra
 from store.errors import StoreError
 
@@ -53,9 +57,19 @@ class Command(BaseCommand):
             metavar="PATH",
             help="where progress is kept (audit_store.checkpoint here)",
         )
+        add_metrics_argument(parser, what="what was found, when the end is reached,")
 
     def handle(
-        self, *, fix: bool, json: bool, keyspace: str | None, rate: int, resume: bool, checkpoint: Path, **options: Any
+        self,
+        *,
+        fix: bool,
+        json: bool,
+        keyspace: str | None,
+        rate: int,
+        resume: bool,
+        checkpoint: Path,
+        metrics: Path | None,
+        **options: Any,
     ) -> None:
         refuse_rate(rate)
         os.nice(NICENESS)
@@ -66,10 +80,12 @@ class Command(BaseCommand):
             _refuse_missing_tables()
             state = _resumed(checkpoint) if resume else State.new()
             status = _stoppable(state, checkpoint, fix=fix, rate=rate)
+            if metrics and not status:
+                textfile.write(metrics, numbers(state.report, pending_erasures(), now_seconds=time.time()))
         except StoreError as error:
             raise CommandError(f"Cassandra refuses, or does not answer: {error}") from error
         except OSError as error:
-            raise CommandError(f"{checkpoint} cannot be written: {error.strerror}.") from error
+            raise CommandError(f"{error.filename or checkpoint} cannot be written: {error.strerror}.") from error
         seconds = time.monotonic() - began
         say(self.stdout, _as_json(state.report, seconds) if json else _as_text(state.report, seconds))
         if status or state.report.left:

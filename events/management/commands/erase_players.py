@@ -22,6 +22,7 @@ from events.upkeep.erasing import (
     erase_known,
     erasure_of,
     erasures,
+    pending_erasures,
     request_erasure,
     stands_for_nobody,
 )
@@ -96,7 +97,7 @@ class Command(BaseCommand):
 
     def _finish(self, asked: list[str], *, rate: int) -> None:
         """Wait until nothing of those who wait can be in flight, and look through all tables for them."""
-        waiting = [one for one in erasures() if one.state != DONE]
+        waiting = pending_erasures()
         if not waiting:
             say(self.stdout, "Nobody waits to be erased.\n")
             return

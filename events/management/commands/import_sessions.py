@@ -28,6 +28,7 @@ from events.importing.rebase import newest_event, shift_in_words, shift_message
 from events.importing.rejects import RejectsFile
 from events.importing.terminal import note, say, stopping_on_signals
 from events.importing.textfile import Textfile
+from events.management.metrics_option import add_metrics_argument
 
 # One validates while the other waits for Cassandra; more only take its cores away.
 DEFAULT_WORKERS = 2
@@ -118,12 +119,7 @@ class Command(BaseCommand):
             metavar="N",
             help=f"processes that validate and write (default: {DEFAULT_WORKERS})",
         )
-        parser.add_argument(
-            "--metrics",
-            type=_textfile,
-            metavar="PATH.prom",
-            help="write progress into a file for node_exporter, once a second",
-        )
+        add_metrics_argument(parser, what="progress, once a second,")
         parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
 
     def handle(self, *, files: list[str], **options: Any) -> None:
@@ -277,13 +273,6 @@ def _to_all(shown: Sequence[Callable[[Progress], None]]) -> Callable[[Progress],
             show(progress)
 
     return show_all
-
-
-def _textfile(text: str) -> Path:
-    """Return the path of a file that is overwritten; node_exporter reads no file of another ending."""
-    if not text.endswith(".prom"):
-        raise ArgumentTypeError(f"{text!r} does not end in .prom")
-    return Path(text)
 
 
 def _most_rejects(text: str) -> float:
