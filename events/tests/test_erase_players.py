@@ -1,6 +1,8 @@
 """A player who was erased is in no table, whoever wrote the rows, and what comes again is discarded everywhere."""
 
 import json
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -11,18 +13,17 @@ from wsgiref.util import setup_testing_defaults
 
 import pytest
 from django.core.management import CommandError, call_command
-from hypothesis import given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
-from conftest import manage
+from conftest import PROJECT, manage
 from events import erased_players
 from events.api.fast_path import batches
+from events.batched import batched
 from events.counting.hours import bring_up_to_date, count_starts
 from events.domain import DAY_MS, HOUR_MS, Event, Window, day_of, format_timestamp, hour_of
 from events.erased_players import ErasedPlayers
 from events.services import record_events
 from events.tests.conftest import environment_of
+from events.tests.dumps import lines_of
 from events.tests.test_fast_path import full_stack
 from events.upkeep import erasing, walk
 from events.upkeep.erasing import DONE, PENDING, ErasurePass, erase_known, erasure_of, request_erasure
@@ -30,6 +31,8 @@ from events.upkeep.row_checks import SOON
 from store import cassandra
 from web.fast_path import FastPath
 
+# Cassandra reads nothing with more than 100,000 of them (tombstone_failure_threshold).
+TOMBSTONES = 100_001
 TABLES = {
     "session_by_player_id": "SELECT session_id, started_at, ended_at FROM {keyspace}.session_by_player_id "
     "WHERE player_id = ?",
@@ -63,6 +66,14 @@ def session(player: str, country: str, ts_ms: int) -> list[Event]:
 
 def sent(application: Callable[..., Any], body: bytes) -> dict[str, Any]:
     """The reply to a batch, past the test client, which would not come by the fast path."""
+    return json.loads(_answer(application, body)[1])
+
+
+def status_of(application: Callable[..., Any], body: bytes) -> int:
+    return int(_answer(application, body)[0].split()[0])
+
+
+def _answer(application: Callable[..., Any], body: bytes) -> tuple[str, bytes]:
     environ: dict[str, Any] = {
         "REQUEST_METHOD": "POST",
         "PATH_INFO": "/api/v1/events/",
@@ -72,7 +83,9 @@ def sent(application: Callable[..., Any], body: bytes) -> dict[str, Any]:
         "wsgi.input": BytesIO(body),
     }
     setup_testing_defaults(environ)
-    return json.loads(b"".join(application(environ, lambda *_: None)))
+    statuses: list[str] = []
+    answer = b"".join(application(environ, lambda status, *_: statuses.append(status)))
+    return statuses[0], answer
 
 
 def starts_reported(country: str, now_ms: int) -> int:
@@ -283,54 +296,66 @@ def test_the_log_tells_of_an_erasure_without_the_id(player, country, now_ms, cap
     assert player not in caplog.text
 
 
-MOMENTS = st.integers(0, 9)
-OPERATIONS = st.one_of(
-    st.tuples(st.sampled_from(["start", "end"]), st.integers(0, 1), st.integers(0, 2), MOMENTS),
-    st.tuples(st.just("erase"), st.integers(0, 1), MOMENTS),
-)
+@pytest.fixture
+def unreadable_list(own_keyspace: str) -> Callable[[], None]:
+    """Has Cassandra refuse to read the list, and nothing else: there are too many deletions in one of its cells."""
+
+    def break_it() -> None:
+        for some in batched(range(TOMBSTONES), 2_000):
+            names = {str(number) for number in some}
+            cassandra.execute("UPDATE {keyspace}.erased_player SET changes = changes - ? WHERE bucket = 0", (names,))
+
+    return break_it
 
 
-@given(operations=st.lists(OPERATIONS, min_size=1, max_size=14))
-@hypothesis_settings(max_examples=25, deadline=None)
-def test_events_replays_and_erasures_in_any_order_leave_what_a_model_has(new_country, operations) -> None:
-    """Events of two players and three sessions, sent at any time and again in the end, and erasures between."""
-    country, run = new_country(), uuid.uuid4().hex
-    now_ms = time.time_ns() // 1_000_000
-    begin = now_ms - 2 * DAY_MS
-    until: dict[str, int] = {}
-    sent: list[Event] = []
-    for kind, number, *rest in operations:
-        player = f"{run}.{number}"
-        moment = begin + rest[-1] * HOUR_MS
-        if kind == "erase":
-            until[player] = max(until.get(player, 0), moment)
-            erase_known(request_erasure(player, requested_by="test", until_ms=moment))
-        else:
-            sent.append(
-                Event(
-                    kind, player, uuid.UUID(int=10 * number + rest[0] + 1), moment, country if kind == "start" else None
-                )
-            )
-            record_events(sent[-1:], now_ms=now_ms)
-    if sent:
-        record_events(sent, now_ms=now_ms)
-    waiting = [erasure for player in until if (erasure := erasure_of(player))]
-    assert ErasurePass(waiting, most_rows=1_000_000).run()
-    kept = {event for event in sent if event.ts_ms > until.get(event.player_id, 0)}
-    starts = {event for event in kept if event.kind == "start"}
-    by_country = cassandra.execute(
-        "SELECT toUnixTimestamp(ts), session_id, player_id FROM {keyspace}.session_by_country "
-        "WHERE country = ? AND hour IN ? AND shard = 0",
-        (country, [hour_of(begin + number * HOUR_MS) for number in range(10)]),
-    )
-    assert {row[:2] for row in by_country} == {(event.ts_ms, event.session_id) for event in starts}
-    assert starts_reported(country, now_ms) == len({(event.ts_ms, event.session_id) for event in starts})
-    for player in {event.player_id for event in sent}:
-        ends = cassandra.execute(
-            "SELECT toUnixTimestamp(ended_at), session_id FROM {keyspace}.completed_session_by_player_id "
-            "WHERE player_id = ?",
-            (player,),
-        )
-        assert set(ends) == {
-            (event.ts_ms, event.session_id) for event in kept if event.kind == "end" and event.player_id == player
-        }
+def test_nothing_is_stored_without_a_list_of_the_last_seconds(
+    api, unreadable_list: Callable[[], None], player: str, country: str, now_ms: int
+) -> None:
+    event = {"event": "start", "player_id": player, "country": country, "ts": format_timestamp(now_ms - HOUR_MS)}
+
+    def statuses() -> list[int]:
+        batch = json.dumps([event]).encode()
+        return [
+            status_of(full_stack, batch),
+            status_of(FastPath(full_stack), batch),
+            api.post("/event-handler", event, format="json").status_code,
+        ]
+
+    assert statuses() == [201, 201, 204]
+    unreadable_list()
+    read_at = time.monotonic()
+    assert statuses() == [201, 201, 204]  # the list is young enough
+    while statuses() != [503, 503, 503]:
+        assert time.monotonic() < read_at + 5 + 3  # the three of a moment before may have taken some time
+        time.sleep(0.1)
+    cassandra.execute("TRUNCATE {keyspace}.erased_player", ())
+    assert statuses() == [201, 201, 204]
+
+
+def test_an_import_waits_for_the_list(
+    own_keyspace: str,
+    unreadable_list: Callable[[], None],
+    start_process: Callable[..., subprocess.Popen],
+    player: str,
+    country: str,
+    now_ms: int,
+    tmp_path: Path,
+) -> None:
+    unreadable_list()
+    (tmp_path / "dump.jsonl").write_text(lines_of(player, country, now_ms))
+    command = [sys.executable, str(PROJECT / "manage.py"), "import_sessions", "dump.jsonl", "--metrics", "import.prom"]
+    run = start_process(command, cwd=tmp_path, env=environment_of(own_keyspace), stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while "import_waiting 1" not in (told := _text(tmp_path / "import.prom")):
+        assert time.monotonic() < deadline
+        assert run.poll() is None
+        time.sleep(0.1)
+    assert 'outcome="stored"} 0' in told
+    assert rows_of(player) == {}
+    cassandra.execute("TRUNCATE {keyspace}.erased_player", ())
+    assert run.wait(60) == 0
+    assert len(rows_of(player)["session_by_player_id"]) == 5
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
