@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ SLICES = 256
 FIRST_TOKEN, LAST_TOKEN = -(2**63), 2**63 - 1
 COUNT_SECONDS = 60
 COUNTS_IN_FLIGHT = 4
+INSERTS_IN_FLIGHT = 200
 
 
 def cassandra_port() -> int:
@@ -51,6 +52,14 @@ class Store:
     def execute(self, cql: str) -> list[Any]:
         """The rows of a statement."""
         return list(self._session.execute(cql))
+
+    def insert(self, cql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Execute a statement with each of these values, many at a time."""
+        answers = execute_concurrent_with_args(
+            self._session, self._session.prepare(cql), rows, concurrency=INSERTS_IN_FLIGHT, results_generator=True
+        )
+        for _ in answers:
+            pass
 
     def sessions_in(self, keyspace: str) -> int:
         """How many rows the table of sessions holds: one for each event when every session is new."""
