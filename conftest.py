@@ -138,10 +138,12 @@ def free_cassandra_port() -> int:
             return port
 
 
-def manage(*arguments: str, stdin: bytes | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
+def manage(
+    *arguments: str, stdin: bytes | None = None, timeout: float = 120, **options: Any
+) -> subprocess.CompletedProcess[str]:
     """Run ``manage.py`` as a process of its own, as its users do."""
     command = [sys.executable, str(PROJECT / "manage.py"), *arguments]
-    ended = subprocess.run(command, input=stdin, capture_output=True, timeout=120, check=False, **options)
+    ended = subprocess.run(command, input=stdin, capture_output=True, timeout=timeout, check=False, **options)
     return subprocess.CompletedProcess(command, ended.returncode, ended.stdout.decode(), ended.stderr.decode())
 
 

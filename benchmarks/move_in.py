@@ -35,9 +35,10 @@ COLUMNS = "player_id text, ts timestamp, country text, event text, session_id uu
 EARLIER = {"session_by_country": "country", "session_by_player_id": "player_id"}
 COUNTRIES = ("US", "CN", "JP", "DE", "BR", "IN", "FR", "GB", "KR", "FI", "SE", "NO", "IS")
 SESSIONS_PER_PLAYER = 10
-DAYS, DAYS_TOO_OLD = 360, 30
-# Nothing lies between: what expires while the reports are compared is in none of them.
-RETENTION_DAYS = 366
+# Sessions begin up to so many days ago, or longer ago than a year and up to so many days more. Nothing lies between:
+# what expires while the reports are compared is in none of them.
+DAYS, TOO_OLD_DAYS, MORE_DAYS = 360, 366, 30
+CUTOFF_DAYS = 365.5
 WINDOWS = (1, 24, 168, 720, 8784)
 AGES_DAYS = (0, 1, 100)
 PAGE = 1_000
@@ -120,7 +121,7 @@ def sessions(player: str, chance: random.Random, *, now_ms: int) -> Iterator[Eve
     """The events of one player, whose sessions begin at full minutes: some in one country with others'."""
     country = chance.choices(COUNTRIES, range(len(COUNTRIES), 0, -1))[0]
     for _ in range(chance.randrange(1, 2 * SESSIONS_PER_PLAYER)):
-        age_days = RETENTION_DAYS + chance.random() * DAYS_TOO_OLD if chance.random() < 0.08 else chance.random() * DAYS
+        age_days = TOO_OLD_DAYS + chance.random() * MORE_DAYS if chance.random() < 0.08 else chance.random() * DAYS
         if chance.random() < 0.2:
             age_days /= DAYS  # of the last day
         began = (now_ms - int(age_days * DAY_MS)) // MINUTE_MS * MINUTE_MS
@@ -171,7 +172,7 @@ def check_summary(summary: dict[str, Any], events: Sequence[Event], *, now_ms: i
     """Every row was read, and what is too old was discarded: from both tables, of which one has a row for each key."""
     keys = {(event.country, event.ts_ms) for event in events}
     assert summary["read"] == len(events) + len(keys), summary
-    old_ms = now_ms - RETENTION_DAYS * DAY_MS
+    old_ms = now_ms - CUTOFF_DAYS * DAY_MS
     old = sum(event.ts_ms < old_ms for event in events) + sum(ts_ms < old_ms for _, ts_ms in keys)
     assert (summary["discarded"], summary["rejected"]) == (old, 0), summary
     assert summary["stored"] == summary["read"] - old, summary
@@ -182,7 +183,7 @@ class Model:
 
     def __init__(self, events: Iterable[Event], *, now_ms: int) -> None:
         self.now_ms = now_ms
-        kept = [event for event in events if event.ts_ms > now_ms - RETENTION_DAYS * DAY_MS]
+        kept = [event for event in events if event.ts_ms > now_ms - CUTOFF_DAYS * DAY_MS]
         self.starts = [event for event in kept if event.kind == "start"]
         self.of_player: dict[str, list[Event]] = defaultdict(list)
         for event in kept:

@@ -61,11 +61,17 @@ class Ledger:
 
 
 def ask(
-    url: str, body: Any = None, *, accept: str = "*/*", patience_seconds: float = CLIENT_SECONDS
+    url: str,
+    body: Any = None,
+    *,
+    method: str | None = None,
+    accept: str = "*/*",
+    patience_seconds: float = CLIENT_SECONDS,
 ) -> tuple[Reply, Any]:
     """POST ``body`` as JSON, or GET without one; the JSON of the reply, None when there is none."""
     content = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, content, {"Content-Type": "application/json", "Accept": accept})
+    headers = {"Content-Type": "application/json", "Accept": accept}
+    request = urllib.request.Request(url, content, headers, method=method)
     began = time.monotonic()
     status, retry_after, answer = 0, None, None
     try:
