@@ -30,7 +30,8 @@ from events.domain import DAY_MS, HOUR_MS, day_of, format_timestamp
 from events.importing.generator import COUNTRIES
 
 STARTS = "/api/v1/reports/starts/"
-REPORTS = ("all countries", "one country", "timeline", "player")
+MEASURES = "/api/v1/reports/measures/"
+REPORTS = ("all countries", "one country", "timeline", "measures", "measures of one country", "player")
 WINDOWS = (1, 24, 168, 720)
 DAYS = 30
 # Windows end within the last day of the events, at any millisecond: a question nobody has asked is never cached.
@@ -89,8 +90,14 @@ class Asked:
         """The address of one of the REPORTS."""
         if report == "player":
             return f"/api/v1/reports/players/{self.chance.choice(self.players)}/sessions/"
-        path = {"one country": f"{self.chance.choice(COUNTRIES)}/", "timeline": "timeline/"}.get(report, "")
-        return f"{STARTS}{path}?{self._window(hours)}"
+        country = self.chance.choice(COUNTRIES)
+        path = {
+            "one country": f"{STARTS}{country}/?",
+            "timeline": f"{STARTS}timeline/?",
+            "measures": f"{MEASURES}?",
+            "measures of one country": f"{MEASURES}?country={country}&",
+        }.get(report, f"{STARTS}?")
+        return path + self._window(hours)
 
     def ask_anew(self, report: str, hours: int) -> float:
         """Milliseconds of a question that nobody has asked: a window that ends at any millisecond, or a new player."""

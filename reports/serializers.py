@@ -8,11 +8,16 @@ from rest_framework import serializers
 
 from events.domain import EARLIEST_MS, LATEST_MS, format_timestamp
 from events.serializers import TIMESTAMP_FORMS, CountryField, PlayerIdField, TimestampField, timestamp_errors
-from reports import intervals, player_sessions
+from reports import intervals, measures, player_sessions
 
 # A leap year.
 MOST_HOURS = 8784
 DEFAULT_HOURS = 24
+# All pairs of letters.
+MOST_COUNTRIES = 676
+# Of the points of countries in one timeline: 600 kB.
+MOST_NUMBERS = 200_000
+HOURS_OF = {intervals.MINUTE: 1 / 60, intervals.HOUR: 1, intervals.DAY: 24, intervals.WEEK: 168}
 # Questions whose values are remembered: of ordinary length 300 kB.
 MOST_REMEMBERED = 500
 DEFAULT_SESSIONS = 20
@@ -89,13 +94,28 @@ class TimelineQuerySerializer(WindowQuerySerializer):
         required=False,
         help_text="Tell of each point what was there `before`: in as many hours before the window, or a week earlier.",
     )
+    countries = serializers.IntegerField(
+        min_value=0,
+        max_value=MOST_COUNTRIES,
+        default=0,
+        help_text="Tell the starts of each point also for so many countries, those with most starts.",
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Bound the number of points."""
         if attrs["interval"] == intervals.MINUTE and attrs["hours"] > intervals.MOST_HOURS_BY_MINUTE:
             most = f"Minutes are told of up to {intervals.MOST_HOURS_BY_MINUTE} hours. Ask for fewer, or for hours."
             raise serializers.ValidationError({"interval": [most]}, code="too_many_points")
+        if attrs["hours"] / HOURS_OF[attrs["interval"]] * attrs["countries"] > MOST_NUMBERS:
+            most = f"These are more than {MOST_NUMBERS:,} numbers. Ask for fewer countries, or a longer interval."
+            raise serializers.ValidationError({"countries": [most]}, code="too_many_points")
         return attrs
+
+
+class MeasuresQuerySerializer(WindowQuerySerializer):
+    """Of all countries or one."""
+
+    country = CountryField(required=False, help_text="Only this country.")
 
 
 class PlayerQuerySerializer(Shape):
@@ -234,6 +254,13 @@ class ComparisonSerializer(Shape):
         return {**moments, **super().get_fields()}
 
 
+class TimelineOfCountrySerializer(Shape):
+    """One country of a timeline."""
+
+    country = serializers.CharField()
+    starts = serializers.ListField(child=serializers.IntegerField(), help_text="A number for each point.")
+
+
 class TimelineReportSerializer(WindowSerializer):
     """Starts over time, oldest first, parts without starts included."""
 
@@ -243,6 +270,44 @@ class TimelineReportSerializer(WindowSerializer):
     total = serializers.IntegerField()
     compare = ComparisonSerializer(allow_null=True, help_text="Null unless that was asked for.")
     points = TimelinePointSerializer(many=True)
+    countries = TimelineOfCountrySerializer(many=True, help_text="As many as were asked for, most starts first.")
+
+
+class EstimateSerializer(Shape):
+    """A value that may be an estimate: for 19 of 20 of them the true one lies between ``low`` and ``high``."""
+
+    value = serializers.FloatField()
+    low = serializers.FloatField(help_text="The value itself where it is exact.")
+    high = serializers.FloatField(help_text="The value itself where it is exact.")
+
+
+class SampleSerializer(Shape):
+    """What the estimates are of."""
+
+    starts = serializers.IntegerField(help_text="Starts whose sessions were looked up.")
+    exact = serializers.BooleanField(help_text="They are all, so nothing is estimated.")
+
+
+class MeasuresReportSerializer(WindowSerializer):
+    """What follows from the starts of a window and the ends of their sessions."""
+
+    country = serializers.CharField(allow_null=True)
+    starts = serializers.IntegerField(help_text="Exact.")
+    players = serializers.IntegerField(
+        allow_null=True,
+        help_text=f"Different players, exact. Null when there are more than {measures.MOST_READ} starts, or so many "
+        f"that they lie in more than {measures.MOST_PARTITIONS_READ} hours of countries.",
+    )
+    sample = SampleSerializer()
+    open = EstimateSerializer(allow_null=True, help_text="Share of the sessions that have no end since their start.")
+    playing = EstimateSerializer(
+        allow_null=True,
+        help_text="Sessions without an end that started in the last 24 hours before now. Of windows of more than 24 "
+        "hours null, unless it is exact.",
+    )
+    length_mean = EstimateSerializer(allow_null=True, help_text="Of completed sessions, in seconds.")
+    length_median = EstimateSerializer(allow_null=True, help_text="Half of the completed sessions are as short.")
+    length_p90 = EstimateSerializer(allow_null=True, help_text="Nine of ten completed sessions are as short.")
 
 
 class CompletedSessionSerializer(Shape):

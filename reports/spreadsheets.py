@@ -31,7 +31,8 @@ BYTES_AT_A_TIME = 65_536
 # OWASP's list: a spreadsheet may take what begins with one of these for a formula. After an apostrophe it does not.
 FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r")
 
-Table = Iterable[Sequence[str | int | UUID]]
+Cell = str | int | float | UUID
+Table = Iterable[Sequence[Cell]]
 
 _downloads = WorkerSlots(DOWNLOADS_AT_A_TIME, waiting=0, seconds=0)
 
@@ -112,5 +113,5 @@ def _write(file: Any, table: Table) -> None:
     csv.writer(file).writerows([_harmless(cell) for cell in row] for row in table)
 
 
-def _harmless(cell: str | int | UUID) -> str | int | UUID:
+def _harmless(cell: Cell) -> Cell:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_BEGINNINGS) else cell

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from events import domain
 from events.clock import retention_cutoff_ms
 from events.counting.hours import StartCounts, Waiting, count_starts
-from events.counting.minutes import PARTITIONS_PER_STATEMENT
+from events.counting.minutes import PARTITIONS_PER_STATEMENT, CountryHour
 from events.domain import Window
 from reports.expensive import expensive_when_long
 from reports.positions import NO_SESSION, Position
@@ -85,7 +85,7 @@ def starts_by_country(
     Raises StoreError.
     """
     deadline = cassandra.deadline_from_now()
-    counts = _counted(window, now_ms=now_ms, country=None, deadline=deadline, on_waiting=on_waiting)
+    counts = counted(window, now_ms=now_ms, country=None, deadline=deadline, on_waiting=on_waiting)
     starts = {country: number for country, row in counts.starts.items() if (number := sum(row))}
     rows_of = _newest_of_countries(starts, counts, window=window, newest=newest, deadline=deadline) if newest else {}
     report = [CountryStarts(country, number, rows_of.get(country, [])) for country, number in starts.items()]
@@ -101,8 +101,8 @@ def _newest_of_countries(
     }
     end = Position(window.to_ms + 1, NO_SESSION)
     queries = [
-        _starts_query(some, hours, shards=shards, window=window, before=end, limit=newest)
-        for some, hours, shards in _grids(hours_of, counts.shards)
+        starts_query(some, hours, shards=shards, window=window, before=end, limit=newest)
+        for some, hours, shards in grids(hours_of, counts.shards)
     ]
     rows_of: dict[str, list[Row]] = defaultdict(list)
     for rows in cassandra.execute_many(queries, deadline=deadline):
@@ -111,7 +111,7 @@ def _newest_of_countries(
     return {country: _newest(rows, newest, shards=counts.shards[country]) for country, rows in rows_of.items()}
 
 
-def _grids(
+def grids(
     hours_of: Mapping[str, Sequence[int]], shards_of: Mapping[str, int]
 ) -> Iterator[tuple[list[str], set[int], int]]:
     """Countries that want much the same hours, all of these hours, and over how many shards they lie.
@@ -147,7 +147,7 @@ def starts_of_country(
     Raises StoreError.
     """
     deadline = cassandra.deadline_from_now()
-    counts = _counted(window, now_ms=now_ms, country=country, deadline=deadline, on_waiting=on_waiting)
+    counts = counted(window, now_ms=now_ms, country=country, deadline=deadline, on_waiting=on_waiting)
     end = Position(window.to_ms + 1, NO_SESSION)
     before = min(after, end, key=Position.order) if after else end
     page = _starts_before(before, country=country, counts=counts, window=window, limit=limit, deadline=deadline)
@@ -185,7 +185,7 @@ def _starts_before(
         hours = list(islice(wanted, HOURS_PER_STATEMENT))
         if not hours:
             break
-        query = _starts_query([country], hours, shards=shards, window=window, before=before, limit=limit + 1)
+        query = starts_query([country], hours, shards=shards, window=window, before=before, limit=limit + 1)
         page += _newest(cassandra.execute_many([query], deadline=deadline)[0], limit + 1, shards=shards)
         until_ms = hours[-1] - 1
     return page
@@ -197,8 +197,15 @@ def starts_by_hour(
 ) -> list[tuple[int, int]]:
     """Return every hour of the window, oldest first, with its number of starts, zeros included. Raises StoreError."""
     deadline = cassandra.deadline_from_now()
-    counts = _counted(window, now_ms=now_ms, country=country, deadline=deadline, on_waiting=on_waiting)
+    counts = counted(window, now_ms=now_ms, country=country, deadline=deadline, on_waiting=on_waiting)
     return list(zip(counts.hours, counts.of_hours(), strict=True))
+
+
+class StartsByPart(NamedTuple):
+    """The starts of each part of a window: of all countries that were asked for, and of some of them, largest first."""
+
+    starts: list[int]
+    of_countries: dict[str, list[int]]
 
 
 @expensive_when_long
@@ -208,35 +215,54 @@ def starts_by_part(
     begins: Sequence[int],
     now_ms: int,
     country: str | None,
+    countries: int = 0,
     on_waiting: OnWaiting | None = None,
-) -> list[int]:
+) -> StartsByPart:
     """Return the starts of the window in each part: from where it begins to where the next one does.
 
-    ``begins`` ascend, are whole minutes, and end with the end of the last part. Raises StoreError.
+    ``begins`` ascend, are whole minutes, and end with the end of the last part. So many ``countries`` have parts of
+    their own, those with most starts. Raises StoreError.
     """
     deadline = cassandra.deadline_from_now()
     by_minute = {domain.hour_of(begin) for begin in begins if begin % domain.HOUR_MS}
-    counts = _counted(
+    counts = counted(
         window, now_ms=now_ms, country=country, deadline=deadline, on_waiting=on_waiting, by_minute=by_minute
     )
+    starts = {country: number for country, row in counts.starts.items() if (number := sum(row))}
+    largest = sorted(starts, key=lambda country: (-starts[country], country))[:countries]
+    of_all = _in_parts(begins, _pieces(counts.hours, counts.of_hours(), counts.minutes, by_minute))
+    return StartsByPart(of_all, {one: _of_country(one, counts, begins, by_minute) for one in largest})
+
+
+def _of_country(country: str, counts: StartCounts, begins: Sequence[int], by_minute: Collection[int]) -> list[int]:
+    minutes = {one: row for one, row in counts.minutes.items() if one[0] == country}
+    return _in_parts(begins, _pieces(counts.hours, counts.starts[country], minutes, by_minute))
+
+
+def _in_parts(begins: Sequence[int], pieces: Iterable[tuple[int, int]]) -> list[int]:
     starts = [0] * len(begins)
-    for moment, number in _pieces(counts, by_minute):
+    for moment, number in pieces:
         if number:
             starts[bisect_right(begins, moment) - 1] += number
     return starts[:-1]
 
 
-def _pieces(counts: StartCounts, by_minute: Collection[int]) -> Iterator[tuple[int, int]]:
-    """Yield when each hour begins with its starts; in place of those that are cut, each minute of a country."""
-    for hour, number in zip(counts.hours, counts.of_hours(), strict=True):
+def _pieces(
+    hours: Sequence[int],
+    starts: Sequence[int],
+    minutes: Mapping[CountryHour, Sequence[int]],
+    by_minute: Collection[int],
+) -> Iterator[tuple[int, int]]:
+    """Yield when each hour begins with its starts; in place of those that are cut, each of their minutes."""
+    for hour, number in zip(hours, starts, strict=True):
         if hour not in by_minute:
             yield hour, number
-    for (_, hour), minutes in counts.minutes.items():
-        for minute, number in enumerate(minutes):
+    for (_, hour), row in minutes.items():
+        for minute, number in enumerate(row):
             yield hour + minute * domain.MINUTE_MS, number
 
 
-def _counted(
+def counted(
     window: Window,
     *,
     now_ms: int,
@@ -262,9 +288,10 @@ def _counted(
     return counts
 
 
-def _starts_query(
+def starts_query(
     countries: Sequence[str], hours: Collection[int], *, shards: int, window: Window, before: Position, limit: int
 ) -> Statement:
+    """Return what asks for the newest ``limit`` starts of each hour and shard, in the window and ``before`` one."""
     return SELECT_STARTS, (countries, hours, range(shards), window.from_ms, *before, limit)
 
 

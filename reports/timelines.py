@@ -1,13 +1,13 @@
 """A timeline as its report and its table show it: the parts of a window, and those that they are compared with."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 from events.clock import retention_cutoff_ms
 from events.domain import Window, format_timestamp
 from reports.intervals import HOUR, earlier, part_begins
-from reports.starts import OnWaiting, known_window, starts_by_part
+from reports.starts import OnWaiting, StartsByPart, known_window, starts_by_part
 
 
 class Timeline:
@@ -21,12 +21,12 @@ class Timeline:
     ) -> None:
         self._asked, self._from_ms, self._now_ms, self._on_waiting = asked, from_ms, now_ms, on_waiting
         self._begins = part_begins(asked["interval"], from_ms=from_ms, to_ms=asked["as_of"], zone=asked["tz"])
-        self.starts = self._count(window, self._begins)
+        self.starts, self._of_countries = self._count(window, self._begins, countries=asked["countries"])
         self._before: list[int] | None = None
         if "compare" in asked:
             moments = [from_ms, asked["as_of"], *self._begins]
             self._earlier, begins = self._earlier_than(moments)
-            self._before = self._count(known_window(self._earlier, now_ms=now_ms), begins)
+            self._before = self._count(known_window(self._earlier, now_ms=now_ms), begins).starts
 
     def points(self) -> Iterator[dict[str, Any]]:
         """Yield each part as the report has it."""
@@ -40,6 +40,10 @@ class Timeline:
                 "complete": self._from_ms < begin and end <= to_ms + 1,
                 **({} if self._before is None else {"before": self._before[index]}),
             }
+
+    def countries(self) -> list[dict[str, Any]]:
+        """Return the countries with parts of their own as the report has them."""
+        return [{"country": country, "starts": starts} for country, starts in self._of_countries.items()]
 
     def comparison(self) -> dict[str, Any] | None:
         """Return the earlier window as the report has it; None: nothing is compared."""
@@ -56,16 +60,22 @@ class Timeline:
 
     def table(self) -> list[tuple[str | int, ...]]:
         """Return the parts as rows, with a header."""
-        begins = map(format_timestamp, self._begins[:-1])
-        if self._before is None:
-            return [(self._asked["interval"], "starts"), *zip(begins, self.starts, strict=True)]
-        header = (self._asked["interval"], "starts", "before")
-        return [header, *zip(begins, self.starts, self._before, strict=True)]
+        columns: dict[str, Sequence[str | int]] = {
+            self._asked["interval"]: [*map(format_timestamp, self._begins[:-1])],
+            "starts": self.starts,
+            **({} if self._before is None else {"before": self._before}),
+            **self._of_countries,
+        }
+        return [tuple(columns), *zip(*columns.values(), strict=True)]
 
-    def _count(self, window: Window, begins: list[int]) -> list[int]:
-        country = self._asked.get("country")
+    def _count(self, window: Window, begins: list[int], *, countries: int = 0) -> StartsByPart:
         return starts_by_part(
-            window=window, begins=begins, now_ms=self._now_ms, country=country, on_waiting=self._on_waiting
+            window=window,
+            begins=begins,
+            now_ms=self._now_ms,
+            country=self._asked.get("country"),
+            countries=countries,
+            on_waiting=self._on_waiting,
         )
 
     def _earlier_than(self, moments: list[int]) -> tuple[Window, list[int]]:

@@ -13,13 +13,20 @@ from caching.single_flight import View, single_flight
 from reports.questions import Question
 from reports.serializers import (
     CountryStartsQuerySerializer,
+    MeasuresQuerySerializer,
     PlayerQuerySerializer,
     Shape,
     StartsQuerySerializer,
     TimelineQuerySerializer,
 )
 from reports.spreadsheets import CsvRenderer
-from reports.views import LegacyReportsViewSet, PlayerSessionsViewSet, StartsViewSet, last_sessions_of_player
+from reports.views import (
+    LegacyReportsViewSet,
+    MeasuresViewSet,
+    PlayerSessionsViewSet,
+    StartsViewSet,
+    last_sessions_of_player,
+)
 
 # For CACHE_MIDDLEWARE_SECONDS, or as long as the reply says itself.
 page = cache_page(None)
@@ -83,6 +90,11 @@ urlpatterns = [
             parameters=CountryStartsQuerySerializer,
         ),
         name="starts-of-country",
+    ),
+    path(
+        "api/v1/reports/measures/",
+        cached(MeasuresViewSet.as_view({"get": "measures"}, name="Measures"), parameters=MeasuresQuerySerializer),
+        name="measures",
     ),
     path(
         "api/v1/reports/players/<str:player_id>/sessions/",

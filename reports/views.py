@@ -17,8 +17,9 @@ from events.clock import wall_clock_ms
 from events.counting.hours import Waiting
 from events.domain import CLOCKS_APART_MS, EARLIEST_MS, HOUR_MS, Window, format_timestamp
 from events.serializers import COUNTRY_SCHEMA, PLAYER_ID_FORM, PLAYER_ID_SCHEMA
-from reports import player_sessions, starts
+from reports import measures, player_sessions, starts
 from reports.cursors import decode_cursor, encode_cursor
+from reports.estimates import Estimate
 from reports.intervals import HOUR
 from reports.player_sessions import Session
 from reports.positions import Position
@@ -29,6 +30,8 @@ from reports.serializers import (
     CountryStartsQuerySerializer,
     CountryStartsReportSerializer,
     LegacyStartSerializer,
+    MeasuresQuerySerializer,
+    MeasuresReportSerializer,
     PathSerializer,
     PlayerQuerySerializer,
     PlayerReportSerializer,
@@ -57,6 +60,8 @@ ANY_COUNTRY = "ZZ"
 # The legacy endpoint answers with a bare array, which has no room for a link: the Link header has it.
 LEGACY_LIMIT = 1000
 _renderer = FastJSONRenderer()
+# Of a share as fine as the sample tells it, of a length as fine as it is stored.
+DECIMALS = 3
 TOO_MANY_SESSIONS = f"This player has more than {player_sessions.MOST_SESSIONS} sessions. Ask for state=completed."
 
 # The examples find what the example of a batch has stored.
@@ -243,6 +248,52 @@ class StartsViewSet(ViewSet):
             "total": sum(timeline.starts),
             "compare": timeline.comparison(),
             "points": list(timeline.points()),
+            "countries": timeline.countries(),
+        }
+        return late.reply(body)
+
+
+class MeasuresViewSet(ViewSet):
+    """Players, lengths of sessions, and who is still playing. Reports are up to 50 s old."""
+
+    renderer_classes = RENDERERS_OF_STARTS
+
+    @extend_schema(
+        operation_id="measures",
+        summary="Players, lengths of sessions, and who is still playing",
+        description="Of the sessions that started in the window. Where there are many, all but `starts` follows from "
+        "a random sample of them; each estimate has its bounds. The same window has the same sample.",
+        tags=["reports"],
+        parameters=[MeasuresQuerySerializer, *STARTS_HEADERS],
+        responses={
+            **csv_or(MeasuresReportSerializer, header="measure,value,low,high"),
+            **OTHERWISE_OF_STARTS,
+        },
+    )
+    def measures(self, request: Request) -> Report:
+        asked, window, now_ms = _asked(MeasuresQuerySerializer, request)
+        late = LateStarts()
+        on_waiting = None if _wants_csv(request) else late.note
+        country = asked.get("country")
+        found = measures.measures(window=window, now_ms=now_ms, country=country, on_waiting=on_waiting)
+        estimates = {
+            "open": found.open,
+            "playing": found.playing,
+            "length_mean": found.mean,
+            "length_median": found.median,
+            "length_p90": found.p90,
+        }
+        if _wants_csv(request):
+            table = _table_of({"starts": found.starts, "players": found.players}, estimates)
+            return Report(table, headers=attachment(_file_name(f"measures-{country or 'all'}", asked)))
+        body = {
+            "country": country,
+            **_window(asked),
+            **late.field(),
+            "starts": found.starts,
+            "players": found.players,
+            "sample": {"starts": found.sampled, "exact": found.is_exact},
+            **{name: estimate and _rounded(estimate)._asdict() for name, estimate in estimates.items()},
         }
         return late.reply(body)
 
@@ -383,6 +434,22 @@ def _window(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def _from_ms(asked: Mapping[str, Any]) -> int:
     return int(max(asked["as_of"] - asked["hours"] * HOUR_MS, EARLIEST_MS))
+
+
+def _table_of(
+    counts: Mapping[str, int | None], estimates: Mapping[str, Estimate | None]
+) -> list[tuple[str | int | float, ...]]:
+    """Return the measures as rows, with a header; what is not known has no row."""
+    exact = [(name, count, count, count) for name, count in counts.items() if count is not None]
+    return [
+        ("measure", "value", "low", "high"),
+        *exact,
+        *((name, *_rounded(estimate)) for name, estimate in estimates.items() if estimate),
+    ]
+
+
+def _rounded(estimate: Estimate) -> Estimate:
+    return Estimate(*(round(number, DECIMALS) for number in estimate))
 
 
 def _start(start: Start) -> dict[str, Any]:

@@ -17,6 +17,7 @@ ROUTES: dict[str, tuple[str, ...]] = {
     "starts": (),
     "starts-of-country": ("country",),
     "starts-timeline": (),
+    "measures": (),
     "player-sessions": ("player_id",),
     "player": ("player_id",),
 }

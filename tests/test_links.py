@@ -90,7 +90,7 @@ def test_the_root_links_to_every_address_in_the_same_form(api, paged, form):
     player, country = paged
     addresses = body_of(api, asked("/api/v1/", format=form), form)
     assert set(addresses) == {
-        *("events", "starts", "starts_of_country", "starts_timeline", "player_sessions", "player"),
+        *("events", "starts", "starts_of_country", "starts_timeline", "measures", "player_sessions", "player"),
         *("schema", "docs", "redoc"),
     }
     for name, address in addresses.items():

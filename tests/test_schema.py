@@ -90,6 +90,8 @@ def test_the_replies_of_the_reports_are_documented(api, player, country):
         STARTS: STARTS,
         f"{STARTS}{country}/": f"{STARTS}{{country}}/",
         f"{STARTS}timeline/": f"{STARTS}timeline/",
+        "/api/v1/reports/measures/": "/api/v1/reports/measures/",
+        f"/api/v1/reports/measures/?country={country}": "/api/v1/reports/measures/",
         f"/api/v1/reports/players/{player}/sessions/": "/api/v1/reports/players/{player_id}/sessions/",
         f"/api/v1/reports/players/{player}/sessions/?state=all": "/api/v1/reports/players/{player_id}/sessions/",
         f"/by-country/{country}/1": "/by-country/{country}/{hours}",

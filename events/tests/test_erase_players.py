@@ -317,7 +317,7 @@ def test_nothing_is_stored_without_a_list_of_the_last_seconds(
         batch = json.dumps([event]).encode()
         return [
             status_of(full_stack, batch),
-            status_of(FastPath(full_stack), batch),
+            status_of(FastPath(full_stack, kinds=[batches()]), batch),
             api.post("/event-handler", event, format="json").status_code,
         ]
 

@@ -134,12 +134,12 @@ def test_each_part_has_its_starts_wherever_the_window_is_cut(country, now_ms, in
     inside = [one for one in moments if from_ms < one <= to_ms]
     expected = Counter(bisect_right(begins, one) - 1 for one in inside)
     for asked in (country, country, None):  # the second time from stored counts
-        counted = starts_by_part(window=Window(from_ms, to_ms), begins=begins, now_ms=now_ms, country=asked)
+        counted = starts_by_part(window=Window(from_ms, to_ms), begins=begins, now_ms=now_ms, country=asked).starts
         if asked:
             assert {index: number for index, number in enumerate(counted) if number} == dict(expected)
         assert sum(counted) >= len(inside)
     record_starts(country, to_ms - 5, from_ms + 5, now_ms=now_ms)  # late
-    again = starts_by_part(window=Window(from_ms, to_ms), begins=begins, now_ms=now_ms, country=country)
+    again = starts_by_part(window=Window(from_ms, to_ms), begins=begins, now_ms=now_ms, country=country).starts
     expected.update([bisect_right(begins, to_ms - 5) - 1, bisect_right(begins, from_ms + 5) - 1])
     assert {index: number for index, number in enumerate(again) if number} == dict(expected)
 
@@ -154,7 +154,7 @@ def test_minutes_that_do_not_add_up_to_their_day_are_counted_again(country, now_
 
     def counted() -> list[int]:
         starts_by_hour(window=days, now_ms=now_ms, country=None)
-        return starts_by_part(window=window, begins=begins, now_ms=now_ms, country=country)
+        return starts_by_part(window=window, begins=begins, now_ms=now_ms, country=country).starts
 
     expected = [1, 0, 0, 0, 0, 1, *[0] * 54]
     assert counted() == counted() == expected
@@ -219,6 +219,31 @@ def test_both_windows_and_the_change_are_told(api, country, now_ms):
     ]
 
 
+@pytest.mark.parametrize(
+    ("interval", "hours", "zone"), [("minute", 2, "UTC"), ("hour", 30, "UTC"), ("day", 75, "Asia/Kathmandu")]
+)
+def test_the_largest_countries_have_their_own_numbers(api, new_country, now_ms, interval, hours, zone):
+    to_ms = hour_of(now_ms) - 60 * HOUR_MS + 17 * MINUTE_MS
+    large, small, smallest = (new_country() for _ in range(3))
+    step = hours * HOUR_MS // 7
+    for country, number in ((small, 2), (large, 6), (smallest, 1)):
+        record_starts(country, *(to_ms - turn * step for turn in range(number)), now_ms=now_ms)
+    asked = {"hours": hours, "interval": interval, "tz": zone, "as_of": format_timestamp(to_ms)}
+    every = api.get(TIMELINE, {**asked, "countries": 676}).json()
+    found = {one["country"]: one["starts"] for one in every["countries"]}
+    assert [sum(starts) for starts in found.values()] == sorted(map(sum, found.values()), reverse=True)
+    for country in (large, small, smallest):
+        alone = api.get(TIMELINE, {**asked, "country": country}).json()
+        assert found[country] == [point["starts"] for point in alone["points"]]
+    assert [*map(sum, zip(*found.values(), strict=True))] == [point["starts"] for point in every["points"]]
+    first = api.get(TIMELINE, {**asked, "countries": 1}).json()
+    assert first["countries"] == every["countries"][:1]
+    assert api.get(TIMELINE, asked).json()["countries"] == []
+    header, *rows = table_of(get(api, TIMELINE, **asked, countries=1))
+    assert header == [interval, "starts", first["countries"][0]["country"]]
+    assert [int(row[2]) for row in rows] == first["countries"][0]["starts"]
+
+
 def test_nothing_has_no_change_and_what_has_expired_is_said(api, country):
     report = api.get(TIMELINE, {"hours": 8784, "interval": "week", "compare": "previous", "country": country}).json()
     assert (report["compare"]["change"], report["compare"]["complete"]) == (None, False)
@@ -241,6 +266,8 @@ def test_the_file_of_days_is_named_after_them(api, country):
         ({"tz": "\0"}, "unknown_zone"),
         ({"tz": ""}, "blank"),
         ({"compare": "year"}, "invalid_choice"),
+        ({"countries": 677}, "max_value"),
+        ({"countries": 300, "hours": 720}, "too_many_points"),
     ],
 )
 def test_what_nobody_can_tell_is_refused(api, query, code):

@@ -1,0 +1,219 @@
+"""What follows from the starts of a window and the ends of their sessions: players, lengths, who is still playing.
+
+No table has the ends by country or by time (decision 25). So the starts are read, each as a row that names its player,
+and what became of their sessions is looked up with the players: of all starts where there are few, of a sample beyond.
+
+The sample is drawn so that each start is as likely to be in it as any other. The number of starts of each hour of a
+country is known. Each such hour is divided into as many slices of time as it has starts for, some slices are drawn of
+all, and of a slice every start is read. Where starts come in a rush some slices hold more, which the error tells.
+"""
+
+import random
+import uuid
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, chain
+from typing import NamedTuple
+
+from events import domain
+from events.batched import batched
+from events.counting.hours import StartCounts
+from events.domain import DAY_MS, HOUR_MS, Window
+from reports.estimates import Estimate, mean, quantile, share
+from reports.expensive import expensive_when_long
+from reports.player_sessions import Session
+from reports.positions import NO_SESSION, Position
+from reports.starts import OnWaiting, counted, grids, starts_query
+from store import cassandra
+from store.cassandra import Row, Statement
+
+SELECT_SESSIONS = """
+    SELECT player_id, session_id, country, toUnixTimestamp(started_at), toUnixTimestamp(ended_at)
+    FROM {keyspace}.session_by_player_id WHERE player_id IN ? AND session_id IN ?"""
+
+# Up to so many starts are all read, which costs about as much as a sample; so many hours of countries, as well.
+MOST_READ = 5_000
+MOST_PARTITIONS_READ = 1_000
+# Of so many starts the sessions are looked up.
+SAMPLED = 500
+# So many slices hold about as many starts: a slice costs a statement, a start of it little. Fewer and larger slices
+# would say less, where starts of the same time are alike.
+SLICES = 64
+STARTS_OF_A_SLICE = 8
+# A slice with more is a rush within milliseconds, of which these are enough.
+MOST_OF_A_SLICE = 500
+# One statement asks for the sessions of so many players: half of the time of 10.
+PLAYERS_PER_STATEMENT = 25
+# Who has not ended for so long is not playing: the end was lost.
+LONGEST_PLAY_MS = DAY_MS
+
+
+class Started(NamedTuple):
+    """A start, as its row has it."""
+
+    country: str
+    ts_ms: int
+    session_id: uuid.UUID
+    player_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Starts in groups, of which there are ``of``, and how many players have started; None: not all starts were read.
+
+    When there are no more groups, what they say is exact.
+    """
+
+    groups: Sequence[Sequence[Started]]
+    of: int
+    players: int | None
+
+    @property
+    def is_exact(self) -> bool:
+        return len(self.groups) == self.of
+
+    @property
+    def starts(self) -> list[Started]:
+        return list(chain.from_iterable(self.groups))
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """Of the starts in a window. Lengths are those of completed sessions, in seconds.
+
+    ``sampled`` starts were looked up, all when ``is_exact``. ``open`` is a share of the sessions, ``playing`` a number.
+    None is what is not known. Of a sample of more than a day, few starts are young enough to tell who is playing.
+    """
+
+    starts: int
+    players: int | None
+    sampled: int
+    is_exact: bool
+    open: Estimate | None
+    playing: Estimate | None
+    mean: Estimate | None
+    median: Estimate | None
+    p90: Estimate | None
+
+
+@expensive_when_long
+def measures(*, window: Window, now_ms: int, country: str | None, on_waiting: OnWaiting | None = None) -> Measures:
+    """Return the measures of a window, of all countries or one. The same window has the same sample.
+
+    Raises StoreError.
+    """
+    deadline = cassandra.deadline_from_now()
+    counts = counted(window, now_ms=now_ms, country=country, deadline=deadline, on_waiting=on_waiting)
+    number = sum(map(sum, counts.starts.values()))
+    chance = random.Random(f"{window} {country}")
+    if number <= MOST_READ and _partitions(counts) <= MOST_PARTITIONS_READ:
+        sample = _of_all(_every_start(counts, window, deadline=deadline), chance)
+    else:
+        sample = _of_slices(counts, window, chance, deadline=deadline)
+    found = _measures(sample, _sessions(sample.starts, deadline=deadline), starts=number, now_ms=now_ms)
+    is_long = window.to_ms - window.from_ms > LONGEST_PLAY_MS
+    return replace(found, playing=None) if is_long and not found.is_exact else found
+
+
+def _measures(sample: Sample, sessions: Mapping[Started, Session], *, starts: int, now_ms: int) -> Measures:
+    """Return what the sessions of a sample say of all ``starts``."""
+    of = sample.of
+    groups = [[sessions[start] for start in group if start in sessions] for group in sample.groups]
+    open_ones = [(float(sum(session.is_open for session in group)), len(group)) for group in groups]
+    playing = [
+        (float(sum(_is_playing(session, now_ms) for session in group)), len(all_of_group))
+        for group, all_of_group in zip(groups, sample.groups, strict=True)
+    ]
+    lengths = [[length / 1000 for session in group if (length := session.duration_ms) is not None] for group in groups]
+    shared = share(playing, of=of)
+    return Measures(
+        starts=starts,
+        players=sample.players,
+        sampled=len(sample.starts),
+        is_exact=sample.is_exact,
+        open=share(open_ones, of=of),
+        playing=shared and shared.times(starts),
+        mean=mean([(sum(group), len(group)) for group in lengths], of=of),
+        median=quantile(lengths, 0.5, of=of),
+        p90=quantile(lengths, 0.9, of=of),
+    )
+
+
+def _is_playing(session: Session, now_ms: int) -> bool:
+    return session.is_open and now_ms - (session.started_ms or 0) < LONGEST_PLAY_MS
+
+
+def _partitions(counts: StartCounts) -> int:
+    return sum(counts.shards[country] * sum(map(bool, starts)) for country, starts in counts.starts.items())
+
+
+def _of_all(starts: Sequence[Started], chance: random.Random) -> Sample:
+    """Each start is a group of its own."""
+    drawn = starts if len(starts) <= SAMPLED else chance.sample(starts, SAMPLED)
+    return Sample([[start] for start in drawn], len(starts), len({start.player_id for start in starts}))
+
+
+def _every_start(counts: StartCounts, window: Window, *, deadline: float) -> list[Started]:
+    hours_of = {
+        country: [hour for hour, number in zip(counts.hours, starts, strict=True) if number]
+        for country, starts in counts.starts.items()
+        if any(starts)
+    }
+    end = Position(window.to_ms + 1, NO_SESSION)
+    queries = [
+        starts_query(some, hours, shards=shards, window=window, before=end, limit=MOST_READ)
+        for some, hours, shards in grids(hours_of, counts.shards)
+    ]
+    return [*_started(chain.from_iterable(cassandra.execute_many(queries, deadline=deadline)))]
+
+
+def _of_slices(counts: StartCounts, window: Window, chance: random.Random, *, deadline: float) -> Sample:
+    """Draw some slices of all; the starts of each are a group."""
+    countries = list(counts.starts)
+    slices = [max(1, number // STARTS_OF_A_SLICE) if number else 0 for row in counts.starts.values() for number in row]
+    behind = list(accumulate(slices))
+    queries: list[Statement] = []
+    for drawn in chance.sample(range(behind[-1]), min(SLICES, behind[-1])):
+        place = bisect_right(behind, drawn)
+        row, column = divmod(place, len(counts.hours))
+        part = _slice(counts.hours[column], window, number=behind[place] - 1 - drawn, of=slices[place])
+        queries.append(_slice_query(countries[row], part, shards=counts.shards[countries[row]]))
+    groups = [[*_started(rows)] for rows in cassandra.execute_many(queries, deadline=deadline)]
+    return Sample(groups, behind[-1], None)
+
+
+def _slice(hour_ms: int, window: Window, *, number: int, of: int) -> Window:
+    """Return one of so many slices of what the window covers of an hour; they are equally long, to the millisecond."""
+    after_ms, to_ms = max(window.from_ms, hour_ms - 1), min(window.to_ms, hour_ms + HOUR_MS - 1)
+    length = to_ms - after_ms
+    return Window(after_ms + length * number // of, after_ms + length * (number + 1) // of)
+
+
+def _slice_query(country: str, part: Window, *, shards: int) -> Statement:
+    hour, end = domain.hour_of(part.to_ms), Position(part.to_ms + 1, NO_SESSION)
+    return starts_query([country], [hour], shards=shards, window=part, before=end, limit=MOST_OF_A_SLICE)
+
+
+def _started(rows: Iterable[Row]) -> Iterator[Started]:
+    return (Started(*row) for row in rows)
+
+
+def _sessions(starts: Sequence[Started], *, deadline: float) -> dict[Started, Session]:
+    """Return the sessions that these started; one that was started again has its latest start alone."""
+    sessions_of: dict[str, set[uuid.UUID]] = defaultdict(set)
+    for start in starts:
+        sessions_of[start.player_id].add(start.session_id)
+    queries: list[Statement] = [
+        (SELECT_SESSIONS, (some, set().union(*(sessions_of[player] for player in some))))
+        for some in batched(list(sessions_of), PLAYERS_PER_STATEMENT)
+    ]
+    rows = chain.from_iterable(cassandra.execute_many(queries, deadline=deadline))
+    found = {(player, session[0]): Session(*session) for player, *session in rows}
+    return {
+        start: session
+        for start in starts
+        if (session := found.get((start.player_id, start.session_id)))
+        and (session.started_ms, session.country) == (start.ts_ms, start.country)
+    }
