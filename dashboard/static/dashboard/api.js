@@ -56,6 +56,7 @@ export async function ask(path, { signal, ...options } = {}) {
 export const paths = {
   countries: (asked) => `api/v1/reports/starts/?${new URLSearchParams(asked)}`,
   timeline: (asked) => `api/v1/reports/starts/timeline/?${new URLSearchParams(asked)}`,
+  measures: (asked) => `api/v1/reports/measures/?${new URLSearchParams(asked)}`,
   country: (country, asked) => `api/v1/reports/starts/${encodeURIComponent(country)}/?${new URLSearchParams(asked)}`,
   player: (player, asked) =>
     `api/v1/reports/players/${encodeURIComponent(player)}/sessions/?${new URLSearchParams(asked)}`,
@@ -64,6 +65,8 @@ export const paths = {
 export const startsByCountry = (window, options) => ask(paths.countries({ ...window, sessions: 0 }), options);
 
 export const timeline = (window, options) => ask(paths.timeline(window), options);
+
+export const measures = (asked, options) => ask(paths.measures(asked), options);
 
 export const startsOfCountry = (country, asked, options) => ask(paths.country(country, asked), options);
 

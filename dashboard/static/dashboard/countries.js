@@ -14,12 +14,24 @@ const section = document.getElementById("countries");
 const body = section.querySelector("tbody");
 const more = section.querySelector(".more");
 const search = document.getElementById("search");
+const sorts = section.querySelectorAll(".sort");
+
+/** How the rows may be ordered, each as a first press has it; a second press turns it round. */
+const ORDERS = {
+  name: { compare: byName, first: "ascending" },
+  starts: { compare: (one, other) => one.starts - other.starts, first: "descending" },
+};
+function byName({ country: one }, { country: other }) {
+  return countryName(one).localeCompare(countryName(other));
+}
+const TURNED = { ascending: "descending", descending: "ascending" };
 
 /** A drawing for which there was no answer is tried again, while its row is in sight. */
 const RETRY_MS = 5_000;
 
 let report = null;
 let all = false;
+let order = { by: "starts", direction: "descending" };
 
 export function showCountries(shownReport) {
   // A drawing of the report before stays until there is a new one, unless it is of another window.
@@ -34,7 +46,7 @@ const movesOn = (before, now) =>
   before.hours === now.hours && Math.abs(Date.parse(now.as_of) - Date.parse(before.as_of)) < HOUR_MS;
 
 function show() {
-  const found = report.countries.filter(({ country }) => matches(country, search.value.trim().toLowerCase()));
+  const found = sorted(report.countries).filter(({ country }) => matches(country, search.value.trim().toLowerCase()));
   const countries = all || search.value.trim() ? found : found.slice(0, FIRST_ROWS);
   const focused = document.activeElement?.closest?.("tr")?.dataset.country;
   drawnWhenSeen.disconnect();
@@ -44,6 +56,20 @@ function show() {
   more.textContent = all ? `Show the first ${FIRST_ROWS}` : `Show all ${report.countries.length} countries`;
   more.setAttribute("aria-expanded", String(all));
   if (focused) focusCountry(focused);
+}
+
+function sorted(countries) {
+  const turn = order.direction === "ascending" ? 1 : -1;
+  return [...countries].sort((one, other) => turn * ORDERS[order.by].compare(one, other));
+}
+
+function sortBy(by) {
+  order = { by, direction: order.by === by ? TURNED[order.direction] : ORDERS[by].first };
+  for (const { dataset, parentElement: head } of sorts) {
+    if (dataset.by === by) head.setAttribute("aria-sort", order.direction);
+    else head.removeAttribute("aria-sort");
+  }
+  if (report) show();
 }
 
 /** To stand where one came from, or at the top. */
@@ -99,7 +125,7 @@ async function drawTrend(cell) {
   const { country } = cell.closest("tr").dataset;
   try {
     const points = await report.timelineOf(country);
-    cell.replaceChildren(sparkline(points, report.shape.interval));
+    if (points) cell.replaceChildren(sparkline(points, report.shape.interval));
   } catch {
     // The report was replaced meanwhile, or the store is unavailable, which the notice at the top says.
     setTimeout(() => cell.isConnected && drawnWhenSeen.observe(cell), RETRY_MS);
@@ -110,5 +136,6 @@ more.addEventListener("click", () => {
   all = !all;
   show();
 });
+for (const button of sorts) button.addEventListener("click", () => sortBy(button.dataset.by));
 search.addEventListener("input", show);
 search.form.addEventListener("submit", (event) => event.preventDefault());

@@ -82,3 +82,36 @@ export function duration(seconds) {
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${two(seconds % 60)} s`;
   return `${count(Math.floor(seconds / 3600))} h ${two((seconds % 3600) / 60)} min`;
 }
+
+/** The units of a length, longest first: its name, its seconds, and from how many seconds on it is used. */
+const UNITS = [["h", 3600, 7200], ["min", 60, 120], ["s", 1, 0]];
+
+const isExact = ({ low, high }) => low === high;
+const halfOf = ({ low, high }) => (high - low) / 2;
+/** A margin is told with a decimal only when it is below one, and is never none. */
+const fine = (margin) => (margin < 1 ? averages.format(Math.max(margin, 0.1)) : count(Math.round(margin)));
+
+/** An estimated length as `{value: "12 min", margin: "1"}`; an exact one has no margin. */
+export function aboutDuration(estimate) {
+  if (isExact(estimate)) return { value: duration(estimate.value) };
+  const [name, seconds] = UNITS.find(([, , from]) => estimate.value >= from);
+  const margin = halfOf(estimate) / seconds;
+  const inUnit = estimate.value / seconds;
+  return { value: `${margin < 1 ? averages.format(inUnit) : count(Math.round(inUnit))} ${name}`, margin: fine(margin) };
+}
+
+/** The same of a number. That none was seen does not say that there is none. */
+export function aboutCount(estimate) {
+  const value = count(Math.round(estimate.value));
+  if (isExact(estimate)) return { value };
+  if (value === "0") return { value: `up to ${count(Math.ceil(estimate.high))}` };
+  return { value, margin: count(Math.ceil(halfOf(estimate))) };
+}
+
+/** The same of a share, its margin in hundredths. */
+export function aboutShare(estimate) {
+  const value = share(estimate.value, 1);
+  if (isExact(estimate)) return { value };
+  if (estimate.value === 0) return { value: `up to ${share(estimate.high, 1)}` };
+  return { value, margin: fine(100 * halfOf(estimate)) };
+}

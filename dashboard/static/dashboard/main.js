@@ -7,6 +7,7 @@ import { focusCountries, showCountries } from "./countries.js";
 import { element, say } from "./dom.js";
 import { average, count, countryName, date, share, time, zoneName } from "./format.js";
 import { showExample } from "./ingest.js";
+import { showMeasures } from "./measures.js";
 import { allIsWell, nothingHere, outOfOrder, refused } from "./notice.js";
 import { focusPlayer, offerPlayers, showPlayer } from "./player.js";
 import { showPlot, watchZoom } from "./plot.js";
@@ -47,6 +48,7 @@ async function load() {
     if (signal.aborted) return;
     show(asked, byPart);
     if (page) showStarts(asked, page, { cursor });
+    showMeasures(asked, { signal });
     offerPlayers(asked, { signal });
   } catch (error) {
     if (signal.aborted) return;

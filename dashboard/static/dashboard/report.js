@@ -1,6 +1,6 @@
 /** One report: the countries of a window and their starts over time, all of the same moment. */
 
-import { startsByCountry, timeline } from "./api.js";
+import { measures, startsByCountry, timeline } from "./api.js";
 
 const MINUTE_MS = 60_000;
 /** Of a day and a week mostly; of the last one the end is only drawn. */
@@ -9,6 +9,10 @@ const LENGTHS_MS = { minute: MINUTE_MS, hour: 60 * MINUTE_MS, day: 1_440 * MINUT
 const LONG_HOURS = 31 * 24;
 /** Countries with a layer of their own in the plot; more shades of one colour look alike. */
 const LAYERS = 5;
+/** Countries whose starts come with the whole: those that the page shows at first. */
+const FIRST_COUNTRIES = 10;
+/** The service tells no more numbers of countries at once. */
+const MOST_NUMBERS = 200_000;
 
 export class Report {
   #discarded = new AbortController();
@@ -43,15 +47,29 @@ export class Report {
     return { ...this.window, ...this.shape, ...(this.country && { country: this.country }) };
   }
 
-  /** The timeline of what is shown. */
+  /** The timeline of what is shown, and those of the first countries. */
   whole() {
-    return this.#timeline(this.asked);
+    return this.#timeline({ ...this.asked, ...(!this.country && { countries: FIRST_COUNTRIES }) });
   }
 
-  /** The points of a country's timeline; asked once, or until there is an answer. */
+  /** What follows from the ends of its sessions. */
+  measures() {
+    const asked = { ...this.window, ...(this.country && { country: this.country }) };
+    const ask = () => measures(asked, { signal: this.#discarded.signal }).then(({ body }) => body);
+    return this.window.hours > LONG_HOURS ? this.#inTurn(ask) : ask();
+  }
+
+  /** The points of a country's timeline; null: there are too many countries. All are asked for at once, or none. */
   async timelineOf(country) {
+    const whole = await this.whole();
+    const starts = startsOf(country, whole) ?? startsOf(country, await this.#ofEveryCountry(whole));
+    return starts && whole.points.map(({ begin }, at) => ({ begin, starts: starts[at] }));
+  }
+
+  #ofEveryCountry({ points }) {
+    const countries = Math.min(this.countries.length, Math.floor(MOST_NUMBERS / points.length) - 1);
     const { interval, tz } = this.shape;
-    return (await this.#timeline({ ...this.window, interval, tz, country })).points;
+    return this.#timeline({ ...this.window, interval, tz, countries: Math.max(0, countries) });
   }
 
   #timeline(asked) {
@@ -78,13 +96,9 @@ export class Report {
    * it is compared with.
    */
   async byPart() {
-    const top = this.country ? [] : this.countries.slice(0, LAYERS).map(({ country }) => country);
-    const [whole, ...parts] = await Promise.all([this.whole(), ...top.map((country) => this.timelineOf(country))]);
-    const { interval, points, compare } = whole;
+    const { compare, countries, interval, points } = await this.whole();
     const starts = points.map((point) => point.starts);
-    const layers = this.country
-      ? [{ country: this.country, starts }]
-      : top.map((country, index) => ({ country, starts: parts[index].map((point) => point.starts) }));
+    const layers = this.country ? [{ country: this.country, starts }] : countries.slice(0, LAYERS);
     if (this.countries.length > layers.length && !this.country) {
       layers.push({ country: null, starts: remainder(starts, layers) });
     }
@@ -102,7 +116,9 @@ export class Report {
   }
 }
 
-/** What the layers leave of the whole. A late event may come between two answers: never below zero. */
+const startsOf = (country, { countries }) => countries.find((one) => one.country === country)?.starts ?? null;
+
+/** What the layers leave of the whole. */
 function remainder(starts, layers) {
-  return starts.map((whole, at) => Math.max(0, layers.reduce((left, layer) => left - layer.starts[at], whole)));
+  return starts.map((whole, at) => layers.reduce((left, layer) => left - layer.starts[at], whole));
 }
