@@ -143,14 +143,13 @@ def create(store: Store, keyspace: str) -> None:
 
 
 def fill(store: Store, keyspace: str, events: Sequence[Event]) -> None:
-    """Write every event into both tables; what has no session is written without the column."""
+    """Write every event into both tables, with null where it has no session.
+
+    Left out instead, the column would keep what an event of the same country and millisecond has written.
+    """
+    columns = "player_id, ts, country, event, session_id"
     for name in EARLIER:
-        for columns, some in (
-            ("player_id, ts, country, event, session_id", [event for event in events if event.session_id]),
-            ("player_id, ts, country, event", [event[:-1] for event in events if not event.session_id]),
-        ):
-            places = ", ".join("?" * len(columns.split(", ")))
-            store.insert(f"INSERT INTO {keyspace}.{name} ({columns}) VALUES ({places})", some)
+        store.insert(f"INSERT INTO {keyspace}.{name} ({columns}) VALUES (?, ?, ?, ?, ?)", events)
 
 
 def move(earlier: str, ours: str) -> dict[str, Any]:
