@@ -19,7 +19,7 @@ OPTIONS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run test test-faults test-docker test-pythons check bench load import up down docs docs-site lint-schema \
-	requirements sbom audit clean
+	clients requirements sbom audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -80,6 +80,10 @@ docs: $(READY) ## write the OpenAPI schema to docs/openapi.yaml
 lint-schema: docs ## lint docs/openapi.yaml with redocly and spectral (npx)
 	@npx --yes @redocly/cli@2.77.0 lint docs/openapi.yaml
 	@npx --yes @stoplight/spectral-cli@6.16.3 lint docs/openapi.yaml --fail-severity=warn
+
+# Outside of the gate: it needs node, and the internet.
+clients: $(READY) ## make clients of the schema with others' tools and run them (some minutes)
+	@$(STACK) $(BIN)/pytest -v tests/made_clients
 
 docs-site: $(READY) ## write the generated parts of docs/ and build the site into site/
 	@$(BIN)/python -m documentation
