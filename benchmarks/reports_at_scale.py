@@ -142,13 +142,14 @@ def main() -> None:
         if arguments.fill_only:
             return
         asked = [Asked(size, running.enter_context(service_on(keyspace_of(size))), store) for size in arguments.sizes]
-        for report, hours, measured in measure(asked, requests=arguments.requests):
+        for report, hours, measured in measure(asked, arguments.reports, requests=arguments.requests):
             lines.append(line(report, hours, measured))
             print(*lines[-1], sep=" | ", file=sys.stderr, flush=True)
     rows_table = table(titles(arguments.sizes), lines)
     print(rows_table)
     command = f"python -m benchmarks.reports_at_scale {shlex.join(sys.argv[1:])}".strip()
-    write_section("reports as the store grows", f"`{command}` {here_and_now()}", rows_table)
+    which = "" if arguments.reports == [*REPORTS] else f": {', '.join(arguments.reports)}"
+    write_section(f"reports as the store grows{which}", f"`{command}` {here_and_now()}", rows_table)
 
 
 def parsed_arguments() -> Namespace:
@@ -157,6 +158,7 @@ def parsed_arguments() -> Namespace:
 
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=numbers, default="100000,1000000,10000000", help="events of each store")
+    parser.add_argument("--reports", type=lambda text: text.split(","), default=[*REPORTS], help="which (all)")
     parser.add_argument("--requests", type=int, default=200, help="of each report and window (200)")
     parser.add_argument("--fill-only", action="store_true", help="fill the stores and stop")
     return parser.parse_args()
@@ -197,14 +199,16 @@ def total_starts(keyspace: str) -> int:
         return 0
 
 
-def measure(asked: list[Asked], *, requests: int) -> Iterator[tuple[str, int, list[list[float]]]]:
+def measure(
+    asked: list[Asked], reports: Sequence[str], *, requests: int
+) -> Iterator[tuple[str, int, list[list[float]]]]:
     """Each report and window, with the percentiles of each store: p50, p90, p99 of questions never asked before, and
     p90 of cached ones. The stores are asked in turn, so that all have the same neighbours on the machine."""
     firsts = in_turn(asked, Asked.first_count, FIRST_COUNTS)
     yield "first count", 24, [[*percentiles(of_store), 0.0] for of_store in firsts]
     for one in asked:
         one.count_every_hour()
-    for report in REPORTS:
+    for report in reports:
         for hours in WINDOWS if report != "player" else (0,):
             ask_anew = partial(Asked.ask_anew, report=report, hours=hours)
             in_turn(asked, ask_anew, WARM_UP)
