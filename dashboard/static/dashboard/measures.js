@@ -45,5 +45,5 @@ function inWords({ value, margin }) {
 function of({ starts: sampled, exact }, { starts, players }) {
   if (exact) return `Of all ${count(starts)} sessions that started in the window.`;
   const counted = players === null ? " Players of so many starts are not counted." : "";
-  return `From ${count(sampled)} starts by chance; 19 of 20 such estimates are no further off.${counted}`;
+  return `From ${count(sampled)} starts by chance; 19 of 20 estimates are no further off.${counted}`;
 }
