@@ -18,8 +18,8 @@ FILE ?=
 OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-faults test-docker test-pythons check bench load import up down docs docs-site lint-schema \
-	clients requirements sbom audit clean
+.PHONY: help demo run test test-faults drill test-docker test-pythons check bench load import up down docs docs-site \
+	lint-schema clients requirements sbom audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,6 +36,9 @@ test: $(READY) ## run the tests on a real Cassandra and Redis
 
 test-faults: $(READY) ## break nodes, Redis, network and clocks under load (some minutes; FAULTS=long: an hour)
 	@$(BIN)/pytest tests/faults
+
+drill: $(READY) ## snapshot, empty and restore a Cassandra of its own, and compare all reports (some minutes)
+	@$(BIN)/pytest -s -q --no-header tests/faults/test_restore.py
 
 test-docker: $(READY) ## build the image and run both compose files on a Docker engine (a quarter of an hour)
 	@$(BIN)/pytest -s tests/containers
