@@ -28,7 +28,7 @@ demo: $(READY) ## start everything, import a month of sample sessions, serve on 
 	@$(STACK) $(BIN)/python manage.py demo
 
 run: $(READY) ## start everything and serve on PORT (8000) until Ctrl-C
-	@$(STACK) sh -c '$(BIN)/python manage.py sync_cassandra >/dev/null && exec $(BIN)/python -m sessions_project'
+	@$(STACK) sh -c '$(BIN)/python manage.py sync_cassandra --wait 60 >/dev/null && exec $(BIN)/python -m sessions_project'
 
 test: $(READY) ## run the tests on a real Cassandra and Redis
 	@$(STACK) sh -c '$(BIN)/pytest -m "not alone" --numprocesses=2 --dist=loadfile --no-loadscope-reorder; \
@@ -67,7 +67,7 @@ import: export IMPORT_FILE := $(value FILE)
 import: export IMPORT_OPTIONS := $(value OPTIONS)
 import: $(READY) ## import FILE, with OPTIONS; starts the stack if need be
 	@test -n "$$IMPORT_FILE" || { echo "Name the dump: make import FILE=dump.jsonl.bz2"; exit 1; }
-	@$(STACK) sh -c '$(BIN)/python manage.py sync_cassandra >/dev/null && \
+	@$(STACK) sh -c '$(BIN)/python manage.py sync_cassandra --wait 60 >/dev/null && \
 		eval "exec $(BIN)/python manage.py import_sessions $$IMPORT_OPTIONS -- \"\$$IMPORT_FILE\""'
 
 up: $(READY) ## start Cassandra and Redis and leave them running

@@ -616,7 +616,7 @@ def test_what_is_there_is_never_nothing(browser, web):
 
 
 def test_what_is_shown_can_be_taken_along(browser, web, countries):
-    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())  # no report of before, which lacks what came since
+    moment = now()  # no report of before, which lacks what came since
     browser.open(web.url, as_of=moment)
     browser.wait_for_numbers()
     for section, header in {"#starts": "hour,starts", "#countries": "country,starts"}.items():
@@ -657,6 +657,11 @@ def test_the_page_refreshes_when_it_is_told_to_and_need_not_by_itself(browser, w
 # --- Time and plot ---------------------------------------------------------------------------------------------------
 
 
+def now() -> str:
+    """A moment that the page is opened at: no reply of it is cached yet."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
 def timeline_of(browser: Browser, web: WebServer, **asked: object) -> dict:
     return ask(web, "starts/timeline/", as_of=browser.shown_as_of(), **asked)
 
@@ -682,22 +687,28 @@ CHOOSE = """
 
 @pytest.mark.parametrize(("hours", "interval"), [(1, "minute"), (48, "hour"), (720, "day"), (8000, "week")])
 def test_a_window_has_the_parts_that_fit_it(browser, web, hours, interval):
-    browser.open(web.url, hours=str(hours))
-    browser.wait_for_numbers()
-    points = timeline_of(browser, web, hours=hours, interval=interval)["points"]
-    assert column(browser, 1) == [point["starts"] for point in points]
+    def shows_what_the_api_says() -> bool:
+        """Unless another test has stored a start of that window meanwhile."""
+        browser.open(web.url, hours=str(hours), as_of=now())
+        browser.wait_for_numbers()
+        starts = [point["starts"] for point in timeline_of(browser, web, hours=hours, interval=interval)["points"]]
+        return column(browser, 1) == starts and number(browser.text("#busiest")) == max(starts)
+
+    browser.wait(shows_what_the_api_says)
     assert browser.text("#of-busiest") == f"in the busiest {interval}"
-    assert number(browser.text("#busiest")) == max(point["starts"] for point in points)
 
 
 def test_other_parts_and_the_zone_of_days_can_be_chosen_and_the_zone_is_remembered(browser, web):
-    browser.open(web.url, hours="100")
-    browser.wait_for_numbers()
-    choose(browser, "interval", "day")
-    choose(browser, "tz", "Asia/Kathmandu")
-    points = timeline_of(browser, web, hours=100, interval="day", tz="Asia/Kathmandu")["points"]
-    assert points[1]["begin"][11:16] == "18:15"
-    assert column(browser, 1) == [point["starts"] for point in points]
+    def shows_what_the_api_says() -> bool:
+        browser.open(web.url, hours="100", as_of=now())
+        browser.wait_for_numbers()
+        choose(browser, "interval", "day")
+        choose(browser, "tz", "Asia/Kathmandu")
+        points = timeline_of(browser, web, hours=100, interval="day", tz="Asia/Kathmandu")["points"]
+        assert points[1]["begin"][11:16] == "18:15"
+        return column(browser, 1) == [point["starts"] for point in points]
+
+    browser.wait(shows_what_the_api_says)
     assert browser.text("#zone") == "Asia/Kathmandu"
     assert "Asia/Kathmandu" in browser.text("#age")
     browser.open(web.url)
@@ -716,12 +727,15 @@ def test_what_is_no_zone_is_named(chromium, web):
 
 @pytest.mark.parametrize("compare", ["previous", "week"])
 def test_the_window_is_shown_beside_an_earlier_one(browser, web, compare):
-    browser.open(web.url)
-    browser.wait_for_numbers()
-    choose(browser, "compare", compare)
-    report = timeline_of(browser, web, hours=24, compare=compare)
-    assert column(browser, 2) == [point["before"] for point in report["points"]]
-    assert number(browser.text("#plot .before b")) == report["compare"]["total"]
+    def shows_what_the_api_says() -> bool:
+        browser.open(web.url, as_of=now())
+        browser.wait_for_numbers()
+        choose(browser, "compare", compare)
+        report = timeline_of(browser, web, hours=24, compare=compare)
+        shown = column(browser, 2), number(browser.text("#plot .before b"))
+        return shown == ([point["before"] for point in report["points"]], report["compare"]["total"])
+
+    browser.wait(shows_what_the_api_says)
     assert "The line is what was before" in browser.text("#plot-summary")
 
 
@@ -868,7 +882,7 @@ def test_all_of_it_works_by_keyboard(browser, web, player, country, now_ms):
 def test_all_countries_can_be_shown_by_keyboard(browser, web, new_country, now_ms):
     for _ in range(4):
         record_events([Event("start", "page", uuid.uuid4(), now_ms - 1000, new_country())], now_ms=now_ms)
-    browser.open(web.url, hours="24", as_of=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    browser.open(web.url, hours="24", as_of=now())
     browser.wait_for_numbers()
     countries = number(browser.text("#number-of-countries"))
     assert len(browser.texts("#countries tbody tr")) == 10 < countries
@@ -880,10 +894,10 @@ def test_all_countries_can_be_shown_by_keyboard(browser, web, new_country, now_m
 def test_a_country_is_found_among_many(browser, web, countries, new_country, now_ms):
     for _ in range(5):
         record_events([Event("start", "page", uuid.uuid4(), now_ms - 1000, new_country())], now_ms=now_ms)
-    browser.open(web.url, hours="25", as_of=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    browser.open(web.url, hours="25", as_of=now())
     browser.wait_for_numbers()
     browser.find("#search").send_keys(countries[3].lower())
-    browser.wait(lambda: 1 <= len(browser.texts("#countries tbody tr")) < 10)
+    browser.wait(lambda: all(countries[3].lower() in one.lower() for one in browser.texts("#countries tbody th")))
     assert browser.driver.find_elements(By.CSS_SELECTOR, f"[data-country={countries[3]}]")
     browser.find("#search").clear()
     browser.find("#search").send_keys("nowhere at all")
@@ -891,8 +905,7 @@ def test_a_country_is_found_among_many(browser, web, countries, new_country, now
 
 
 def test_the_countries_are_sorted_by_a_column_by_keyboard(browser, web):
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    browser.open(web.url, size=(1280, 2000), hours="24", as_of=now)
+    browser.open(web.url, size=(1280, 2000), hours="24", as_of=now())
     browser.wait_for_numbers()
 
     def column() -> list[str]:
@@ -938,7 +951,7 @@ def test_what_is_an_estimate_says_how_far_it_may_be_off(browser, web):
     browser.wait_for_numbers()
     open_ones = browser.text("#open")
     assert re.fullmatch(r"about [\d.]+%, ±[\d.]+", open_ones), open_ones
-    assert browser.text("#measures p").startswith("From 500 starts by chance;")
+    assert re.match(r"From \d+ starts by chance;", browser.text("#measures p"))
     said = browser.driver.execute_async_script(
         "const [address, done] = arguments; import(address).then(({ aboutDuration, aboutCount, aboutShare }) => done(["
         "aboutDuration({ value: 725, low: 660, high: 800 }), aboutDuration({ value: 725, low: 725, high: 725 }),"

@@ -22,7 +22,7 @@ from conftest import PROJECT, WebServer, free_port, manage
 from events.domain import DAY_MS, HOUR_MS, format_timestamp
 from events.tests.dumps import lines_of
 from metrics import cells
-from metrics.catalogue import KEY_SET_AGE, METRICS, OF_IMPORTS, REQUEST_DURATION, WORKER_MEMORY
+from metrics.catalogue import KEY_SET_AGE, METRICS, OF_COMMANDS, OF_IMPORTS, REQUEST_DURATION, WORKER_MEMORY
 from metrics.exporter import Workers
 from metrics.kinds import Counter, Histogram
 from metrics.sender import SECONDS_BETWEEN_SNAPSHOTS, Snapshot
@@ -357,15 +357,15 @@ def queries() -> Iterator[str]:
 
 
 def test_queries_ask_for_metrics_and_labels_that_there_are() -> None:
-    asked = [*queries()]
+    asked, known = [*queries()], {**METRICS, **{metric.name: metric for metric in OF_COMMANDS}}
     assert len(asked) > 25
     for query in asked:
         names = set(re.findall(r"\bplayer_sessions_\w+", query))
         labels = {"le", "instance", "job"}
         for name in names:
             base = re.sub(r"_(bucket|sum|count)$", "", name)
-            assert name in METRICS or isinstance(METRICS.get(base), Histogram), name
-            labels |= {*METRICS[name if name in METRICS else base].labels}
+            assert name in known or isinstance(known.get(base), Histogram), name
+            labels |= {*known[name if name in known else base].labels}
         used = set(re.findall(r"(\w+)(?:=~|!=|=|!~)\"", query))
         used |= {one for group in re.findall(r"by \(([\w, ]+)\)", query) for one in group.split(", ")}
         assert not names or used <= labels, query

@@ -10,8 +10,10 @@ from io import StringIO
 from typing import Any
 
 import pytest
+from cassandra import DriverException
+from cassandra.cluster import Cluster
 from django.conf import settings
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connections
 
 from conftest import PROJECT, drop_keyspace, free_port, manage
@@ -56,6 +58,25 @@ def test_the_second_time_nothing_is_altered(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(session, "execute", noted)
     call_command("sync_cassandra", stdout=StringIO())
     assert altered == []
+
+
+def test_nodes_that_do_not_agree_on_the_tables_in_time_are_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under load: the driver then says that its picture of the tables is an old one."""
+    refresh, asked = Cluster.refresh_schema_metadata, []
+
+    def late(cluster: Cluster, *arguments: Any, **options: Any) -> None:
+        asked.append(cluster)
+        if len(asked) == 1:
+            raise DriverException("Schema metadata was not refreshed. See log for details.")
+        refresh(cluster, *arguments, **options)
+
+    monkeypatch.setattr(Cluster, "refresh_schema_metadata", late)
+    call_command("sync_cassandra", wait=10, stdout=(printed := StringIO()))
+    assert len(asked) > 1
+    assert printed.getvalue().startswith("Waiting for Cassandra at ")
+    asked.clear()
+    with pytest.raises(CommandError, match=r"not refreshed.*--wait 120"):
+        call_command("sync_cassandra", stdout=StringIO())
 
 
 def test_other_copies_than_are_asked_for_are_refused() -> None:

@@ -38,7 +38,7 @@ class Command(BaseCommand):
         folder.mkdir(exist_ok=True)
         dump = folder / "demo.jsonl.bz2"
         say(self.stdout, "Creating the tables ...")
-        call_command("sync_cassandra", stdout=StringIO())
+        call_command("sync_cassandra", wait=60, stdout=StringIO())
         now_ms = wall_clock_ms()
         days = empty_days(_month_before(now_ms), now_ms=now_ms, events=events)
         if wanted := int(events * days / DAYS):

@@ -84,6 +84,8 @@ class Command(sync_cassandra.Command):
         except AlreadyExists as error:
             raise CommandError("Another sync_cassandra is at work. When it has ended, run this again.") from error
         except (StoreError, DriverException, ErrorMessage) as error:
+            if type(error) is DriverException:  # the driver's own: nodes did not agree on the tables in time
+                return error
             raise CommandError(
                 f"Cassandra refuses: {_in_a_line(error)} Has CASSANDRA_USER the permissions of docs/how-to/operate.md?"
             ) from error
