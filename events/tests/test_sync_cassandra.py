@@ -73,7 +73,7 @@ def test_nodes_that_do_not_agree_on_the_tables_in_time_are_asked_again(monkeypat
     monkeypatch.setattr(Cluster, "refresh_schema_metadata", late)
     call_command("sync_cassandra", wait=10, stdout=(printed := StringIO()))
     assert len(asked) > 1
-    assert printed.getvalue().startswith("Waiting for Cassandra at ")
+    assert "\nWaiting for Cassandra at " in printed.getvalue()
     asked.clear()
     with pytest.raises(CommandError, match=r"not refreshed.*--wait 120"):
         call_command("sync_cassandra", stdout=StringIO())
