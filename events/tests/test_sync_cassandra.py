@@ -10,13 +10,12 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from cassandra import DriverException
-from cassandra.cluster import Cluster
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connections
 
 from conftest import PROJECT, drop_keyspace, free_port, manage
+from events.management.commands import sync_cassandra
 from events.models import READ_OPTIONS
 from store import cassandra
 from tests.faults.proxy import Proxy
@@ -62,15 +61,16 @@ def test_the_second_time_nothing_is_altered(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_nodes_that_do_not_agree_on_the_tables_in_time_are_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """As under load: the driver then says that its picture of the tables is an old one."""
-    refresh, asked = Cluster.refresh_schema_metadata, []
+    cluster_class = type(connections["cassandra"].connection.cluster)
+    refresh, asked = cluster_class.refresh_schema_metadata, []
 
-    def late(cluster: Cluster, *arguments: Any, **options: Any) -> None:
-        asked.append(cluster)
+    def late(*arguments: Any, **options: Any) -> None:
+        asked.append(arguments)
         if len(asked) == 1:
-            raise DriverException("Schema metadata was not refreshed. See log for details.")
-        refresh(cluster, *arguments, **options)
+            raise sync_cassandra.DriverException("Schema metadata was not refreshed. See log for details.")
+        refresh(*arguments, **options)
 
-    monkeypatch.setattr(Cluster, "refresh_schema_metadata", late)
+    monkeypatch.setattr(cluster_class, "refresh_schema_metadata", late)
     call_command("sync_cassandra", wait=10, stdout=(printed := StringIO()))
     assert len(asked) > 1
     assert "\nWaiting for Cassandra at " in printed.getvalue()
