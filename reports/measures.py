@@ -25,7 +25,7 @@ from reports.estimates import Estimate, mean, quantile, share
 from reports.expensive import expensive_when_long
 from reports.player_sessions import Session
 from reports.positions import NO_SESSION, Position
-from reports.starts import OnWaiting, counted, grids, starts_query
+from reports.starts import OnWaiting, counted, queries_of, starts_query
 from store import cassandra
 from store.cassandra import Row, Statement
 
@@ -161,11 +161,7 @@ def _every_start(counts: StartCounts, window: Window, *, deadline: float) -> lis
         for country, starts in counts.starts.items()
         if any(starts)
     }
-    end = Position(window.to_ms + 1, NO_SESSION)
-    queries = [
-        starts_query(some, hours, shards=shards, window=window, before=end, limit=MOST_READ)
-        for some, hours, shards in grids(hours_of, counts.shards)
-    ]
+    queries = queries_of(hours_of, counts, window=window, limit=MOST_READ)
     return [*_started(chain.from_iterable(cassandra.execute_many(queries, deadline=deadline)))]
 
 

@@ -99,11 +99,7 @@ def _newest_of_countries(
     hours_of = {
         country: list(counts.newest_hours(country, number=newest, until_ms=window.to_ms)) for country in countries
     }
-    end = Position(window.to_ms + 1, NO_SESSION)
-    queries = [
-        starts_query(some, hours, shards=shards, window=window, before=end, limit=newest)
-        for some, hours, shards in grids(hours_of, counts.shards)
-    ]
+    queries = queries_of(hours_of, counts, window=window, limit=newest)
     rows_of: dict[str, list[Row]] = defaultdict(list)
     for rows in cassandra.execute_many(queries, deadline=deadline):
         for row in rows:
@@ -111,7 +107,18 @@ def _newest_of_countries(
     return {country: _newest(rows, newest, shards=counts.shards[country]) for country, rows in rows_of.items()}
 
 
-def grids(
+def queries_of(
+    hours_of: Mapping[str, Sequence[int]], counts: StartCounts, *, window: Window, limit: int
+) -> list[Statement]:
+    """Return what reads the newest starts of these hours of countries: so many of each shard of an hour."""
+    end = Position(window.to_ms + 1, NO_SESSION)
+    return [
+        starts_query(some, hours, shards=shards, window=window, before=end, limit=limit)
+        for some, hours, shards in _grids(hours_of, counts.shards)
+    ]
+
+
+def _grids(
     hours_of: Mapping[str, Sequence[int]], shards_of: Mapping[str, int]
 ) -> Iterator[tuple[list[str], set[int], int]]:
     """Countries that want much the same hours, all of these hours, and over how many shards they lie.
