@@ -242,7 +242,8 @@ def starts_by_part(
 
 
 def _of_country(country: str, counts: StartCounts, begins: Sequence[int], by_minute: Collection[int]) -> list[int]:
-    minutes = {one: row for one, row in counts.minutes.items() if one[0] == country}
+    hours = [(country, hour) for hour in by_minute if (country, hour) in counts.minutes]
+    minutes = {one: counts.minutes[one] for one in hours}
     return _in_parts(begins, _pieces(counts.hours, counts.starts[country], minutes, by_minute))
 
 
