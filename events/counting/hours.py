@@ -187,7 +187,7 @@ class _Counting:
         small = {one: shards for one, shards in dirty.items() if one not in needed and self._is_small(*one)}
         large = {one: shards for one, shards in dirty.items() if one not in small}
         minutes = self._whole_minutes({**needed, **large})
-        counted = _count_hours(small, window=self._window, store=self._store)
+        counted = count_hours(small, window=self._window, store=self._store)
         counted |= {one: sum(minutes[one]) for one in large}
         for (country, hour), number in counted.items():
             self._days[domain.day_of(hour)].put(country, hour, number, shards=dirty[country, hour])
@@ -361,7 +361,7 @@ class _Counting:
         numbers: dict[CountryHour, int] = {}
         for days in _rounds(of_days):
             missing = {one: shards for day in days for one, shards in of_days[day].items()}
-            counted = _count_hours(missing, window=self._window, store=self._store)
+            counted = count_hours(missing, window=self._window, store=self._store)
             for day in days:
                 self._store_day(
                     day, {one: counted[one] for one in of_days[day]}, of_days[day], is_changed=day in changed
@@ -445,8 +445,8 @@ def _rounds(of_days: Mapping[int, Shards]) -> Iterator[list[int]]:
         yield days
 
 
-def _count_hours(wanted: Shards, *, window: Window, store: Store) -> dict[CountryHour, int]:
-    """Count whole hours of countries."""
+def count_hours(wanted: Shards, *, window: Window, store: Store) -> dict[CountryHour, int]:
+    """Count the rows of whole hours of countries, as far as the window covers them. Raises StoreError."""
     starts = dict.fromkeys(wanted, 0)
     queries = [_count_query(group, wanted, window) for group in _groups(wanted)]
     for rows in store.count(queries):

@@ -111,6 +111,24 @@ def whole_minutes(
         for one, minutes in hours.items()
         for task in _to_count(*one, minutes, late, wanted[one], release_1=release_1[domain.day_of(one[1])], store=store)
     ]
+    _count(tasks, hours, store=store)
+    _store(hours, {(task.country, task.hour_ms) for task in tasks}, late, release_1=release_1, store=store)
+    return {one: minutes.starts for one, minutes in hours.items()}
+
+
+def count_minutes(wanted: Shards, numbers: Mapping[CountryHour, int], *, store: Store) -> dict[CountryHour, list[int]]:
+    """Return the starts of every minute of these hours by their rows, whatever is stored; they have about ``numbers``.
+
+    Raises StoreError.
+    """
+    hours = {one: Minutes() for one in wanted}
+    tasks = [_Task(*one, shards, 0, MINUTES_PER_HOUR, numbers.get(one, 0)) for one, shards in wanted.items()]
+    _count(tasks, hours, store=store)
+    return {one: minutes.starts for one, minutes in hours.items()}
+
+
+def _count(tasks: Collection[_Task], hours: Mapping[CountryHour, Minutes], *, store: Store) -> None:
+    """Count the minutes that the tasks name, and put them in their hours."""
     queries = [*_queries(tasks, hours)]
     for task in tasks:
         hours[task.country, task.hour_ms].starts[task.first : task.end] = [0] * (task.end - task.first)
@@ -121,8 +139,6 @@ def whole_minutes(
             minute = (moment - one[1]) // MINUTE_MS
             if minute in query.minutes.get(one, ()):
                 hours[one].starts[minute] += number
-    _store(hours, {(task.country, task.hour_ms) for task in tasks}, late, release_1=release_1, store=store)
-    return {one: minutes.starts for one, minutes in hours.items()}
 
 
 def _to_count(

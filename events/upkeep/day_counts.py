@@ -1,11 +1,10 @@
 """A day's hour index entries beside its starts, and the counts that reports show beside the rows that there are.
 
-Starts may come while both are read. So the rows are counted before and after a report: its number is wrong when it is
-neither of the two nor between them.
+Starts may come while both are read. So where a report's number is not that of the rows before it, these are counted
+again: the number is wrong when it is neither of the two nor between them.
 """
 
 import time
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from itertools import product
 from string import ascii_uppercase
@@ -14,9 +13,16 @@ from zlib import compress, decompress
 
 from events import domain
 from events.clock import retention_cutoff_ms, ttl_seconds, wall_clock_ms
-from events.counting.hours import COUNTS_AT_A_TIME, MOST_SECONDS, SELECT_INDEX, bring_up_to_date, count_starts
-from events.counting.minutes import COUNT_MINUTES, COUNT_STARTS
-from events.counting.stored import MINUTES_PER_HOUR, Store
+from events.counting.hours import (
+    COUNTS_AT_A_TIME,
+    MOST_SECONDS,
+    SELECT_INDEX,
+    bring_up_to_date,
+    count_hours,
+    count_starts,
+)
+from events.counting.minutes import CountryHour, Shards, count_minutes
+from events.counting.stored import Store
 from events.counting.validity import MARGIN_MS
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, Window
 from events.late_writes import MICROSECONDS, WHOLE_HOUR, Cell
@@ -35,8 +41,6 @@ SELECT_WRITTEN = """
     SELECT WRITETIME(shards) FROM {keyspace}.country_hour WHERE day = ? AND hour = ? AND country = ?"""
 DELETE_MINUTES = """
     DELETE minutes FROM {keyspace}.start_count USING TIMESTAMP ? WHERE day = ? AND hour = ? AND country = ?"""
-
-CountryHour = tuple[str, int]
 
 COUNTRIES = {"".join(letters): number for number, letters in enumerate(product(ascii_uppercase, repeat=2))}
 
@@ -138,75 +142,50 @@ def wrong_counts(day_ms: int) -> list[Found]:
     hours = [hour for hour in window.hours() if window.covers_hour(hour)] if window.from_ms < window.to_ms else []
     if not hours:
         return []
-    index = {(country, hour): shards or 0 for hour, country, shards in _index(day_ms) if hour in hours}
-    store = Store(now_ms, time.monotonic() + MOST_SECONDS)
+    index = {(country, hour): shards for hour, country, shards in _index(day_ms) if shards and hour in hours}
+    store = Store(now_ms, time.monotonic() + MOST_SECONDS, COUNTS_AT_A_TIME)
     if not index and not store.days([day_ms])[day_ms].starts:
         return []
-    before = _rows_of(index, window)
+    numbers = count_hours(index, window=window, store=store)
+    reported = _reported(window, hours, now_ms=now_ms)
+    different = [one for one in {*index, *reported} if reported.get(one, 0) != numbers.get(one, 0)]
+    after = count_hours({one: index[one] for one in different if one in index}, window=window, store=store)
+    wrong = [
+        Found(WRONG_COUNT, *one)
+        for one in sorted(different)
+        if not _is_between(reported.get(one, 0), numbers.get(one, 0), after.get(one, 0))
+    ]
+    minutes = [one for one in _wrong_minutes(hours, numbers, index, store=store) if one not in different]
+    return wrong + [Found(WRONG_MINUTES, *one) for one in minutes]
+
+
+def _reported(window: Window, hours: Collection[int], *, now_ms: int) -> dict[CountryHour, int]:
+    """Return the numbers that reports have for these hours of the window."""
     counts = count_starts(window=window, now_ms=now_ms, deadline=time.monotonic() + MOST_SECONDS, all_late=True)
-    after = _rows_of(index, window)
-    reported = {
+    return {
         (country, hour): number
         for country, numbers in counts.starts.items()
         for hour, number in zip(counts.hours, numbers, strict=True)
         if hour in hours
     }
-    wrong = [
-        Found(WRONG_COUNT, country, hour)
-        for country, hour in sorted({*index, *reported})
-        if not _is_between(reported.get((country, hour), 0), before, after, (country, hour))
-    ]
-    return wrong + [Found(WRONG_MINUTES, *one) for one in _wrong_minutes(hours, after, index, store=store)]
 
 
-def _is_between(
-    number: int, before: Mapping[CountryHour, int], after: Mapping[CountryHour, int], one: CountryHour
-) -> bool:
-    low, high = sorted((before.get(one, 0), after.get(one, 0)))
-    return low <= number <= high
-
-
-def _rows_of(index: Mapping[CountryHour, int], window: Window) -> dict[CountryHour, int]:
-    """Count the rows of these hours, whatever is stored of them."""
-    numbers: dict[CountryHour, int] = defaultdict(int)
-    statements = [
-        (COUNT_STARTS, ([country], hours, range(shards), window.from_ms, window.to_ms))
-        for country, hours, shards in _by_country(index)
-    ]
-    for rows in _execute(*statements):
-        for country, hour, number in rows:
-            numbers[country, hour] += number
-    return numbers
-
-
-def _by_country(index: Mapping[CountryHour, int]) -> Iterator[tuple[str, list[int], int]]:
-    """Yield each country with its hours and its shards."""
-    hours: dict[str, list[int]] = defaultdict(list)
-    for country, hour in index:
-        hours[country].append(hour)
-    for country, some in hours.items():
-        yield country, some, max(index[country, hour] for hour in some)
+def _is_between(number: int, before: int, after: int) -> bool:
+    return min(before, after) <= number <= max(before, after)
 
 
 def _wrong_minutes(
-    hours: list[int], numbers: Mapping[CountryHour, int], index: Mapping[CountryHour, int], *, store: Store
+    hours: list[int], numbers: Mapping[CountryHour, int], index: Shards, *, store: Store
 ) -> Iterator[CountryHour]:
     """Yield the hours whose minutes add up to the right number, so that reports take them, and are wrong ones."""
-    stored = store.minutes(hours)
-    taken = {
-        one: minutes.starts
-        for one, minutes in stored.items()
+    stored = {
+        one: minutes
+        for one, minutes in store.minutes(hours).items()
         if one in index and minutes.adds_up_to(numbers.get(one, 0))
     }
-    statements = [
-        (COUNT_MINUTES, ([country], [hour], range(index[country, hour]), hour, hour + HOUR_MS))
-        for country, hour in taken
-    ]
-    for (one, starts), rows in zip(taken.items(), _execute(*statements), strict=True):
-        counted = [0] * MINUTES_PER_HOUR
-        for _, moment, number in rows:
-            counted[(moment - one[1]) // MINUTE_MS] += number
-        if sum(counted) == sum(starts) and counted != starts:
+    counted = count_minutes({one: index[one] for one in stored}, numbers, store=store)
+    for one, starts in counted.items():
+        if sum(starts) == numbers[one] and starts != stored[one].starts:
             yield one
 
 

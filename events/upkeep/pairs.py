@@ -69,7 +69,7 @@ class Buckets:
 
 
 def _digest(event: Event) -> int:
-    text = f"{event.player_id} {event.session_id.hex} {event.ts_ms} {event.country}"
+    text = f"{event.player_id} {event.session_id.int} {event.ts_ms} {event.country}"
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
 
 

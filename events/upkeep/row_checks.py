@@ -11,7 +11,7 @@ from typing import NamedTuple
 from django.conf import settings
 
 from events import domain
-from events.clock import retention_cutoff_ms, ttl_seconds
+from events.clock import retention_cutoff_ms
 from events.counting.stored import UPDATE_DAY, UPDATE_MINUTES
 from events.domain import CLOCKS_APART_MS, DAY_MS, HOUR_MS, IN_FLIGHT_MS, MINUTE_MS, SECOND_MS, START, Event
 from events.erased_players import NEVER_ERASED
@@ -81,6 +81,11 @@ class Clock:
 
     now_ms: int
     erased: Mapping[str, int] = field(default_factory=dict)
+    # Up to and including that moment everything is too old.
+    cutoff_ms: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cutoff_ms", retention_cutoff_ms(self.now_ms))
 
     def is_erased(self, player_id: str, moment_ms: int) -> bool:
         """Return whether what a player did at a moment has been erased."""
@@ -89,11 +94,6 @@ class Clock:
     def erased_us(self, player_id: str) -> int:
         """Return the write timestamp of deletions: the last microsecond of what is erased of the player."""
         return self.erased[player_id] * MICROSECONDS + MICROSECONDS - 1
-
-    @property
-    def cutoff_ms(self) -> int:
-        """Return the moment up to and including which everything is too old."""
-        return retention_cutoff_ms(self.now_ms)
 
     @property
     def now_us(self) -> int:
@@ -114,7 +114,7 @@ class Clock:
 
     def ttl(self, moment_ms: int) -> int:
         """Return how long what belongs to a moment still lives; at least a second, since 0 is for ever."""
-        return max(ttl_seconds(moment_ms, now_ms=self.now_ms), 1)
+        return max(domain.remaining_seconds(moment_ms, retention_cutoff_ms=self.cutoff_ms), 1)
 
 
 def right_place(event: Event) -> tuple[str, int, int]:
