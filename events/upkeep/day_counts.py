@@ -121,11 +121,11 @@ def missing_index_entries(day_ms: int, seen: SeenShards) -> dict[CountryHour, in
 def write_index_entries(missing: Mapping[CountryHour, int]) -> None:
     """Make the starts of these hours known to reports, and have them counted. Raises StoreError."""
     now_ms = wall_clock_ms()
+    keys = [(domain.day_of(hour), hour, country) for country, hour in missing]
+    written = _execute(*((SELECT_WRITTEN, key) for key in keys))
     statements: list[Statement] = []
-    for (country, hour), shards in missing.items():
-        day = domain.day_of(hour)
-        written = _execute((SELECT_WRITTEN, (day, hour, country)))[0]
-        above = written[0][0] + 1 if written and written[0][0] is not None else 0
+    for (day, hour, country), shards, rows in zip(keys, missing.values(), written, strict=True):
+        above = rows[0][0] + 1 if rows and rows[0][0] is not None else 0
         ttl = ttl_seconds(hour + HOUR_MS, now_ms=now_ms)
         values = (day, hour, country, shards, max(hour * MICROSECONDS + shards, above), ttl)
         statements.append((INSERT_INDEX_ENTRY, values))
