@@ -1,7 +1,7 @@
-"""Writing the events of a dump: the rows of the API in unlogged batches, several in flight, until each is durable."""
+"""Writing the events of a dump: the rows of the API in unlogged batches, one after the other, until each is durable."""
 
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,9 +22,6 @@ from store.errors import StoreError, StoreUnavailable
 # Larger batches write no faster. Cassandra refuses those of more than 50 KiB (batch_size_fail_threshold): a start has a
 # row of 170 bytes and, in an hour and a day of its own, index entries and version maps of 240; an end has two rows.
 EVENTS_PER_BATCH = 120
-# Enough to keep a node busy while rows are being bound here; with 8 an import is no faster, and what a service sends to
-# the same node meanwhile waits longer: 9 of 10 batches of events took up to 98 ms instead of 71.
-BATCHES_IN_FLIGHT = 3
 # Between attempts while Cassandra is unavailable.
 RETRY_SECONDS = 1.0
 
@@ -42,6 +39,8 @@ class _Batch:
 class Loader:
     """Writes events through one process's session; ``completed`` batches of those ``submitted`` are durable, in order.
 
+    One batch is in flight while the next lines are validated. With three an import is no faster, because other workers
+    keep the nodes busy, and what a service sends to them meanwhile waits longer.
     While Cassandra is unavailable it waits, calls ``on_wait`` with the reason, and goes on. Nothing is skipped. Raises
     StatementRejected when waiting would be in vain.
 
@@ -55,10 +54,10 @@ class Loader:
         self._on_wait = on_wait
         self._shift_ms = shift_ms
         self._received_ms = received_ms
-        self._in_flight: deque[_Batch] = deque()
+        self._in_flight: _Batch | None = None
 
     def write(self, events: Sequence[Event]) -> None:
-        """Send the events; return when all are sent, and all but the last few durable.
+        """Send the events; return when all are sent, and all but the last batch durable.
 
         Raises StatementRejected, and StoreUnavailable only when there was no connection yet. The events are sorted by
         partition: Cassandra makes one mutation of all rows of a batch that share a partition, which halves its work.
@@ -95,8 +94,9 @@ class Loader:
 
     def finish(self) -> None:
         """Return when everything that was submitted is durable."""
-        while self._in_flight:
-            self._complete_oldest()
+        batch, self._in_flight = self._in_flight, None
+        if batch:
+            self._complete(batch)
 
     def _by_replicas(self, events: Sequence[Event], *, of_countries: bool) -> Iterable[Sequence[Event]]:
         """Return the events in groups that each lie on the same nodes, one of which can write a batch by itself."""
@@ -117,14 +117,13 @@ class Loader:
                 self._wait(error)
 
     def _submit(self, batch: _Batch) -> None:
-        if len(self._in_flight) >= BATCHES_IN_FLIGHT:
-            self._complete_oldest()
-        self._in_flight.append(batch)
+        self.finish()
+        self._in_flight = batch
         self.submitted += 1
         self._send(batch)
 
     def _send(self, batch: _Batch) -> None:
-        """Send without waiting; a batch that cannot even be sent is left for _complete_oldest."""
+        """Send without waiting; a batch that cannot even be sent is left for _complete."""
         now_ms = wall_clock_ms()
         oldest_ms = oldest_kept_ms(now_ms)
         batch.events = [event for event in batch.events if event.ts_ms >= oldest_ms]
@@ -141,9 +140,8 @@ class Loader:
         batch.index_entries = index_entries(batch.events)
         return country_rows(batch.events, now_ms=now_ms) + index_rows(new_entries(batch.index_entries), now_ms=now_ms)
 
-    def _complete_oldest(self) -> None:
-        """Return when the batch sent first is durable, sending it again as often as that takes."""
-        batch = self._in_flight.popleft()
+    def _complete(self, batch: _Batch) -> None:
+        """Return when the batch is durable, sending it again as often as that takes."""
         while batch.events:
             try:
                 if batch.write is None:
