@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 from benchmarks.measure import Durations, Measurement, Row, measured_in_turn, new_run
 from benchmarks.programs import GTHREAD, OURS_SHIPPED, THEIRS, THREADS, UVICORN, Program, granian, started
@@ -22,6 +23,9 @@ OTHER_SERVERS = [
     *[Program(f"ours-{n}", f"granian, {n} threads", granian(WSGI, threads=n)) for n in (1, 4, 8)],
     Program("flask-own", "Flask's own server", f"flask --app {FLASK} run --port={{port}}", THEIRS),
 ]
+# The service once more, sent starts of which so many of a hundred are late.
+LATE = replace(OURS_SHIPPED, name="ours-late", what="as shipped, a tenth of the starts late")
+LATE_PERCENT = 10
 # Where events go; the service's address otherwise.
 ADDRESSES = {"floor": "/", "flask": "/event-handler", "flask-own": "/event-handler", "fastapi": "/events/"}
 SERVICE_ADDRESS = "/api/v1/events/"
@@ -31,9 +35,8 @@ def measure_ingest(chosen: Sequence[str], *, rounds: int, durations: Durations) 
     """A row for each program (by name) and round, as they come. Raises RuntimeError when events are missing."""
     with ExitStack() as stack:
         store = stack.enter_context(opened_store())
-        measurements = [
-            send_events(program, store, stack) for program in [*PROGRAMS, *OTHER_SERVERS] if program.name in chosen
-        ]
+        programs = [program for program in [*PROGRAMS, LATE, *OTHER_SERVERS] if program.name in chosen]
+        measurements = [send_events(program, store, stack) for program in programs]
         yield from measured_in_turn(
             measurements, rounds=rounds, durations=durations, found=lambda one: counted(one, store)
         )
@@ -47,7 +50,8 @@ def send_events(program: Program, store: Store, stack: ExitStack) -> Measurement
     running = stack.enter_context(started(program, keyspace=keyspace))
     batch = 1 if program.name.startswith("flask") else BATCH
     path = ADDRESSES.get(program.name, SERVICE_ADDRESS)
-    return Measurement(running, path=path, batch=batch, arguments=lambda: ["events", new_run(), str(batch)])
+    late = str(LATE_PERCENT if program is LATE else 0)
+    return Measurement(running, path=path, batch=batch, arguments=lambda: ["events", new_run(), str(batch), late])
 
 
 def counted(measurement: Measurement, store: Store) -> int:

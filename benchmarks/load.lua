@@ -1,7 +1,9 @@
 -- What wrk sends, and what it tells at the end (one line of JSON).
 --
---   wrk ... -s load.lua URL -- THINK_MS events RUN BATCH   batches of BATCH events, or with 1 single event objects;
---                                                          every session and player is new. RUN: 8 hex digits, new ones
+--   wrk ... -s load.lua URL -- THINK_MS events RUN BATCH [LATE]
+--                                                          batches of BATCH events, or with 1 single event objects;
+--                                                          every session and player is new. RUN: 8 hex digits, new ones;
+--                                                          LATE percent of the starts are 10 minutes to a day old
 --   wrk ... -s load.lua URL -- THINK_MS paths FILE [RUN]   the paths of FILE in turn; with RUN each under another port
 --                                                          of the Host, so that no cache knows it
 --
@@ -13,11 +15,12 @@ sent = 0
 
 local function four_hex(n) return string.format("%04x", n) end
 
-local function new_event(run, n)
+local function new_event(run, n, late)
   local session = table.concat({ run, four_hex(math.random(0, 65535)), "4" .. four_hex(math.random(0, 65535)):sub(2),
     "8" .. four_hex(math.random(0, 65535)):sub(2), string.format("%012x", n) }, "-")
   local player = string.format("%s%08x%08x%08x", run, math.random(0, 2 ^ 31 - 1), math.random(0, 2 ^ 31 - 1), n)
-  local ts = os.date("!%Y-%m-%dT%H:%M:%S", os.time()) .. string.format(".%03dZ", math.random(0, 999))
+  local age = n % 2 == 1 and math.random(100) <= late and math.random(600, 86400) or 0
+  local ts = os.date("!%Y-%m-%dT%H:%M:%S", os.time() - age) .. string.format(".%03dZ", math.random(0, 999))
   if n % 2 == 0 then
     return string.format('{"event":"end","player_id":"%s","session_id":"%s","ts":"%s"}', player, session, ts)
   end
@@ -25,16 +28,16 @@ local function new_event(run, n)
     COUNTRIES[math.random(#COUNTRIES)], player, session, ts)
 end
 
-local function events(run, batch)
+local function events(run, batch, late)
   math.randomseed(tonumber(run, 16))
-  batch = tonumber(batch)
+  batch, late = tonumber(batch), tonumber(late or 0)
   local n = 0
   local headers = { ["Content-Type"] = "application/json", ["Host"] = wrk.headers["Host"] }
   return function()
     local some = {}
     for i = 1, batch do
       n = n + 1
-      some[i] = new_event(run, n)
+      some[i] = new_event(run, n, late)
     end
     local body = batch == 1 and some[1] or "[" .. table.concat(some, ",") .. "]"
     return wrk.format("POST", nil, headers, body)
@@ -59,7 +62,7 @@ end
 function setup(thread) threads[#threads + 1] = thread end
 
 function init(args)
-  local make = (args[2] == "events" and events or paths)(args[3], args[4])
+  local make = (args[2] == "events" and events or paths)(args[3], args[4], args[5])
   function request()
     sent = sent + 1
     return make()
