@@ -10,6 +10,8 @@ BENCH_VENV := .venv-bench
 BENCH_READY := $(BENCH_VENV)/.ready
 AUDIT_VENV := .venv-audit
 AUDIT_READY := $(AUDIT_VENV)/.ready
+HELM_VENV := .venv-helm
+HELM_READY := $(HELM_VENV)/.ready
 STACK := $(BIN)/python -m embedded exec --
 # Fails when a link or an anchor of docs/ leads nowhere.
 SITE := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
@@ -18,8 +20,8 @@ FILE ?=
 OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test test-faults drill test-docker test-pythons check bench load import up down docs docs-site \
-	lint-schema clients requirements sbom audit clean
+.PHONY: help demo run test test-faults drill test-docker helm test-pythons check bench load import up down docs \
+	docs-site lint-schema clients requirements sbom audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,6 +44,12 @@ drill: $(READY) ## snapshot, empty and restore a Cassandra of its own, and compa
 
 test-docker: $(READY) ## build the image and run both compose files on a Docker engine (a quarter of an hour)
 	@$(BIN)/pytest -s tests/containers
+
+# Outside of the gate: helm is no package of a registry of Python's.
+helm: $(READY) $(HELM_READY) ## lint the chart of deploy/helm, render it, and look at what comes out (a minute; needs helm)
+	@command -v helm >/dev/null || { \
+		echo "There is no helm on the PATH: https://helm.sh/docs/intro/install/"; exit 1; }
+	@KUBERNETES_VALIDATE=$(HELM_VENV)/bin/kubernetes-validate $(BIN)/pytest -v tests/helm
 
 test-pythons: $(READY) ## try the service on every other supported Python that is here (a minute or two for each)
 	@$(BIN)/pytest -v tests/test_each_python.py
@@ -93,7 +101,7 @@ docs-site: $(READY) ## write the generated parts of docs/ and build the site int
 	@$(SITE)
 
 requirements: $(READY) ## pin requirements/*.txt anew from requirements/*.in
-	@for name in base production dev bench audit; do \
+	@for name in base production dev bench audit helm; do \
 		$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-emit-find-links \
 			--universal --fork-strategy fewest --python-version 3.11 --custom-compile-command "make requirements" \
 			requirements/$$name.in --output-file requirements/$$name.txt || exit 1; \
@@ -106,7 +114,7 @@ audit: $(AUDIT_READY) ## ask whether a known weakness is in what production inst
 	@$(AUDIT_VENV)/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements/production.txt
 
 clean: ## remove the virtual environments; the data in .data/ stays
-	rm -rf $(VENV) $(BENCH_VENV) $(AUDIT_VENV)
+	rm -rf $(VENV) $(BENCH_VENV) $(AUDIT_VENV) $(HELM_VENV)
 
 $(READY): requirements/dev.txt
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
@@ -127,4 +135,10 @@ $(AUDIT_READY): $(READY) requirements/audit.txt
 	@$(AUDIT_VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m venv --clear $(AUDIT_VENV)
 	@echo "Installing what looks at the pins into $(AUDIT_VENV) ..."
 	@$(AUDIT_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.txt
+	@touch $@
+
+$(HELM_READY): $(READY) requirements/helm.txt
+	@$(HELM_VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m venv --clear $(HELM_VENV)
+	@echo "Installing the schemas of Kubernetes into $(HELM_VENV) ..."
+	@$(HELM_VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/helm.txt
 	@touch $@

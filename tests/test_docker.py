@@ -245,7 +245,7 @@ def variables_read() -> set[str]:
         node.args[0].value
         for node in ast.walk(ast.parse(SETTINGS.read_text()))
         if isinstance(node, ast.Call)
-        and re.fullmatch(r"env\.\w+|_number|_whole_number|_list|_text", ast.unparse(node.func))
+        and re.fullmatch(r"_number|_whole_number|_list|_text|_flag", ast.unparse(node.func))
         and node.args
         and isinstance(node.args[0], ast.Constant)
     }

@@ -115,6 +115,7 @@ def test_every_decision_has_its_place_in_the_list() -> None:
         [title] = re.findall(r"^# (\d+\. .+)$", text, re.MULTILINE)
         [date] = re.findall(r"^Date: (.+)$", text, re.MULTILINE)
         assert f"[{title}]({record.name}), {date}" in " ".join(index.split()), record.name
+        assert index.count(record.name) == 1, record.name
 
 
 def test_the_version_is_in_one_place() -> None:
