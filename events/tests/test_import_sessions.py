@@ -35,8 +35,9 @@ from store.errors import StatementRejected
 
 OF_BEFORE = json.dumps(header("rejects")) + "\n" + '{"line": 1, "reason": "of before", "input": ""}\n'
 
-# Several seconds of an import, so that it can be interrupted behind its first checkpoint.
-INTERRUPTED_EVENTS = 100_000
+# A second or two of an import: its first checkpoint is there when the first of twenty jobs is done.
+INTERRUPTED_EVENTS = 40_000
+MOST_SECONDS_BEFORE_A_KILL = 1.2
 
 
 @pytest.mark.parametrize(
@@ -467,7 +468,7 @@ def test_an_import_that_is_killed_again_and_again_ends_with_the_same_rows(
         while not checkpoint.exists():
             assert running.poll() is None, "too fast to be killed"
             time.sleep(0.01)
-        time.sleep(random.uniform(0, 3))
+        time.sleep(random.uniform(0, MOST_SECONDS_BEFORE_A_KILL))
         if running.poll() is not None:  # it came to its end: once more from the beginning
             running.communicate()
             running = start_import("--workers", "1")
