@@ -236,7 +236,17 @@ class WebServer:
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
     """A Redis that the test may break."""
-    server = RedisServer(folder=tmp_path, port=free_port())
+    yield from _redis_server(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def redis_of_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis that tests look into and leave as it is."""
+    yield from _redis_server(tmp_path_factory.mktemp("redis"))
+
+
+def _redis_server(folder: Path) -> Iterator[RedisServer]:
+    server = RedisServer(folder=folder, port=free_port())
     try:
         server.start()
         server.wait_until_ready(seconds=REDIS_READY_SECONDS)

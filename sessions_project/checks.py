@@ -19,11 +19,13 @@ KEYSPACE = re.compile(r"[a-z][a-z0-9_]{0,47}\Z")
 # Cassandra's own limit of a TTL is 20 years, which begin at the end of an event's hour, and events may be of tomorrow.
 MOST_RETENTION_SECONDS = 630_720_000 - 3_600 - 86_400
 
+# Of the checks that our commands run; 'manage.py check' runs all.
+SETTINGS_TAG = "settings"
 # CASSANDRA_HOST and CASSANDRA_HOSTS are; CASSANDRA_HOME, which Cassandra itself reads, is not.
 MOSTLY_ALIKE = 0.93
 
 
-@register()
+@register(SETTINGS_TAG)
 def check_settings(app_configs: Any, **options: Any) -> list[CheckMessage]:
     """Return all complaints at once."""
     return [complaint for check in _CHECKS for complaint in check()]

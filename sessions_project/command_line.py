@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management import ManagementUtility, get_commands, load_command_class
 from django.core.management.base import BaseCommand
 
-from sessions_project.checks import check_settings, refuse
+from sessions_project.checks import SETTINGS_TAG, check_settings, refuse
 
 _TABLES = "There is no relational database; 'manage.py sync_cassandra' creates the tables."
 _TRANSLATIONS = "Nothing here is translated."
@@ -56,9 +56,13 @@ class CommandLine(ManagementUtility):
         """Return the command; end the process, with what to do instead, for one that is USELESS."""
         if subcommand in USELESS:
             sys.exit(f"{self.prog_name} {subcommand} does not work here. {USELESS[subcommand]}")
-        if subcommand in _own_commands():
-            refuse(check_settings(None))
-        return super().fetch_command(subcommand)
+        if subcommand not in _own_commands():
+            return super().fetch_command(subcommand)
+        refuse(check_settings(None))
+        command = super().fetch_command(subcommand)
+        # Django's own checks import every address with all that it needs, which is half of a command's start.
+        command.requires_system_checks = [SETTINGS_TAG]
+        return command
 
 
 def _own_commands() -> set[str]:

@@ -89,11 +89,11 @@ def test_the_legacy_addresses_still_know_the_format(api):
 
 
 def test_unique_nonsense_fills_no_cache(
-    own_redis: RedisServer, web_server: Callable[..., WebServer], player: str
+    redis_of_module: RedisServer, web_server: Callable[..., WebServer], player: str
 ) -> None:
-    address = f"redis://127.0.0.1:{own_redis.address[1]}/0"
+    address = f"redis://127.0.0.1:{redis_of_module.address[1]}/0"
     web = web_server(REDIS_URL=address, REPORT_CACHE_SECONDS="50", WEB_WORKERS="1")
-    client = redis.Redis(port=own_redis.address[1])
+    client = redis.Redis(port=redis_of_module.address[1])
 
     def cached() -> int:
         return sum(LEASE.encode() not in key for key in client.scan_iter())

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +19,8 @@ from embedded.redis import RedisServer
 from reports.tests.test_starts import record_starts
 from web.load_shedding import RESERVED_FOR_BATCHES
 
+pytestmark = pytest.mark.alone
+
 CLIENTS = 50
 # Long enough that every client asks while it is built.
 STARTS = 3_000
@@ -29,9 +31,6 @@ class Service(NamedTuple):
     web: WebServer
     redis: RedisServer
     log: Path
-
-    def path(self, country: str) -> str:
-        return f"/api/v1/reports/starts/{country}/?hours=24&limit=1000"
 
     def ask(self, path: str) -> tuple[int, float, dict]:
         began = time.monotonic()
@@ -53,24 +52,40 @@ class Service(NamedTuple):
         return self.log.read_text().count(f"Building {path}\n")
 
 
-@pytest.fixture
-def service(own_redis: RedisServer, web_server: Callable[..., WebServer], tmp_path: Path) -> Service:
-    log = tmp_path / "web.log"
-    web = web_server(
+def serving(server: RedisServer, folder: Path) -> Iterator[Service]:
+    log = folder / "web.log"
+    web = WebServer(
         log=log,
-        REDIS_URL=f"redis://127.0.0.1:{own_redis.address[1]}/0",
+        REDIS_URL=f"redis://127.0.0.1:{server.address[1]}/0",
         REPORT_CACHE_SECONDS="50",
         WEB_WORKERS="2",
         WEB_THREADS=str(CLIENTS + RESERVED_FOR_BATCHES),  # all are let in at once
         LOG_LEVEL="DEBUG",
     )
-    return Service(web, own_redis, log)
+    yield Service(web, server, log)
+    web.stop()
+
+
+@pytest.fixture(scope="module")
+def service(redis_of_module: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    yield from serving(redis_of_module, tmp_path_factory.mktemp("web"))
 
 
 @pytest.fixture
-def path(country: str, now_ms: int, service: Service) -> str:
+def service_to_break(own_redis: RedisServer, tmp_path: Path) -> Iterator[Service]:
+    """The test breaks its Redis or its processes."""
+    yield from serving(own_redis, tmp_path)
+
+
+@pytest.fixture
+def path(country: str, now_ms: int) -> str:
+    """Of a report that takes a while."""
     record_starts(country, *range(now_ms - STARTS, now_ms), now_ms=now_ms)
-    return service.path(country)
+    return path_of(country)
+
+
+def path_of(country: str) -> str:
+    return f"/api/v1/reports/starts/{country}/?hours=24&limit=1000"
 
 
 def check(replies: list[tuple[int, float, dict]]) -> None:
@@ -86,39 +101,39 @@ def test_a_report_that_many_ask_for_at_once_is_built_a_few_times_at_most(service
     assert redis.Redis(port=service.redis.address[1]).keys("*building*") == []
 
 
-def test_redis_stalled_costs_a_blink(service: Service, path: str, new_country: Callable[[], str]) -> None:
-    _, undisturbed, _ = service.ask(service.path(new_country()))
-    os.kill(service.redis.process().pid, signal.SIGSTOP)
+def test_redis_stalled_costs_a_blink(service_to_break: Service, path: str, new_country: Callable[[], str]) -> None:
+    _, undisturbed, _ = service_to_break.ask(path_of(new_country()))
+    os.kill(service_to_break.redis.process().pid, signal.SIGSTOP)
     try:
-        replies = service.ask_at_once(path)
+        replies = service_to_break.ask_at_once(path)
     finally:
-        os.kill(service.redis.process().pid, signal.SIGCONT)
+        os.kill(service_to_break.redis.process().pid, signal.SIGCONT)
     check(replies)
     # Without a cache it is built again and again; eight at a time share one.
-    assert service.builds(path) < CLIENTS / 2
+    assert service_to_break.builds(path) < CLIENTS / 2
     assert min(seconds for _, seconds, _ in replies) < undisturbed + 1
 
 
-def test_redis_gone_is_no_outage(service: Service, path: str) -> None:
-    service.redis.stop()
-    check(service.ask_at_once(path))
-    assert service.builds(path) < CLIENTS / 2
+def test_redis_gone_is_no_outage(service_to_break: Service, path: str) -> None:
+    service_to_break.redis.stop()
+    check(service_to_break.ask_at_once(path))
+    assert service_to_break.builds(path) < CLIENTS / 2
 
 
-def test_a_process_that_dies_while_it_builds_holds_nobody_up_for_long(service: Service, path: str) -> None:
-    client = redis.Redis(port=service.redis.address[1])
+def test_a_process_that_dies_while_it_builds_holds_nobody_up_for_long(service_to_break: Service, path: str) -> None:
+    client = redis.Redis(port=service_to_break.redis.address[1])
     for attempt in range(20):
         report = path.replace("hours=24", f"hours={24 + attempt}")
-        threading.Thread(target=answers, args=(service, report), daemon=True).start()
+        threading.Thread(target=answers, args=(service_to_break, report), daemon=True).start()
         locks = wait_for_locks(client)
-        os.kill(worker_processes(service.web.process.pid)[0], signal.SIGKILL)
+        os.kill(worker_processes(service_to_break.web.process.pid)[0], signal.SIGKILL)
         time.sleep(0.1)
         if client.exists(*locks):  # it was the one that built
             break
         time.sleep(2)  # a new worker starts
     assert 0 < client.pttl(locks[0]) <= 1_000
     began = time.monotonic()
-    while not answers(service, report):
+    while not answers(service_to_break, report):
         assert time.monotonic() - began < 1.5
         time.sleep(0.01)
     # The lock, which goes after a second, the report, and a worker that is still starting.

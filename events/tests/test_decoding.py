@@ -107,13 +107,16 @@ def test_it_agrees_on_damaged_lines(randomness: random.Random) -> None:
         check(damaged(GAME, randomness))
 
 
+SIGNS = b'"\\{},:[]-+.0129TZez \x00\x7f\x80\xc3\xff'
+
+
 def damaged(line: bytes, randomness: random.Random) -> bytes:
-    """The line with one to three places cut out, or with something else in them."""
+    """The line with something else, or nothing, in one to three places."""
     text = bytearray(line)
     for _ in range(randomness.randint(1, 3)):
         first = randomness.randint(0, len(text))
-        signs = (randomness.choice(b'"\\{},:[]-+.0129TZez \x00\x7f\x80\xc3\xff') for _ in range(randomness.randint(0, 3)))
-        text[first : first + randomness.randint(0, 3)] = randomness.choice((bytes(signs), randomness.randbytes(2)))
+        signs = bytes(randomness.choices(SIGNS, k=randomness.randint(0, 3)))
+        text[first : first + randomness.randint(0, 3)] = randomness.choice((signs, randomness.randbytes(2)))
     return bytes(text)
 
 
