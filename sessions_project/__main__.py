@@ -21,7 +21,7 @@ def main() -> None:
     from metrics import sender, supervisor
     from sessions_project.checks import check_settings, refuse
     from sessions_project.startup import said
-    from web.load_shedding import server_threads
+    from web.server_threads import server_threads
     from web.transport import MOST_DRAINING
 
     refuse(check_settings(None))

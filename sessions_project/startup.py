@@ -10,7 +10,7 @@ from django.core.cache import caches
 
 from caching.redis import ReportCache
 from sessions_project import __version__
-from sessions_project.health import store_state
+from sessions_project.store_state import store_state
 
 REDIS_TROUBLE = "does not answer; reports are not cached until it does"
 

@@ -8,7 +8,8 @@ import pytest
 from django.test import RequestFactory
 
 from tests.clients import wait_for
-from web.load_shedding import MOST_WAITING, LoadShedding, readers
+from web.load_shedding import LoadShedding, readers
+from web.server_threads import MOST_WAITING
 from web.worker_slots import WorkerSlots
 
 WORKING = 6

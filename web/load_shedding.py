@@ -14,6 +14,7 @@ from typing import Any
 
 from metrics.catalogue import REQUESTS_WAITING, WORKER_SLOTS_USED
 from web.problems import refuse
+from web.server_threads import MOST_WAITING
 from web.worker_slots import WorkerSlots
 from web.wsgi_types import Application
 
@@ -21,15 +22,9 @@ log = logging.getLogger(__name__)
 
 # A fifth of the 500 ms that 9 of 10 replies may take; the work of those who came before takes another two.
 MOST_WAIT_SECONDS = 0.1
-# What one process of two on two cores gets done in half of that time: whoever comes later would wait in vain. So many
-# of all, and so many readers who wait to be among these.
-MOST_WAITING = 16
 # Of the slots so many, but at most half, are for batches alone. A batch has its slot for some milliseconds, so four
 # store hundreds a second.
 RESERVED_FOR_BATCHES = 4
-# Threads that neither work nor wait: two refuse, so that nothing piles up in the server's queue, also while two others
-# send files (reports/spreadsheets.py) to clients that take their time.
-REFUSING = 4
 # Between two lines of the log that say how many requests were refused.
 SECONDS_BETWEEN_LOG_LINES = 1.0
 
@@ -83,8 +78,3 @@ class LoadShedding:
 def readers(*, working: int) -> int:
     """Return how many of the requests that work at a time may be readers."""
     return working - min(RESERVED_FOR_BATCHES, working // 2)
-
-
-def server_threads(*, working: int) -> int:
-    """Return how many threads a server needs that has no other queue than these two."""
-    return working + 2 * MOST_WAITING + REFUSING
