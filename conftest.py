@@ -49,10 +49,11 @@ _countries = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that start a Cassandra come first: while a node starts, the other process of ``make test`` has work left.
 
-    Who breaks a Redis measures that it costs a moment: such a test runs alone.
+    Then the long ones, so that in the end both processes have something to do. Who breaks a Redis measures that it
+    costs a moment: such a test runs alone.
     """
-    with_node = {item.path for item in items if item.get_closest_marker("own_node")}
-    items.sort(key=lambda item: item.path not in with_node)
+    with_node, long = ({item.path for item in items if item.get_closest_marker(name)} for name in ("own_node", "long"))
+    items.sort(key=lambda item: 0 if item.path in with_node else 1 if item.path in long else 2)
     for item in items:
         if "own_redis" in getattr(item, "fixturenames", ()):
             item.add_marker("alone")
@@ -253,6 +254,14 @@ def _redis_server(folder: Path) -> Iterator[RedisServer]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def shared_web() -> Iterator[WebServer]:
+    """One with the tests' settings, which caches nothing, for all tests that only ask it; a start takes 2 s of CPU."""
+    server = WebServer(REPORT_CACHE_SECONDS="0", WEB_WORKERS="1")
+    yield server
+    server.stop()
 
 
 @pytest.fixture

@@ -25,10 +25,13 @@ from events.services import record_events
 
 MISSING = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
 # The gate sets REQUIRE_BROWSER: there a missing browser is a failure, not a reason to skip.
-pytestmark = pytest.mark.skipif(
-    bool(MISSING) and not os.environ.get("REQUIRE_BROWSER"),
-    reason=f"needs {' and '.join(MISSING)}: apt-get install chromium chromium-driver",
-)
+pytestmark = [
+    pytest.mark.skipif(
+        bool(MISSING) and not os.environ.get("REQUIRE_BROWSER"),
+        reason=f"needs {' and '.join(MISSING)}: apt-get install chromium chromium-driver",
+    ),
+    pytest.mark.long,
+]
 
 # What a page shows is there within a blink; a machine that runs the whole suite may take longer.
 PATIENCE_SECONDS = 10

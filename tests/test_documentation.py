@@ -54,11 +54,9 @@ VARYING = {
 }
 
 
-@pytest.fixture(scope="module")
-def web() -> WebServer:
-    server = WebServer(REPORT_CACHE_SECONDS="0", WEB_WORKERS="1")
-    yield server
-    server.stop()
+@pytest.fixture
+def web(shared_web: WebServer) -> WebServer:
+    return shared_web
 
 
 def own_players(text: str, run: str) -> str:

@@ -3,7 +3,6 @@
 import http.client
 import json
 import uuid
-from collections.abc import Iterator
 from contextlib import closing
 from urllib.parse import urlsplit
 
@@ -16,11 +15,9 @@ from events.services import record_events
 EVENTS = "/api/v1/events/"
 
 
-@pytest.fixture(scope="module")
-def web() -> Iterator[WebServer]:
-    server = WebServer(WEB_WORKERS="1")
-    yield server
-    server.stop()
+@pytest.fixture
+def web(shared_web: WebServer) -> WebServer:
+    return shared_web
 
 
 def post(web: WebServer, player: str, **headers: str) -> int:

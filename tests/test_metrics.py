@@ -27,6 +27,8 @@ from metrics.exporter import Workers
 from metrics.kinds import Counter, Histogram
 from metrics.sender import SECONDS_BETWEEN_SNAPSHOTS, Snapshot
 
+pytestmark = pytest.mark.long
+
 DEPLOY = PROJECT / "deploy"
 DURATION = REQUEST_DURATION.name
 Numbers = dict[tuple[str, ...], float]

@@ -22,11 +22,21 @@ def web() -> Iterator[WebServer]:
     server.stop()
 
 
-@pytest.fixture
-def browser() -> Iterator[Browser]:
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
     browser = Browser()
     yield browser
     browser.driver.quit()
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Iterator[Browser]:
+    """A tab of its own: the page keeps a key for as long as its tab is open."""
+    first = chromium.driver.current_window_handle
+    chromium.driver.switch_to.new_window("tab")
+    yield chromium
+    chromium.driver.close()
+    chromium.driver.switch_to.window(first)
 
 
 def make_key(web: WebServer, *scopes: str) -> str:

@@ -73,11 +73,9 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture(scope="module")
-def web() -> Iterator[WebServer]:
-    server = WebServer(REPORT_CACHE_SECONDS="0", WEB_WORKERS="1")
-    yield server
-    server.stop()
+@pytest.fixture
+def web(shared_web: WebServer) -> WebServer:
+    return shared_web
 
 
 @pytest.fixture

@@ -53,6 +53,8 @@ from store import cassandra
 from store.cassandra import Row, Statement
 from tests.clients import wait_for
 
+pytestmark = pytest.mark.long
+
 # Of 365.25 days; the oldest young one has a minute and a half to live, or a quarter of an hour.
 YOUNG_DAYS, OLD_DAYS = (364.999, 365.24), (365.26, 730)
 RETENTION_MS = 31_557_600_000

@@ -33,6 +33,8 @@ from reports.player_sessions import completed_sessions
 from store import cassandra
 from store.errors import StatementRejected
 
+pytestmark = pytest.mark.long
+
 OF_BEFORE = json.dumps(header("rejects")) + "\n" + '{"line": 1, "reason": "of before", "input": ""}\n'
 
 # A second or two of an import: its first checkpoint is there when the first of twenty jobs is done.

@@ -416,12 +416,11 @@ def test_an_end_may_be_a_little_ahead_of_our_clock(api, player, now_ms, ahead_se
             assert len(api.get(f"/by-player/{player}").json()) == (status == 201)
 
 
-def test_a_body_may_come_in_chunks(web_server, player):
-    web = web_server(WEB_WORKERS="1")
+def test_a_body_may_come_in_chunks(shared_web, player):
     headers = {"Content-Type": "application/json"}
 
     def status_of(body: bytes) -> int:
-        with closing(http.client.HTTPConnection(urlsplit(web.url).netloc, timeout=10)) as connection:
+        with closing(http.client.HTTPConnection(urlsplit(shared_web.url).netloc, timeout=10)) as connection:
             pieces = (body[first : first + 100] for first in range(0, len(body), 100))
             connection.request("POST", EVENTS, pieces, headers, encode_chunked=True)
             return connection.getresponse().status
