@@ -210,7 +210,10 @@ class _Counting:
         positions: list[Position] = []
         stored: list[Day | Minutes] = [*self._days.values(), *self._minutes.values()]
         for one in stored:
-            if one.position is None or one.last_slot is None or not one.is_looked_behind:
+            if one.position is None:
+                slots.update(recent)  # so that what is counted anew is stored as having seen them
+                continue
+            if one.last_slot is None or not one.is_looked_behind:
                 continue
             if since := slots_since(one.position, one.last_slot, clock_ms=self._store.clock_ms):
                 slots.update(since)
