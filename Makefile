@@ -32,6 +32,8 @@ demo: $(READY) ## start everything, import a month of sample sessions, serve on 
 run: $(READY) ## start everything and serve on PORT (8000) until Ctrl-C
 	@$(STACK) sh -c '$(BIN)/python manage.py sync_cassandra --wait 60 >/dev/null && exec $(BIN)/python -m sessions_project'
 
+# Some machines are told to keep no bytecode: hundreds of processes would compile the same files again.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(READY) ## run the tests on a real Cassandra and Redis
 	@$(STACK) sh -c '$(BIN)/pytest -m "not alone" --numprocesses=2 --dist=loadfile --no-loadscope-reorder; \
 		others=$$?; $(BIN)/pytest -m alone && exit $$others'

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sessions_project import health
+from sessions_project import health, store_state
 from store import cassandra
 
 PROBES = ["/livez", "/readyz"]
@@ -20,7 +20,9 @@ def test_probes_ask_by_the_address_of_a_machine(api, path):
 
 
 def test_tables_that_are_not_as_this_version_needs_them_are_named(api, monkeypatch):
-    monkeypatch.setattr(health, "SELECT_A_DAY", "SELECT of_the_next_version FROM {keyspace}.country_hour WHERE day = ?")
+    monkeypatch.setattr(
+        store_state, "SELECT_A_DAY", "SELECT of_the_next_version FROM {keyspace}.country_hour WHERE day = ?"
+    )
     reply = api.get("/readyz")
     assert reply.status_code == 503
     assert "cannot be read as this version does" in reply.json()["checks"]["cassandra"]

@@ -17,6 +17,7 @@ from cassandra.cluster import Cluster
 from conftest import QuickNode, WebServer, free_cassandra_port, manage
 from embedded.cassandra import READY_SECONDS
 from embedded.java import java_executable
+from embedded.process import port_is_taken
 from tests.faults.ledger import ask, wait_until_stored
 
 pytestmark = pytest.mark.own_node
@@ -94,6 +95,9 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     try:
         node.start()
         give_up_at = time.monotonic() + READY_SECONDS
+        while not port_is_taken(node.address):  # a command that fails takes as much of the machine as the node's start
+            assert time.monotonic() < give_up_at
+            time.sleep(0.2)
         while (synced := secured.sync(**ADMIN)).returncode:
             assert time.monotonic() < give_up_at, synced.stderr
         yield secured

@@ -44,21 +44,20 @@ good = st.fixed_dictionaries(
         "country": st.none() | st.from_regex(r"[A-Za-z]{2}", fullmatch=True),
     }
 )
-others = st.fixed_dictionaries(
-    {
-        "event": good_kinds | st.sampled_from(["start ", "END", ""]) | odd,
-        "player_id": st.from_regex(r"[A-Za-z0-9_.:@-]{1,66}", fullmatch=True) | odd,
-        "session_id": sessions | odd,
-        "ts": stamps | odd,
-        "country": countries | odd,
-    },
-    optional={
-        "level": st.recursive(odd, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5),
-    },
-)
+fields = {
+    "event": good_kinds | st.sampled_from(["start ", "END", ""]) | odd,
+    "player_id": st.from_regex(r"[A-Za-z0-9_.:@-]{1,66}", fullmatch=True) | odd,
+    "session_id": sessions | odd,
+    "ts": stamps | odd,
+    "country": countries | odd,
+}
+ignored = {"level": st.recursive(odd, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5)}
+others = st.fixed_dictionaries(fields, optional=ignored)
+events = st.fixed_dictionaries({}, optional={**fields, **ignored})
 # To draw values takes milliseconds, to compare a line a tenth of that: so an example is many lines.
 EXAMPLES, EXAMPLES_OF_DAMAGE, LINES_OF_DAMAGE = 500, 200, 50
 MOST_FIELDS_OF_OTHER = 2
+SIGNS = b'"\\{},:[]-+.0129TZez \x00\x7f\x80\xc3\xff'
 
 
 def mixed(good_one: dict[str, object], other: dict[str, object]) -> Iterator[dict[str, object]]:
@@ -66,11 +65,11 @@ def mixed(good_one: dict[str, object], other: dict[str, object]) -> Iterator[dic
 
     An event that is wrong in many ways tells little: it is refused for any of them.
     """
-    ignored = {field: value for field, value in other.items() if field not in good_one}
+    more = {field: value for field, value in other.items() if field not in good_one}
     yield other
     for number in range(MOST_FIELDS_OF_OTHER + 1):
         for fields in combinations(good_one, number):
-            yield {**ignored, **good_one, **{field: other[field] for field in fields}}
+            yield {**more, **good_one, **{field: other[field] for field in fields}}
     for left_out in good_one:
         yield {field: value for field, value in good_one.items() if field != left_out}
 
@@ -105,9 +104,6 @@ def test_it_agrees_with_the_serializer(one: dict, other: dict, no_event: object,
 def test_it_agrees_on_damaged_lines(randomness: random.Random) -> None:
     for _ in range(LINES_OF_DAMAGE):
         check(damaged(GAME, randomness))
-
-
-SIGNS = b'"\\{},:[]-+.0129TZez \x00\x7f\x80\xc3\xff'
 
 
 def damaged(line: bytes, randomness: random.Random) -> bytes:
