@@ -38,14 +38,18 @@ MOST_READ = 5_000
 MOST_PARTITIONS_READ = 1_000
 # Of so many starts the sessions are looked up.
 SAMPLED = 500
-# So many slices hold about as many starts: a slice costs a statement, a start of it little. Fewer and larger slices
-# would say less, where starts of the same time are alike.
-SLICES = 64
-STARTS_OF_A_SLICE = 8
+# A slice costs a statement, a start of it little. Fewer and larger slices would say less, where starts of the same time
+# are alike; and a variance of fewer than 25 groups is itself a guess.
+STARTS_OF_A_SLICE = 20
+# Where hours have fewer starts than that, their slices have, too: then it is so many slices, and fewer starts.
+MOST_SLICES = 64
 # A slice with more is a rush within milliseconds, of which these are enough.
 MOST_OF_A_SLICE = 500
-# One statement asks for the sessions of so many players: half of the time of 10.
+# One statement asks for the sessions of so many players. Of 50 the node, which looks for all sessions with each player,
+# takes more than the process saves.
 PLAYERS_PER_STATEMENT = 25
+# A node reads the players of a statement at the same time: with more statements they wait for each other.
+LOOKUPS_AT_A_TIME = 4
 # Who has not ended for so long is not playing: the end was lost.
 LONGEST_PLAY_MS = DAY_MS
 
@@ -73,10 +77,6 @@ class Sample:
     @property
     def is_exact(self) -> bool:
         return len(self.groups) == self.of
-
-    @property
-    def starts(self) -> list[Started]:
-        return list(chain.from_iterable(self.groups))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +112,14 @@ def measures(*, window: Window, now_ms: int, country: str | None, on_waiting: On
         sample = _of_all(_every_start(counts, window, deadline=deadline), chance)
     else:
         sample = _of_slices(counts, window, chance, deadline=deadline)
-    found = _measures(sample, _sessions(sample.starts, deadline=deadline), starts=number, now_ms=now_ms)
+    found = _measures(sample, _sessions(sample.groups, deadline=deadline), starts=number, now_ms=now_ms)
     is_long = window.to_ms - window.from_ms > LONGEST_PLAY_MS
     return replace(found, playing=None) if is_long and not found.is_exact else found
 
 
-def _measures(sample: Sample, sessions: Mapping[Started, Session], *, starts: int, now_ms: int) -> Measures:
-    """Return what the sessions of a sample say of all ``starts``."""
+def _measures(sample: Sample, groups: Sequence[Sequence[Session]], *, starts: int, now_ms: int) -> Measures:
+    """Return what the sessions of each group of a sample say of all ``starts``."""
     of = sample.of
-    groups = [[sessions[start] for start in group if start in sessions] for group in sample.groups]
     open_ones = [(float(sum(session.is_open for session in group)), len(group)) for group in groups]
     playing = [
         (float(sum(_is_playing(session, now_ms) for session in group)), len(all_of_group))
@@ -131,7 +130,7 @@ def _measures(sample: Sample, sessions: Mapping[Started, Session], *, starts: in
     return Measures(
         starts=starts,
         players=sample.players,
-        sampled=len(sample.starts),
+        sampled=sum(map(len, sample.groups)),
         is_exact=sample.is_exact,
         open=share(open_ones, of=of),
         playing=shared and shared.times(starts),
@@ -150,9 +149,11 @@ def _partitions(counts: StartCounts) -> int:
 
 
 def _of_all(starts: Sequence[Started], chance: random.Random) -> Sample:
-    """Each start is a group of its own."""
-    drawn = starts if len(starts) <= SAMPLED else chance.sample(starts, SAMPLED)
-    return Sample([[start] for start in drawn], len(starts), len({start.player_id for start in starts}))
+    """Draw some starts, each a group of its own; of few all, which are one group."""
+    players = len({start.player_id for start in starts})
+    if len(starts) <= SAMPLED:
+        return Sample([starts], 1, players)
+    return Sample([[start] for start in chance.sample(starts, SAMPLED)], len(starts), players)
 
 
 def _every_start(counts: StartCounts, window: Window, *, deadline: float) -> list[Started]:
@@ -166,12 +167,13 @@ def _every_start(counts: StartCounts, window: Window, *, deadline: float) -> lis
 
 
 def _of_slices(counts: StartCounts, window: Window, chance: random.Random, *, deadline: float) -> Sample:
-    """Draw some slices of all; the starts of each are a group."""
+    """Draw as many slices as hold SAMPLED starts, if they are alike; the starts of each are a group."""
     countries = list(counts.starts)
     slices = [max(1, number // STARTS_OF_A_SLICE) if number else 0 for row in counts.starts.values() for number in row]
     behind = list(accumulate(slices))
+    wanted = -(-SAMPLED * behind[-1] // sum(map(sum, counts.starts.values())))  # rounded up
     queries: list[Statement] = []
-    for drawn in chance.sample(range(behind[-1]), min(SLICES, behind[-1])):
+    for drawn in chance.sample(range(behind[-1]), min(wanted, MOST_SLICES, behind[-1])):
         place = bisect_right(behind, drawn)
         row, column = divmod(place, len(counts.hours))
         part = _slice(counts.hours[column], window, number=behind[place] - 1 - drawn, of=slices[place])
@@ -196,20 +198,22 @@ def _started(rows: Iterable[Row]) -> Iterator[Started]:
     return (Started(*row) for row in rows)
 
 
-def _sessions(starts: Sequence[Started], *, deadline: float) -> dict[Started, Session]:
-    """Return the sessions that these started; one that was started again has its latest start alone."""
+def _sessions(groups: Sequence[Sequence[Started]], *, deadline: float) -> list[list[Session]]:
+    """Return the sessions that the starts of each group began; one that began again belongs to its latest start."""
     sessions_of: dict[str, set[uuid.UUID]] = defaultdict(set)
-    for start in starts:
+    for start in chain.from_iterable(groups):
         sessions_of[start.player_id].add(start.session_id)
     queries: list[Statement] = [
         (SELECT_SESSIONS, (some, set().union(*(sessions_of[player] for player in some))))
         for some in batched(list(sessions_of), PLAYERS_PER_STATEMENT)
     ]
-    rows = chain.from_iterable(cassandra.execute_many(queries, deadline=deadline))
+    rows = chain.from_iterable(cassandra.execute_many(queries, deadline=deadline, at_a_time=LOOKUPS_AT_A_TIME))
     found = {(player, session[0]): Session(*session) for player, *session in rows}
-    return {
-        start: session
-        for start in starts
-        if (session := found.get((start.player_id, start.session_id)))
-        and (session.started_ms, session.country) == (start.ts_ms, start.country)
-    }
+    return [[session for start in group if (session := _session_of(start, found))] for group in groups]
+
+
+def _session_of(start: Started, found: Mapping[tuple[str, uuid.UUID], Session]) -> Session | None:
+    session = found.get((start.player_id, start.session_id))
+    if session and (session.started_ms, session.country) == (start.ts_ms, start.country):
+        return session
+    return None

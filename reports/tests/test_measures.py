@@ -127,7 +127,8 @@ def test_all_slices_together_hold_each_start_once(monkeypatch, settings, new_cou
     rush = [Event("start", f"p{number % 7}", uuid.uuid4(), rush_ms + number, countries[0]) for number in range(-60, 60)]
     send([*events, *rush], now_ms=now_ms)
     monkeypatch.setattr(module, "MOST_READ", 0)
-    monkeypatch.setattr(module, "SLICES", 1_000_000)
+    monkeypatch.setattr(module, "SAMPLED", 1_000_000)
+    monkeypatch.setattr(module, "MOST_SLICES", 1_000_000)
     window = Window(now_ms - 15 * HOUR_MS - 1_234, now_ms - 1_234_567)
     found = measures(window=window, now_ms=now_ms, country=countries[0])
     expected = truth([*events, *rush], country=countries[0], window=window, now_ms=now_ms)
