@@ -21,7 +21,7 @@ OPTIONS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run test test-faults drill test-docker helm test-pythons check bench load import up down docs \
-	docs-site lint-schema clients requirements sbom audit clean
+	docs-site lint-schema clients lighthouse requirements sbom audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -94,9 +94,12 @@ lint-schema: docs ## lint docs/openapi.yaml with redocly and spectral (npx)
 	@npx --yes @redocly/cli@2.77.0 lint docs/openapi.yaml
 	@npx --yes @stoplight/spectral-cli@6.16.3 lint docs/openapi.yaml --fail-severity=warn
 
-# Outside of the gate: it needs node, and the internet.
+# Outside of the gate: they need the internet and others' tools.
 clients: $(READY) ## make clients of the schema with others' tools and run them (some minutes)
 	@$(STACK) $(BIN)/pytest -v tests/made_clients
+
+lighthouse: $(READY) ## have Lighthouse look at the page (needs node and Chromium; fails below 95 of 100)
+	@$(STACK) $(BIN)/pytest -s -q --no-header tests/lighthouse
 
 docs-site: $(READY) ## write the generated parts of docs/ and build the site into site/
 	@$(BIN)/python -m documentation

@@ -256,6 +256,23 @@ def test_the_first_load_takes_at_most_70_kb_and_few_requests(browser, web):
     assert 30_000 < sum(loaded.values()) <= 70_000, loaded
 
 
+# The share of the view that has moved by itself, by how far: 0.1 is what browsers' makers find good.
+MOST_MOVED = 0.05
+MOVED = """
+    const [done] = arguments;
+    let moved = 0;
+    const add = (list) => { for (const { value } of list.getEntries()) moved += value; };
+    new PerformanceObserver(add).observe({ type: "layout-shift", buffered: true });
+    setTimeout(() => done(moved), 200);"""
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_nothing_moves_when_the_numbers_come(browser, web, size):
+    browser.open(web.url, size=size)
+    browser.wait_for_numbers()
+    assert browser.driver.execute_async_script(MOVED) < MOST_MOVED
+
+
 def test_the_plot_is_also_a_table(browser, web):
     browser.open(web.url)
     browser.wait_for_numbers()
