@@ -41,6 +41,8 @@ from store.cassandra import Statement
 # Minutes that a report counts again: about half of what a report of a month costs. The youngest beyond are left to the
 # background.
 MOST_CELLS = 64
+# An hour of all countries, which an import leaves, in such minutes: a statement or two, and some 100 partitions.
+CELLS_OF_AN_HOUR = 8
 # What counts that nobody waits for may take: a day of 20 million starts.
 MOST_SECONDS = 60.0
 # Of those: a report that comes meanwhile finds a node with time for it.
@@ -223,7 +225,7 @@ class _Counting:
                 slots.update(recent)
         if slots:
             late = read_late_writes(slots, positions, deadline=self._store.deadline)
-            self._late = late if most_cells is None else late.oldest(most_cells=most_cells, missed=self._misses)
+            self._late = late if most_cells is None else late.oldest(most=most_cells, cost=self._cost)
         self._void = {hour for country, hour in self._late.hours() if country == EVERY_COUNTRY and self._is_void(hour)}
         self._void |= self._store.hours_written(by_register)
         self._store.is_complete = not self._late.waiting
@@ -236,6 +238,12 @@ class _Counting:
         """Return the day of an hour; an empty one where this report does not read it."""
         day = domain.day_of(hour_ms)
         return self._days.get(day) or Day(day)
+
+    def _cost(self, marker: Marker, cell: Cell) -> int:
+        """Return what counting a cell that a marker names costs, in minutes; 0 when it is not missing."""
+        if not self._misses(marker, cell):
+            return 0
+        return CELLS_OF_AN_HOUR if cell.country == EVERY_COUNTRY and self._country is None else 1
 
     def _misses(self, marker: Marker, cell: Cell) -> bool:
         """Return whether a minute that a marker names is of this report, and is missing in what is stored."""

@@ -8,7 +8,7 @@ are counted anew whose registers do not lie before the position.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import attrgetter
 from typing import NamedTuple
@@ -98,13 +98,24 @@ class LateWrites:
         both = (self._by_hour.get((one, hour_ms), ()) for one in {country, EVERY_COUNTRY})
         return [cell for some in both for marker, cell in some if position.misses(marker)]
 
-    def oldest(self, *, most_cells: int, missed: Callable[[Marker, Cell], bool]) -> "LateWrites":
-        """Return these with the youngest waiting, so that at most ``most_cells`` missed ones are to be counted."""
+    def oldest(self, *, most: int, cost: Callable[[Marker, Cell], int]) -> "LateWrites":
+        """Return these with the youngest waiting, so that to count the missed ones costs at most ``most``.
+
+        ``cost`` is 0 for what is not missed. The cells of a marker may be divided: what is counted then is not stored.
+        """
         cells: set[Cell] = set()
+        sum_of_costs = 0
         for index, marker in enumerate(self.markers):
-            cells.update(cell for cell in marker.cells if missed(marker, cell))
-            if len(cells) > most_cells and index:
-                return LateWrites(self.slots, self.versions, self.known, self.markers[:index], self.markers[index:])
+            for number, cell in enumerate(marker.cells):
+                if cell in cells or not (of_cell := cost(marker, cell)):
+                    continue
+                cells.add(cell)
+                sum_of_costs += of_cell
+                if sum_of_costs > most:
+                    now, later = marker.cells[:number], marker.cells[number:]
+                    markers = [*self.markers[:index], marker._replace(cells=now)]
+                    waiting = [marker._replace(cells=later), *self.markers[index + 1 :]]
+                    return replace(self, markers=markers, waiting=waiting)
         return self
 
     def cover(self, position: Position, last_slot: int | None) -> bool:

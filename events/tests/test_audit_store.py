@@ -242,6 +242,7 @@ def test_foreign_rows_are_in_reports_afterwards_and_the_old_ones_in_no_table(
     assert (f"country_hour: {day_counts.WITHOUT_INDEX_ENTRY}" in report.found) is not has_index_entry
     assert starts_reported(country, since_ms=0, now_ms=now_ms) == 3
     young = sorted(moment for moment in moments if moment > now_ms - RETENTION_MS)
+    time.sleep(1.1)  # rows that go by a time to live of a second
     rows = _read(
         "SELECT toUnixTimestamp(started_at), toUnixTimestamp(ended_at), TTL(started_at), TTL(ended_at) "
         "FROM {keyspace}.session_by_player_id WHERE player_id = ?",

@@ -110,11 +110,19 @@ def test_the_youngest_wait_when_there_are_many() -> None:
     some = [marker("a", at * SLOT_MS, minute=at % 60) for at in range(90, 110)]
     late = LateWrites(frozenset(range(90, 110)), {}, {}, some)
     for most in (1, 7, 19):
-        rest = late.oldest(most_cells=most, missed=lambda marker, cell: True)
-        assert [*rest.markers, *rest.waiting] == some
-        assert len(rest.markers) == most
-    assert not late.oldest(most_cells=20, missed=lambda marker, cell: True).waiting
-    assert not late.oldest(most_cells=1, missed=lambda marker, cell: False).waiting
+        rest = late.oldest(most=most, cost=lambda marker, cell: 1)
+        assert [one for one in [*rest.markers, *rest.waiting] if one.cells] == some
+        assert len([one for one in rest.markers if one.cells]) == most
+    assert not late.oldest(most=20, cost=lambda marker, cell: 1).waiting
+    assert not late.oldest(most=1, cost=lambda marker, cell: 0).waiting
+
+
+def test_no_more_is_counted_at_once_when_one_marker_names_many_minutes() -> None:
+    cells = [Cell("FI", 0, minute, 1) for minute in range(60)]
+    late = LateWrites(frozenset([90]), {}, {}, [Marker("a", 90 * SLOT_MS, cells), Marker("a", 90 * SLOT_MS + 1, cells)])
+    rest = late.oldest(most=20, cost=lambda marker, cell: 2)
+    assert [one.cells for one in rest.markers] == [cells[:10]]
+    assert [one.cells for one in rest.waiting] == [cells[10:], cells]
 
 
 def test_markers_that_were_left_out_because_another_count_has_seen_them_are_not_taken_for_read() -> None:
