@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from events.importing.checkpoint import Checkpoint, Totals
 from events.importing.dump import Dump
-from events.importing.line_validator import Reject
+from events.importing.lines import Reject
 from events.importing.losses import FIRST_REJECTS, TooManyRejects, limit_passed, loss_warning, refusal
 from events.importing.messages import Done
 from events.importing.rejects import RejectsFile

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import uuid5
 
 from events.importing.dump import Block, Dump, DumpError
-from events.importing.line_validator import NAMESPACE
+from events.importing.lines import NAMESPACE
 from store import cassandra
 from store.cassandra import Page
 from store.errors import StatementRejected, StoreUnavailable

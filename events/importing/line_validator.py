@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
 
@@ -13,39 +12,13 @@ from events.clock import latest_moment_ms, oldest_kept_ms, wall_clock_ms
 from events.decoding import FastDecoder, load_json
 from events.domain import Event
 from events.importing.dump import MOST_LINE_BYTES
+from events.importing.lines import NAMESPACE, Reject, ValidatedLines
 from events.serializers import EventSerializer
 from web.problems import field_errors
 
-# Session ids of lines that have none: made from the dump, the line and its number, so that a repeated import meets its
-# own rows and no other dump's.
-NAMESPACE = uuid.UUID("6b1f4f0c-3f0a-5a3e-9c55-0d9f3b0a7c11")
 LATEST_MS = domain.parse_timestamp("9999-12-31T00:00")
 # A reject tells what the line was; nobody needs all of a runaway line.
 MOST_INPUT_CHARACTERS = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """A line that is no event."""
-
-    line: int
-    reason: str
-    input: str
-
-
-@dataclass(slots=True)
-class ValidatedLines:
-    """The results of some lines. ``read`` leaves out empty lines."""
-
-    read: int = 0
-    discarded: int = 0
-    events: list[Event] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
-
-    def discard_others(self, events: list[Event]) -> None:
-        """Discard all events but these of them."""
-        self.discarded += len(self.events) - len(events)
-        self.events = events
 
 
 class LineValidator:

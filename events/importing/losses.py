@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from events.importing.checkpoint import Totals
 from events.importing.files import ImportFailed
 from events.importing.forms import text_form
-from events.importing.line_validator import Reject
+from events.importing.lines import Reject
 
 # A file of which so many lines are rejected and none is anything else has another form: its rest would fill the disk.
 LINES_THAT_TELL = 1_000

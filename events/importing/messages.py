@@ -2,12 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from events.importing.jobs import Job, JobEnd
-
-if TYPE_CHECKING:  # it imports Django's settings, which a worker sets up later
-    from events.importing.line_validator import Reject
+from events.importing.lines import Reject
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +37,7 @@ class Done:
     read: int
     stored: int
     discarded: int
-    rejects: "list[Reject]"
+    rejects: list[Reject]
     hours: frozenset[tuple[str, int]]
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 from events.domain import DAY_MS, SECOND_MS, format_timestamp
 from events.importing.dump import Dump
-from events.importing.line_validator import newest_timestamp
 
 
 def newest_event(dumps: Sequence[Dump], *, latest_ms: int, on_position: Callable[[int], None]) -> int | None:
@@ -12,6 +11,8 @@ def newest_event(dumps: Sequence[Dump], *, latest_ms: int, on_position: Callable
 
     What is later is of a clock that was wrong: one event of the year 2099 would move all others out of the retention.
     """
+    from events.importing.line_validator import newest_timestamp  # brings the framework: for who needs it only
+
     newest: int | None = None
     before = 0
     for dump in dumps:

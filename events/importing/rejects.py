@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from events.importing.files import REJECTS, ImportFailed, Output, header, is_device, locked
-from events.importing.line_validator import Reject
+from events.importing.lines import Reject
 
 
 class RejectsFile:

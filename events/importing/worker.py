@@ -7,12 +7,12 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING
 
 import django
 
 from events.domain import START, hour_of
 from events.importing.jobs import Job
+from events.importing.lines import ValidatedLines
 from events.importing.messages import (
     Done,
     Failed,
@@ -26,10 +26,6 @@ from events.importing.messages import (
     Waiting,
 )
 from events.importing.read_ahead import ReadAhead
-
-if TYPE_CHECKING:
-    from events.importing.line_validator import ValidatedLines
-
 
 # A service on the same machine goes first; where there is none it makes no difference.
 NICENESS = 10
@@ -138,7 +134,7 @@ def log_of_store() -> logging.Logger:
     return logging.getLogger("store")
 
 
-def _done(job: Job, validated: "ValidatedLines") -> Done:
+def _done(job: Job, validated: ValidatedLines) -> Done:
     """Return what the parent is to know of the job once its events are durable."""
     return Done(
         job.number,
