@@ -29,7 +29,7 @@ from benchmarks.results import here_and_now, table, write_section
 from benchmarks.store import Store, opened_store
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, Window, format_timestamp, hour_of
 
-# Of the ids that an import makes for events without a session: events/importing/line_validator.py.
+# Of the ids that an import makes for events without a session: events/importing/lines.py.
 NAMESPACE = uuid.UUID("6b1f4f0c-3f0a-5a3e-9c55-0d9f3b0a7c11")
 COLUMNS = "player_id text, ts timestamp, country text, event text, session_id uuid"
 EARLIER = {"session_by_country": "country", "session_by_player_id": "player_id"}
