@@ -29,6 +29,8 @@ from events.domain import DAY_MS
 DAYS, WINDOWS = 60, (1, 24, 168, 720)
 # What the service may notice of an audit.
 MOST_RATIO = 1.2
+# All replies together, as if they were of one question.
+MIX = ("the mix", 0)
 WARM_UP_SECONDS = 5
 SECONDS_BETWEEN_LOOKS = 0.1
 ALONE_TITLES = ("rate", "rows", "seconds", "rows/s", "most MB", "wrong")
@@ -112,7 +114,11 @@ def beside(keyspace: str, arguments: Namespace) -> Iterator[Sequence[str]]:
                     traffic.taken()
                     collect(replies, onlooker.ask(seconds=arguments.seconds))
                     collect(replies, traffic.taken())
-    for question in [*((report, hours) for report in REPORTS for hours in WINDOWS), (POST, 0)]:
+    for replies in taken.values():
+        replies[MIX] = Replies()
+        for question in replies.keys() - {MIX}:
+            replies[MIX].add(replies[question])
+    for question in [*((report, hours) for report in REPORTS for hours in WINDOWS), (POST, 0), MIX]:
         without = taken["no"][question].percentile(90)
         for audited, replies in taken.items():
             ratio = replies[question].percentile(90) / without
