@@ -41,6 +41,7 @@ class Loader:
 
     One batch is in flight while the next lines are validated. With three an import is no faster, because other workers
     keep the nodes busy, and what a service sends to them meanwhile waits longer.
+
     While Cassandra is unavailable it waits, calls ``on_wait`` with the reason, and goes on. Nothing is skipped. Raises
     StatementRejected when waiting would be in vain.
 

@@ -11,7 +11,9 @@ def newest_event(dumps: Sequence[Dump], *, latest_ms: int, on_position: Callable
 
     What is later is of a clock that was wrong: one event of the year 2099 would move all others out of the retention.
     """
-    from events.importing.line_validator import newest_timestamp  # brings the framework: for who needs it only
+    from events.importing.line_validator import (
+        newest_timestamp,  # brings the framework, which other imports do not need
+    )
 
     newest: int | None = None
     before = 0

@@ -143,20 +143,24 @@ def wrong_counts(day_ms: int) -> list[Found]:
     if not hours:
         return []
     index = {(country, hour): shards for hour, country, shards in _index(day_ms) if shards and hour in hours}
-    store = Store(now_ms, time.monotonic() + MOST_SECONDS, COUNTS_AT_A_TIME)
-    if not index and not store.days([day_ms])[day_ms].starts:
+    if not index and not _store(now_ms).days([day_ms])[day_ms].starts:
         return []
-    numbers = count_hours(index, window=window, store=store)
+    numbers = count_hours(index, window=window, store=_store(now_ms))
     reported = _reported(window, hours, now_ms=now_ms)
-    different = [one for one in {*index, *reported} if reported.get(one, 0) != numbers.get(one, 0)]
-    after = count_hours({one: index[one] for one in different if one in index}, window=window, store=store)
+    different = {one for one in {*index, *reported} if reported.get(one, 0) != numbers.get(one, 0)}
+    after = count_hours({one: index[one] for one in different & index.keys()}, window=window, store=_store(now_ms))
     wrong = [
         Found(WRONG_COUNT, *one)
         for one in sorted(different)
         if not _is_between(reported.get(one, 0), numbers.get(one, 0), after.get(one, 0))
     ]
-    minutes = [one for one in _wrong_minutes(hours, numbers, index, store=store) if one not in different]
+    minutes = [one for one in _wrong_minutes(hours, numbers, index, now_ms=now_ms) if one not in different]
     return wrong + [Found(WRONG_MINUTES, *one) for one in minutes]
+
+
+def _store(now_ms: int) -> Store:
+    """Return what counts the rows of a day once: each time it may take MOST_SECONDS."""
+    return Store(now_ms, time.monotonic() + MOST_SECONDS, COUNTS_AT_A_TIME)
 
 
 def _reported(window: Window, hours: Collection[int], *, now_ms: int) -> dict[CountryHour, int]:
@@ -175,15 +179,15 @@ def _is_between(number: int, before: int, after: int) -> bool:
 
 
 def _wrong_minutes(
-    hours: list[int], numbers: Mapping[CountryHour, int], index: Shards, *, store: Store
+    hours: list[int], numbers: Mapping[CountryHour, int], index: Shards, *, now_ms: int
 ) -> Iterator[CountryHour]:
     """Yield the hours whose minutes add up to the right number, so that reports take them, and are wrong ones."""
     stored = {
         one: minutes
-        for one, minutes in store.minutes(hours).items()
+        for one, minutes in _store(now_ms).minutes(hours).items()
         if one in index and minutes.adds_up_to(numbers.get(one, 0))
     }
-    counted = count_minutes({one: index[one] for one in stored}, numbers, store=store)
+    counted = count_minutes({one: index[one] for one in stored}, numbers, store=_store(now_ms))
     for one, starts in counted.items():
         if sum(starts) == numbers[one] and starts != stored[one].starts:
             yield one
