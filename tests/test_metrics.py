@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import threading
 import time
@@ -312,14 +311,6 @@ def test_an_import_writes_no_numbers_over_another_file(tmp_path: Path) -> None:
 
 
 # --- Files for Prometheus and Grafana ---------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def promtool() -> str:
-    found = shutil.which("promtool")
-    if not found:
-        pytest.skip("no promtool here: apt-get install prometheus")
-    return found
 
 
 def test_promtool_has_nothing_to_say_of_the_exposition(promtool: str, measured: Callable[..., Measured]) -> None:

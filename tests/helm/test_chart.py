@@ -325,14 +325,6 @@ def test_the_alerts_are_those_of_the_repository(everything: list[Manifest]) -> N
     assert rule["metadata"]["labels"]["release"] == "prometheus"
 
 
-@pytest.fixture(scope="session")
-def promtool() -> str:
-    found = shutil.which("promtool")
-    if not found:
-        pytest.skip("no promtool here: apt-get install prometheus")
-    return found
-
-
 def test_an_audit_that_does_not_run_sets_off_its_alert(
     promtool: str, everything: list[Manifest], tmp_path: Path
 ) -> None:
