@@ -67,6 +67,8 @@ class MemoryTier:
         self._lock = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] == "POST":
+            return self._application(environ, start_response)
         spelling = _spelling(environ)
         question, metrics_key = self._questions.get(spelling, _NOTHING)
         entry = self._entries.get(question)

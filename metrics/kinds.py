@@ -1,7 +1,7 @@
 """Kinds of metrics, as Prometheus has them: counters, histograms and gauges."""
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -54,6 +54,13 @@ class Histogram:
     def observe(self, value: float, *labels: str) -> None:
         """Count a value under the values of the labels."""
         self.put((self.name, *labels), value)
+
+    def observe_all(self, values: Collection[float], *labels: str) -> None:
+        """Count each of the values under the values of the labels."""
+        cell, bounds = self.cell((self.name, *labels)), self.bounds
+        for value in values:
+            cell[bisect_left(bounds, value)] += 1
+        cell[-1] += sum(values)
 
     def put(self, key: Key, value: float) -> None:
         """Count a value under a key: the name and the values of the labels."""

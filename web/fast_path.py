@@ -8,6 +8,7 @@ ways to equal replies.
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -24,6 +25,8 @@ from web.wsgi_types import Application, Headers
 
 # What a client accepts that gets compact JSON.
 PLAIN_ACCEPT = {"*/*", "application/json"}
+# A client may name as many hosts as it likes.
+MOST_HOSTS_REMEMBERED = 128
 
 
 class Reply(NamedTuple):
@@ -52,10 +55,13 @@ class FastPath:
     def __init__(self, application: Application, *, kinds: Sequence[Ordinary]) -> None:
         self._application = application
         self._kinds = kinds
+        # Of this instance: what is allowed follows from the settings of its process.
+        self._answers_for = lru_cache(MOST_HOSTS_REMEMBERED)(_answers_for)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         kind = next((one for one in self._kinds if one.takes(environ)), None)
-        if kind is None or not _is_for_us(environ):
+        host, forwarded_host = environ.get("HTTP_HOST", environ["SERVER_NAME"]), environ.get("HTTP_X_FORWARDED_HOST")
+        if kind is None or not self._answers_for(host, forwarded_host):
             return self._application(environ, start_response)
         method, path, began = environ["REQUEST_METHOD"], environ["PATH_INFO"], time.perf_counter()
         environ["HTTP_X_REQUEST_ID"] = chosen_request_id(environ)
@@ -75,10 +81,11 @@ class FastPath:
         return self._application(environ, start_response)
 
 
-def _is_for_us(environ: dict[str, Any]) -> bool:
-    """Return whether the service answers for the host."""
+def _answers_for(host: str, forwarded_host: str | None) -> bool:
+    """Return whether the service answers for the host of a request."""
+    forwarded = {} if forwarded_host is None else {"HTTP_X_FORWARDED_HOST": forwarded_host}
     try:
-        RequestHead(environ).get_host()
+        RequestHead({"HTTP_HOST": host, **forwarded}).get_host()
     except DisallowedHost:
         return False
     return True

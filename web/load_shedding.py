@@ -9,7 +9,6 @@ import math
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable
-from contextlib import ExitStack
 from typing import Any
 
 from metrics.catalogue import REQUESTS_WAITING, WORKER_SLOTS_USED
@@ -58,13 +57,17 @@ class LoadShedding:
         if path in self._exempt or (self._exempt_below and path.startswith(self._exempt_below)):
             return self._application(environ, start_response)
         needed = [self._all_slots] if environ["REQUEST_METHOD"] == "POST" else [self._reader_slots, self._all_slots]
-        with ExitStack() as taken:
+        taken: list[WorkerSlots] = []
+        try:
             for slots in needed:
                 if not slots.acquire():
                     self._count_refusal()
                     return refuse(environ, start_response, code="overloaded", detail=OVERLOADED)
-                taken.callback(slots.release)
+                taken.append(slots)
             return self._application(environ, start_response)
+        finally:
+            for slots in taken:
+                slots.release()
 
     def _count_refusal(self) -> None:
         with self._lock:

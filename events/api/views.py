@@ -3,6 +3,7 @@
 from collections import Counter
 from http import HTTPStatus
 from itertools import compress
+from operator import itemgetter
 from typing import Any
 
 from django.http import HttpRequest
@@ -152,7 +153,7 @@ def record(validated: list[Event | Errors], *, now_ms: int, entry_point: str) ->
     _count(events, is_stored, now_ms=now_ms, entry_point=entry_point, invalid=len(validated) - len(events))
     stored = iter(is_stored)
     return [
-        {"session_id": str(one.session_id), "status": "stored" if next(stored) else "discarded"}
+        {"session_id": one.session_id, "status": "stored" if next(stored) else "discarded"}
         if isinstance(one, Event)
         else {"status": "invalid", "errors": one}
         for one in validated
@@ -161,16 +162,15 @@ def record(validated: list[Event | Errors], *, now_ms: int, entry_point: str) ->
 
 def _count(events: list[Event], is_stored: list[bool], *, now_ms: int, entry_point: str, invalid: int) -> None:
     """Count the events of a batch, and how old those are that are stored."""
-    number = {"stored": sum(is_stored), "discarded": len(events) - sum(is_stored), "invalid": invalid}
-    for outcome, of_it in number.items():
-        if of_it:
-            EVENTS.add(entry_point, outcome, number=of_it)
-    for event in compress(events, is_stored):
-        EVENT_AGE.observe((now_ms - event.ts_ms) / 1000)
+    ages = [(now_ms - event.ts_ms) / 1000 for event in compress(events, is_stored)]
+    for outcome, number in (("stored", len(ages)), ("discarded", len(events) - len(ages)), ("invalid", invalid)):
+        if number:
+            EVENTS.add(entry_point, outcome, number=number)
+    EVENT_AGE.observe_all(ages)
 
 
 def receipt(results: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the reply's body: how many events had which result, and the result of each."""
-    number = Counter(result["status"] for result in results)
+    number = Counter(map(itemgetter("status"), results))
     invalid = {"invalid": number["invalid"]} if number["invalid"] else {}
     return {"stored": number["stored"], "discarded": number["discarded"], **invalid, "results": results}
