@@ -67,7 +67,7 @@ MARKER_SECONDS = 86_400
 MOST_CELLS = 64  # events/counting/hours.py
 MOST_COUNTING_SECONDS, PAUSE_PER_ROUND = 60, 3  # there, and events/counting/background.py
 PARTITIONS_PER_STATEMENT, STARTS_PER_STATEMENT = 72, 400  # events/counting/minutes.py
-WRITES_AT_A_TIME, STATEMENTS_PER_WRITE = 3, 100  # events/services.py
+WRITES_AT_A_TIME, STATEMENTS_PER_WRITE = 3, 100  # events/commits.py
 READS_IN_FLIGHT = 16  # store/cassandra.py
 # read_request_timeout of docs/how-to/operate.md: a node ends each statement after it; there are no pages
 READ_SECONDS = 2
@@ -723,7 +723,7 @@ FIGURES: dict[str, Sequence[tuple[str, Formula, str]]] = {
         ("statements a second", statements, ""),
         ("statements of a group commit", statements_of_group, ""),
         ("requests with late starts a second", requests_with_late, ""),
-        ("markers a second, each a batch of its own", marker_commits, ""),
+        ("markers a second, one at a time of a process", marker_commits, ""),
         ("mutations a second of session_by_country, before copies", country_updates, ""),
     ),
     "Tables": (

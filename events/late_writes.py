@@ -21,6 +21,7 @@ import msgspec
 from events import domain
 from events.batched import batched
 from events.clock import ttl_seconds
+from events.commits import commits
 from events.domain import DAY_MS, MINUTE_MS, SECOND_MS
 from store import cassandra
 from store.cassandra import Statement
@@ -140,11 +141,14 @@ def announce_hours(hours: Iterable[int], *, now_ms: int, seconds: float) -> None
 
 
 def _write_marker(announced: Sequence[tuple[int, Cell]], *, seconds: float) -> None:
-    """Write one marker for many: the latest clock of them is in the slots of all their registers."""
+    """Write one marker for many: the latest clock of them is in the slots of all their registers.
+
+    It goes with rows of other requests if there are any: a write of its own costs both sides as much as ten rows.
+    """
     name, version = writer.next_version(max(now_ms for now_ms, _ in announced))
     cells = {cell for _, cell in announced}
     row = (INSERT_MARKER, (slot_of(version), name, version, msgspec.json.encode(cells).decode(), MARKER_SECONDS))
-    cassandra.send_batch([row], seconds=seconds).wait()
+    commits.write([row], seconds=seconds)
 
 
 # One at a time: a version is sent when every one before it is durable, or has failed, and its senders know.

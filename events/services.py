@@ -9,22 +9,12 @@ from django.conf import settings
 
 from events import erased_players, late_writes
 from events.clock import oldest_kept_ms, wall_clock_ms
+from events.commits import commits
 from events.domain import Event
 from events.erased_players import NEVER_ERASED
 from events.late_writes import LATE_MS
 from events.rows import HourIndexEntry, event_rows, index_entries, index_rows, late_cells, late_rows
-from store import cassandra
-from store.cassandra import LEAST_SECONDS, Statement
-from store.group_commit import GroupCommit
-
-# Requests that come while so many writes are in flight go together. With 3, what the threads of a process bring at a
-# time is either in flight or gathered, however slow the store is; with 1 or 2 a fast one is no faster.
-WRITES_AT_A_TIME = 3
-# Five full requests: 20 KiB, which leave room below Cassandra's limit of 50 KiB (batch_size_fail_threshold).
-STATEMENTS_PER_WRITE = 100
-_commits = GroupCommit[Statement](
-    cassandra.execute_batch, at_a_time=WRITES_AT_A_TIME, most_statements=STATEMENTS_PER_WRITE
-)
+from store.cassandra import LEAST_SECONDS
 
 # The entries that this process has seen become durable. About 100 bytes each: 10 MB at most.
 MOST_REMEMBERED_ENTRIES = 100_000
@@ -48,7 +38,7 @@ def record_events(events: Sequence[Event], *, now_ms: int, began_ms: int | None 
         statements = event_rows(kept, now_ms=now_ms)
         statements += index_rows(new_entries_of_batch, now_ms=now_ms)
         statements += late_rows(late, now_ms=now_ms)
-        _commits.write(statements, seconds=max(until - time.monotonic(), LEAST_SECONDS))
+        commits.write(statements, seconds=max(until - time.monotonic(), LEAST_SECONDS))
         remember_entries(new_entries_of_batch)
         if late:
             late_writes.announce(late, now_ms=now_ms, seconds=until - time.monotonic())

@@ -14,7 +14,7 @@ from benchmarks.capacity import Load
 from caching import memory
 from conftest import PROJECT
 from embedded.cassandra import CassandraNode
-from events import domain, late_writes, models, services
+from events import commits, domain, late_writes, models, services
 from events.counting import background, hours, minutes, validity
 from store import cassandra
 
@@ -119,8 +119,8 @@ def test_what_the_formulas_take_from_the_code_is_what_the_code_has():
     assert capacity.PAUSE_PER_ROUND == background.PAUSE_PER_ROUND
     assert capacity.PARTITIONS_PER_STATEMENT == minutes.PARTITIONS_PER_STATEMENT
     assert capacity.STARTS_PER_STATEMENT == minutes.STARTS_PER_STATEMENT
-    assert capacity.WRITES_AT_A_TIME == services.WRITES_AT_A_TIME
-    assert capacity.STATEMENTS_PER_WRITE == services.STATEMENTS_PER_WRITE
+    assert capacity.WRITES_AT_A_TIME == commits.WRITES_AT_A_TIME
+    assert capacity.STATEMENTS_PER_WRITE == commits.STATEMENTS_PER_WRITE
     assert capacity.READS_IN_FLIGHT == cassandra.READS_IN_FLIGHT
     defaults = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", (PROJECT / ".env.example").read_text(), re.MULTILINE))
     assert CassandraNode(folder=PROJECT).configuration()["read_request_timeout"] == f"{capacity.READ_SECONDS * 1000}ms"

@@ -3,17 +3,19 @@
 import threading
 import time
 import uuid
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 
 from events import late_writes
+from events.commits import commits
 from events.counting.validity import LateWrites, Marker, Position, read_late_writes
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, START, Event, day_of, hour_of
 from events.late_writes import CLOCK_SET_BACK_MS, LATE_MS, SLOT_MS, Cell, register_rows, slot_of
 from events.services import record_events
 from store import cassandra
+from store.cassandra import Statement
 from store.errors import StoreUnavailable
 
 
@@ -46,20 +48,18 @@ def test_a_register_holds_the_largest_slot_whatever_came_last(country: str, now_
 
 def test_whoever_sees_a_marker_sees_all_before_it(country: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Markers of one process are sent one at a time, also when many threads leave them."""
-    send_batch, in_flight, most = cassandra.send_batch, threading.Semaphore(1), []
+    write, in_flight, most = commits._write, threading.Semaphore(1), []
 
-    def slowly(rows: Any, **options: Any) -> Any:
-        is_marker = rows[0][0] == late_writes.INSERT_MARKER
-        if is_marker:
+    def slowly(rows: Sequence[Statement], *, seconds: float) -> None:
+        has_marker = late_writes.INSERT_MARKER in dict(rows)
+        if has_marker:
             most.append(in_flight.acquire(blocking=False))
             time.sleep(0.02)
-        sent = send_batch(rows, **options)
-        if is_marker:
-            sent.wait()
+        write(rows, seconds=seconds)
+        if has_marker:
             in_flight.release()
-        return sent
 
-    monkeypatch.setattr(cassandra, "send_batch", slowly)
+    monkeypatch.setattr(commits, "_write", slowly)
     now_ms = time.time_ns() // 1_000_000
     with ThreadPoolExecutor(12) as pool:
         list(pool.map(lambda hours: record(country, now_ms - hours * HOUR_MS, now_ms=now_ms), range(1, 25)))
@@ -75,10 +75,14 @@ def test_whoever_sees_a_marker_sees_all_before_it(country: str, monkeypatch: pyt
 def test_a_late_start_whose_marker_fails_is_not_acknowledged(
     country: str, now_ms: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unavailable(*_: Any, **__: Any) -> None:
-        raise StoreUnavailable("unavailable")
+    write = commits._write
 
-    monkeypatch.setattr(cassandra, "send_batch", unavailable)
+    def without_markers(rows: Sequence[Statement], *, seconds: float) -> None:
+        if late_writes.INSERT_MARKER in dict(rows):
+            raise StoreUnavailable("unavailable")
+        write(rows, seconds=seconds)
+
+    monkeypatch.setattr(commits, "_write", without_markers)
     with pytest.raises(StoreUnavailable):
         record(country, now_ms - 5 * HOUR_MS, now_ms=now_ms)
     record(country, now_ms, now_ms=now_ms)

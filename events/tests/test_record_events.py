@@ -14,6 +14,7 @@ import pytest
 from events import domain, services
 from events.api import views
 from events.api.views import prefers_lenient
+from events.commits import commits
 from events.domain import Event, day_of, format_timestamp, hour_of
 from events.late_writes import CLOCK_SET_BACK_MS, Writer, slot_of
 from events.services import record_events
@@ -398,7 +399,7 @@ def test_an_hour_index_entry_is_left_out_only_when_it_is_durable(player, country
         raise StoreUnavailable("unavailable")
 
     with monkeypatch.context() as patched:
-        patched.setattr(services._commits, "write", unavailable)
+        patched.setattr(commits, "write", unavailable)
         with pytest.raises(StoreUnavailable):
             record_events([event], now_ms=now_ms)
     record_events([event], now_ms=now_ms)

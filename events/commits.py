@@ -1,0 +1,15 @@
+"""The writes that requests wait for: rows of events, with markers of late starts among those of other requests."""
+
+from store import cassandra
+from store.cassandra import Statement
+from store.group_commit import GroupCommit
+
+# Requests that come while so many writes are in flight go together. With 3, what the threads of a process bring at a
+# time is either in flight or gathered, however slow the store is; with 1 or 2 a fast one is no faster.
+WRITES_AT_A_TIME = 3
+# Five full requests: 20 KiB, which leave room below Cassandra's limit of 50 KiB (batch_size_fail_threshold).
+STATEMENTS_PER_WRITE = 100
+
+commits = GroupCommit[Statement](
+    cassandra.execute_batch, at_a_time=WRITES_AT_A_TIME, most_statements=STATEMENTS_PER_WRITE
+)
