@@ -3,10 +3,11 @@
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
+from django.core.exceptions import ImproperlyConfigured
 from django.http.response import HttpResponseBase
 from django_redis.cache import RedisCache
 from redis import RedisError
@@ -16,8 +17,10 @@ from store.circuit_breaker import Breaker
 
 log = logging.getLogger(__name__)
 
-# Parts of cache_page's keys, and what it stores there: anything else is not ours, and it would fail over it.
-STORED_BY_CACHE_PAGE = {".cache_page.": HttpResponseBase, ".cache_header.": list}
+# Parts of cache_page's keys: of a page, and of the headers on which the pages of an address depend. It would store
+# these as well; here they are known, and a page takes one exchange with Redis.
+PAGE, HEADERS = ".cache_page.", ".cache_header."
+HEADERS_OF_REPORTS = ["HTTP_ACCEPT"]
 HOLDER = re.compile(rb"[0-9a-f]{32}")
 # One request in two seconds and process pays the socket timeout to find out whether Redis is back. Of the module:
 # Django makes a cache object for each thread, but Redis fails for all of them.
@@ -30,39 +33,29 @@ _UNAVAILABLE = object()
 class ReportCache(RedisCache):
     """A cache that answers "not there" while Redis is refused, stalled, full, or holds what cannot be read."""
 
-    # The arguments of a write that goes with the next one. Django makes a cache object for each thread.
-    _held_back: tuple[Any, ...] | None = None
-
     def get(self, key: Any, default: Any = None, version: Any = None, client: Any = None) -> Any:
+        if HEADERS in key:
+            return HEADERS_OF_REPORTS
         found = _guarded(lambda: self.client.get(key, default=None, version=version, client=client), _UNAVAILABLE)
-        kind = next((one for part, one in STORED_BY_CACHE_PAGE.items() if part in key), object)
-        there = found not in (None, _UNAVAILABLE) and isinstance(found, kind)
-        # cache_page asks for the headers first, and for the page when there are some.
-        if kind is HttpResponseBase or (kind is list and not there):
+        is_page = PAGE in key
+        # Where a page should be, anything else is not ours, and cache_page would fail over it.
+        there = found not in (None, _UNAVAILABLE) and (isinstance(found, HttpResponseBase) or not is_page)
+        if is_page:
             REDIS_RESULTS.add("unavailable" if found is _UNAVAILABLE else "hit" if there else "miss")
         return found if there else default
 
     def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: Any = None) -> Any:
-        # cache_page writes the names of the headers that a page depends on, then the page: together they take one
-        # exchange with Redis instead of two, which is a tenth of a player's report.
-        if ".cache_header." in key:
-            self._held_back = key, value, timeout, version
+        if HEADERS in key:
+            if value != HEADERS_OF_REPORTS:
+                raise ImproperlyConfigured(f"A report that is cached depends on {value}, not on {HEADERS_OF_REPORTS}.")
             return True
-        writes = [*filter(None, [self._held_back]), (key, value, timeout, version)]
-        self._held_back = None
-        return _guarded(lambda: self._write(writes), False)
+        return _guarded(lambda: self.client.set(key, value, timeout, version), False)
 
     def add(self, *args: Any, **kwargs: Any) -> Any:
         return _guarded(lambda: self.client.add(*args, **kwargs), False)
 
     def delete(self, *args: Any, **kwargs: Any) -> bool:
         return bool(_guarded(lambda: self.client.delete(*args, **kwargs), False))
-
-    def _write(self, writes: Sequence[tuple[Any, ...]]) -> bool:
-        pipeline = self.client.get_client().pipeline(transaction=False)
-        for write in writes:
-            self.client.set(*write, client=pipeline)
-        return all(pipeline.execute())
 
     def hold(self, lease: str, holder: str, *, seconds: int) -> bool | None:
         """Whether ``holder``, 32 hexadecimal digits, has the lease from now on for so long; None: Redis does not say.

@@ -26,8 +26,8 @@ class Reply(msgspec.Struct, frozen=True):
         return HttpResponse(self.body, status=int(self.status.partition(" ")[0]), headers=dict(self.headers))
 
 
-# What cache_page stores is a response, and the names of the headers that it depends on; what we store is a flag.
-_decode = msgspec.msgpack.Decoder(Reply | list[str] | bool).decode
+# What cache_page stores is a response; what we store is a flag.
+_decode = msgspec.msgpack.Decoder(Reply | bool).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 

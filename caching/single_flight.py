@@ -123,7 +123,7 @@ class _Lock:
 
 def _logged(view: View) -> View:
     def logged(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        log.debug("Building %s", request.get_full_path())
+        log.debug("Building %s?%s", request.path, request.META["QUERY_STRING"])
         return view(request, *args, **kwargs)
 
     return logged

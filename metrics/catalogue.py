@@ -54,7 +54,7 @@ SECOND_TRIES = Counter(
 )
 WRITE_DURATION = Histogram(
     "player_sessions_store_write_duration_seconds",
-    "How long a write of events or of a marker took until it was durable; those of several requests together are one.",
+    "How long a write took until it was durable: of events and markers of late starts, of one request or several.",
     (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
 )
 WRITE_STATEMENTS = Histogram(

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpResponse
 from django.urls import reverse
+from django.utils.functional import cached_property
 
 from events.domain import PLAYER_ID
 from reports.serializers import PlayerQuerySerializer, spelled
@@ -20,6 +21,17 @@ from reports.views import READS
 from web.compression import compressible
 from web.fast_path import PLAIN_ACCEPT, Ordinary, Reply
 from web.rendering import FastJSONRenderer
+
+
+class _Request(WSGIRequest):
+    """A request whose environment changes no more: its address, of which four keys are made, is put together once."""
+
+    @cached_property
+    def _address(self) -> str:
+        return super().build_absolute_uri()
+
+    def build_absolute_uri(self, location: str | None = None) -> str:
+        return super().build_absolute_uri(location) if location else self._address
 
 
 def players() -> Ordinary:
@@ -43,7 +55,7 @@ def players() -> Ordinary:
         player_id = environ["PATH_INFO"][len(before) : -len(behind)]
         environ.pop("HTTP_AUTHORIZATION", None)  # as in reports/urls.py
         environ |= {"QUERY_STRING": query, "HTTP_ACCEPT": FastJSONRenderer.media_type}
-        response = last_sessions(WSGIRequest(environ), player_id)
+        response = last_sessions(_Request(environ), player_id)
         assert isinstance(response, HttpResponse)  # it is not streamed
         compressible(response)
         return Reply(HTTPStatus(response.status_code), [*response.items()], response.content)

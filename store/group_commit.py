@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
-from metrics.catalogue import WRITE_DURATION, WRITE_STATEMENTS
 from store.errors import StoreError, StoreUnavailable
 
 T = TypeVar("T")
@@ -62,10 +61,7 @@ class GroupCommit(Generic[T]):
             return
         try:
             self._close(group)
-            WRITE_STATEMENTS.observe(len(group.statements))
-            began = time.monotonic()
-            self._write(group.statements, seconds=until - began)
-            WRITE_DURATION.observe(time.monotonic() - began)
+            self._write(group.statements, seconds=until - time.monotonic())
             group.durable = True
         except StoreError as error:
             group.error = error

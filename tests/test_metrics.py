@@ -160,7 +160,7 @@ def test_every_request_and_event_is_counted_once(measured: Callable[..., Measure
     # The other worker found the first one's.
     assert numbers["player_sessions_redis_results_total", "miss"] == 1
     assert numbers.get(("player_sessions_redis_results_total", "hit"), 0) == numbers[(*report, "service")] - 1
-    # Seven batches that stored something, and three markers of late starts.
+    # Seven batches that stored something, and three markers of late starts, each once.
     assert numbers["player_sessions_store_write_statements_count",] == 10
     assert numbers["player_sessions_store_statements_total", "batch", "answered"] >= 1
     assert numbers["player_sessions_workers",] == 2

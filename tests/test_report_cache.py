@@ -15,6 +15,9 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 import redis
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.cache import cache_page
 
 from conftest import WebServer
 from embedded.redis import READY_SECONDS, RedisServer
@@ -182,7 +185,7 @@ def test_garbage_in_redis_is_a_miss(web, other_process, redis_of_module, country
     record_start(country, now_ms)
     client = redis.Redis(port=redis_of_module.address[1])
     rubbish = [b"\x80garbage", pickle.dumps({"not": "a response"}), b"123", *NO_REPLIES]
-    cases = [(kind, garbage) for kind in (b"", b".cache_page.", b".cache_header.") for garbage in rubbish]
+    cases = [(kind, garbage) for kind in (b"", b".cache_page.") for garbage in rubbish]
     for hours, (kind, garbage) in enumerate(cases, 1):
         before = stored_in(redis_of_module)
         starts(web, country, f"hours={hours}")
@@ -203,6 +206,26 @@ def test_spellings_of_one_question_are_stored_once(web, redis_of_module, country
         assert starts(web, country, query)[0] == 1
     assert starts(web, country.lower(), "hours=3&limit=5")[0] == 1
     assert stored_in(redis_of_module) - before == set()
+
+
+def test_a_report_takes_one_entry_and_one_question_of_redis(web, other_process, redis_of_module, country, now_ms):
+    record_start(country, now_ms)
+    before = stored_in(redis_of_module)
+    starts(web, country, "hours=77")
+    assert len(stored_in(redis_of_module) - before) == 1
+    client = redis.Redis(port=redis_of_module.address[1])
+    asked = client.info("commandstats")["cmdstat_get"]["calls"]
+    starts(other_process, country, "hours=77", host=web.url.removeprefix("http://"))
+    assert client.info("commandstats")["cmdstat_get"]["calls"] == asked + 1
+
+
+def test_a_view_that_depends_on_another_header_cannot_be_cached(rf):
+    @cache_page(50)
+    def view(request: HttpRequest) -> HttpResponse:
+        return HttpResponse("", headers={"Vary": "Accept, Cookie"})
+
+    with pytest.raises(ImproperlyConfigured, match="HTTP_COOKIE"):
+        view(rf.get("/"))
 
 
 def test_what_is_stored_is_data_of_this_release(web, other_process, redis_of_module, country, now_ms):
