@@ -1,7 +1,6 @@
 """Fixtures of every test: a real Cassandra and Redis, fresh players and countries instead of emptied tables."""
 
 import os
-import random
 import shutil
 import signal
 import socket
@@ -25,8 +24,7 @@ from django.conf import settings
 from django.core.management import call_command
 from rest_framework.test import APIClient
 
-from embedded.cassandra import READY_SECONDS, STORAGE_PORT_BELOW_CQL, CassandraNode
-from embedded.process import port_is_taken
+from embedded.cassandra import READY_SECONDS, CassandraNode, free_cassandra_port
 from embedded.redis import READY_SECONDS as REDIS_READY_SECONDS
 from embedded.redis import RedisServer
 from events.counting import hours
@@ -127,17 +125,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def free_cassandra_port() -> int:
-    """A CQL port whose storage port is free as well.
-
-    Below the ports that the system gives to outgoing connections: one of those could take it while the node is down.
-    """
-    while True:
-        port = random.randrange(12_000, 32_000)
-        if not any(port_is_taken(("127.0.0.1", one)) for one in (port, port - STORAGE_PORT_BELOW_CQL)):
-            return port
 
 
 def manage(

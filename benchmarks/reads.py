@@ -73,14 +73,20 @@ def measure_reads(question: str, chosen: Sequence[str], *, rounds: int, duration
 
 def imported_players(folder: Path) -> list[str]:
     """Import a dump of sessions that have ended in the last days; its players."""
-    players = [uuid.uuid4().hex for _ in range(PLAYERS)]
     dump = folder / "dump.jsonl"
-    dump.write_text("".join(json.dumps(event) + "\n" for player in players for event in events_of(player)))
+    players = dump_of_players(dump)
     command = [sys.executable, str(PROJECT / "manage.py"), "import_sessions", dump.name, "--json"]
     environment = environment_with(CASSANDRA_KEYSPACE=KEYSPACE)
     summary = subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.PIPE).stdout
     if json.loads(summary)["stored"] != PLAYERS * SESSIONS_OF_EACH * 2:
         raise RuntimeError(f"The import did not store everything: {summary.decode()}")
+    return players
+
+
+def dump_of_players(dump: Path) -> list[str]:
+    """Write PLAYERS with SESSIONS_OF_EACH into a file, and return them."""
+    players = [uuid.uuid4().hex for _ in range(PLAYERS)]
+    dump.write_text("".join(json.dumps(event) + "\n" for player in players for event in events_of(player)))
     return players
 
 

@@ -1,5 +1,6 @@
 """One Cassandra node, or a ring of them, on the loopback addresses of this machine."""
 
+import random
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -190,6 +191,17 @@ def answers_cql(address: tuple[str, int]) -> bool:
 def ring(*, folder: Path, nodes: int = 1, port: int = 9042) -> list[CassandraNode]:
     """The nodes of a ring, first the seed; none is started."""
     return [CassandraNode(folder=folder, number=number, nodes=nodes, port=port) for number in range(1, nodes + 1)]
+
+
+def free_cassandra_port() -> int:
+    """Return a CQL port whose storage port is free as well.
+
+    Below the ports that the system gives to outgoing connections: one of those could take it while the node is down.
+    """
+    while True:
+        port = random.randrange(12_000, 32_000)
+        if not any(port_is_taken(("127.0.0.1", one)) for one in (port, port - STORAGE_PORT_BELOW_CQL)):
+            return port
 
 
 def start_ring(members: Sequence[CassandraNode]) -> None:

@@ -23,8 +23,7 @@ from cassandra.cluster import Cluster
 from django.core.management import find_commands
 from jsonschema import Draft202012Validator
 
-from conftest import free_cassandra_port
-from embedded.cassandra import READY_SECONDS, CassandraNode
+from embedded.cassandra import READY_SECONDS, CassandraNode, free_cassandra_port
 
 PROJECT = Path(__file__).parent.parent
 DOCKER = PROJECT / "docker"

@@ -19,7 +19,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from conftest import PROJECT, WebServer, free_cassandra_port, free_port
+from conftest import PROJECT, WebServer, free_port
+from embedded.cassandra import free_cassandra_port
 
 FINDER = PROJECT / "requirements" / "find-python.sh"
 VERSIONS = re.search(r'^SUPPORTED="(.*)"$', FINDER.read_text(), re.MULTILINE)[1].split()

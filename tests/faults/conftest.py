@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import pytest
 
-from conftest import PROJECT, WebServer, free_cassandra_port, free_port, manage
-from embedded.cassandra import CassandraNode, ring, start_ring
+from conftest import PROJECT, WebServer, free_port, manage
+from embedded.cassandra import CassandraNode, free_cassandra_port, ring, start_ring
 from embedded.redis import READY_SECONDS as REDIS_READY_SECONDS
 from embedded.redis import RedisServer
 from tests.faults import promises

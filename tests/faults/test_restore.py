@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from cassandra.cluster import Cluster
 
-from conftest import PROJECT, QuickNode, WebServer, free_cassandra_port, free_port
-from embedded.cassandra import COORDINATES, JVM_EXPORTS, JVM_OPENS, READY_SECONDS, SUMS
+from conftest import PROJECT, QuickNode, WebServer, free_port
+from embedded.cassandra import COORDINATES, JVM_EXPORTS, JVM_OPENS, READY_SECONDS, SUMS, free_cassandra_port
 from embedded.jars import class_path
 from embedded.redis import RedisServer
 from tests.faults.conftest import KEYSPACE, environment_of, redis_environment
