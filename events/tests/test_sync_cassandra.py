@@ -13,13 +13,15 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connections
+from django_cassandra_engine.compat import management
 
 from conftest import PROJECT, drop_keyspace, free_port, manage
 from events.management.commands import sync_cassandra
-from events.models import READ_OPTIONS
+from events.models import READ_OPTIONS, VERSION_TABLE
 from store import cassandra
 from tests.faults.proxy import Proxy
 
+LATE_TABLE = VERSION_TABLE.__table_name__
 SELECT_OPTIONS = """
     SELECT table_name, speculative_retry, additional_write_policy, read_repair
     FROM system_schema.tables WHERE keyspace_name = ?"""
@@ -73,10 +75,68 @@ def test_nodes_that_do_not_agree_on_the_tables_in_time_are_asked_again(monkeypat
     monkeypatch.setattr(cluster_class, "refresh_schema_metadata", late)
     call_command("sync_cassandra", wait=10, stdout=(printed := StringIO()))
     assert len(asked) > 1
-    assert "\nWaiting for Cassandra at " in printed.getvalue()
+    assert "Waiting for Cassandra at " in printed.getvalue()
     asked.clear()
     with pytest.raises(CommandError, match=r"not refreshed.*--wait 120"):
         call_command("sync_cassandra", stdout=StringIO())
+
+
+def test_the_second_try_asks_for_as_many_copies_as_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def late(*arguments: Any, **_: Any) -> None:
+        *_, copies = arguments
+        asked.append(dict(copies))
+        if len(asked) == 1:
+            raise sync_cassandra.OperationTimedOut
+
+    monkeypatch.setattr(management, "_create_keyspace", late)
+    call_command("sync_cassandra", wait=10, stdout=StringIO())
+    assert asked == [settings.REPLICATION_FACTORS] * 2
+
+
+@pytest.mark.parametrize("name", [settings.CASSANDRA_KEYSPACE, LATE_TABLE])
+def test_what_was_created_and_is_not_seen_yet_is_waited_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under load: the driver gives up waiting for the nodes to agree, and cqlengine looks for the table at once."""
+    tries = fails_once(monkeypatch, KeyError(name))
+    call_command("sync_cassandra", wait=10, stdout=(printed := StringIO()))
+    assert tries() > 1
+    assert "Waiting for Cassandra at " in printed.getvalue()
+    fails_once(monkeypatch, KeyError(name))
+    with pytest.raises(CommandError, match=rf"no {name} yet.*--wait 120"):
+        call_command("sync_cassandra", stdout=StringIO())
+
+
+def test_another_missing_key_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    fails_once(monkeypatch, KeyError("something else"))
+    with pytest.raises(KeyError):
+        call_command("sync_cassandra", wait=10, stdout=StringIO())
+
+
+def test_what_somebody_else_creates_meanwhile_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the try before, of which the answer came too late."""
+    error = sync_cassandra.AlreadyExists(settings.CASSANDRA_KEYSPACE, LATE_TABLE)
+    tries = fails_once(monkeypatch, error)
+    call_command("sync_cassandra", wait=10, stdout=StringIO())
+    assert tries() > 1
+    fails_once(monkeypatch, error)
+    with pytest.raises(CommandError, match="Another sync_cassandra is at work"):
+        call_command("sync_cassandra", stdout=StringIO())
+
+
+def fails_once(monkeypatch: pytest.MonkeyPatch, error: Exception) -> Callable[[], int]:
+    """The first table cannot be synced; returns how often the command has begun with it."""
+    sync_table, first = management.sync_table, []
+
+    def late(model: Any, **options: Any) -> None:
+        if model.column_family_name().endswith(f".{LATE_TABLE}"):
+            first.append(model)
+            if len(first) == 1:
+                raise error
+        sync_table(model, **options)
+
+    monkeypatch.setattr(management, "sync_table", late)
+    return lambda: len(first)
 
 
 def test_other_copies_than_are_asked_for_are_refused() -> None:

@@ -5,6 +5,7 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 from cassandra import AlreadyExists, DriverException, OperationTimedOut, Unavailable
@@ -30,8 +31,8 @@ from store.errors import StoreError, StoreUnavailable
 
 # As long as the client leaves a store alone that it could not connect to.
 SECONDS_BETWEEN_TRIES = cassandra.CONNECT_PAUSE_SECONDS
-# What passes by itself while a node starts.
-NOT_YET = (StoreUnavailable, NoHostAvailable, OperationTimedOut, Unavailable)
+# What passes by itself while a node starts, or when what the try before has asked for is there at last.
+NOT_YET = (StoreUnavailable, NoHostAvailable, OperationTimedOut, Unavailable, AlreadyExists)
 
 LATER_TABLES = (
     "The tables are of a later release: schema version {}, and this one knows "
@@ -81,8 +82,6 @@ class Command(sync_cassandra.Command):
             super().handle(**options)
         except NOT_YET as error:
             return error
-        except AlreadyExists as error:
-            raise CommandError("Another sync_cassandra is at work. When it has ended, run this again.") from error
         except (StoreError, DriverException, ErrorMessage) as error:
             if type(error) is DriverException:  # the driver's own: nodes did not agree on the tables in time
                 return error
@@ -94,16 +93,47 @@ class Command(sync_cassandra.Command):
     def sync(self, alias: str) -> None:
         """Sync the database of this alias."""
         connection = connections[alias].connection
+        # What a try before has created after all, or another command.
+        connection.cluster.refresh_schema_metadata()
         keyspace = connection.cluster.metadata.keyspaces.get(settings.CASSANDRA_KEYSPACE)
         refuse_other_copies(keyspace)
         if (later := _schema_version(keyspace)) > SCHEMA_VERSION:
             say(self.stdout, f"{LATER_TABLES.format(later)}\n")
             return
-        super().sync(alias)
+        with _unchanged(connections[alias].settings_dict["OPTIONS"], "replication"), _created_are_found(alias):
+            super().sync(alias)
         for model, wanted in READ_OPTIONS.items():
             _alter(connection, model, wanted)
         # Last: whoever reads it finds all that it stands for.
         _alter(connection, VERSION_TABLE, {"comment": VERSION_COMMENT.format(SCHEMA_VERSION)})
+
+
+@contextmanager
+def _created_are_found(alias: str) -> Iterator[None]:
+    """DriverException, which passes, in place of KeyError for a table that cqlengine has created and looks up at once.
+
+    On a busy node the driver gives up waiting until the nodes agree on it, and knows nothing of it.
+    """
+    try:
+        yield
+    except KeyError as error:
+        introspection: Any = connections[alias].introspection
+        models = chain.from_iterable(introspection.cql_models.values())
+        tables = {model.column_family_name(include_keyspace=False) for model in models}
+        if error.args[0] not in {settings.CASSANDRA_KEYSPACE, *tables}:
+            raise
+        raise DriverException(f"It shows no {error.args[0]} yet, which was created") from error
+
+
+@contextmanager
+def _unchanged(options: dict[str, Any], name: str) -> Iterator[None]:
+    """Give the engine a copy of an option: it takes words out, and the next try would create one copy of every row."""
+    kept = options[name]
+    options[name] = dict(kept)
+    try:
+        yield
+    finally:
+        options[name] = kept
 
 
 def _schema_version(keyspace: Any) -> int:
@@ -140,6 +170,8 @@ def _nodes() -> str:
 
 
 def _message(error: Exception) -> str:
+    if isinstance(error, AlreadyExists):
+        return "Another sync_cassandra is at work. When it has ended, run this again."
     cause = readable_cause(error) if isinstance(error, StoreError) else _in_a_line(error).rstrip(".")
     return (
         f"Cassandra does not answer at {_nodes()}: {cause}. "
