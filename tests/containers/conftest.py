@@ -99,6 +99,9 @@ class Stack:
             assert time.monotonic() < began + seconds, self.compose("logs", "--tail", "20")
         return time.monotonic() - began
 
+    def remove(self) -> None:
+        self.compose("down", "--volumes", "--timeout", "5", check=False)
+
 
 def started(file: str, **environment: str) -> Iterator[Stack]:
     stack = Stack(file, **environment)
@@ -106,9 +109,14 @@ def started(file: str, **environment: str) -> Iterator[Stack]:
         began = time.monotonic()
         stack.compose("up", "--detach", "--wait", "--wait-timeout", str(START_SECONDS))
         stack.seconds_to_start = time.monotonic() - began
+    except AssertionError as error:  # why it did not start is in the logs, which end with the stack
+        error.add_note(stack.compose("logs", "--tail", "40", check=False))
+        stack.remove()
+        raise
+    try:
         yield stack
     finally:
-        stack.compose("down", "--volumes", "--timeout", "5", check=False)
+        stack.remove()
 
 
 @pytest.fixture(scope="module")
