@@ -52,9 +52,9 @@ class Client:
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self.body, self.headers = b"", Message()
 
-    def ask(self, path: str, body: bytes | None = None, **headers: str) -> int:
+    def ask(self, path: str, body: bytes | None = None, *, method: str | None = None, **headers: str) -> int:
         sent = {**self._headers, **({"Content-Type": "application/json"} if body else {}), **headers}
-        self._connection.request("POST" if body else "GET", path, body, sent)
+        self._connection.request(method or ("POST" if body else "GET"), path, body, sent)
         reply = self._connection.getresponse()
         self.body = reply.read()
         self.headers = reply.headers
@@ -111,6 +111,17 @@ def test_batches_and_reports_need_their_keys(web: WebServer, writer: str, reader
     assert Client(web, reader).ask(STARTS) == 200
     assert Client(web).ask("/") == 200
     assert Client(web).ask("/livez") == 200
+
+
+def test_a_method_in_small_letters_needs_the_same_key_and_is_charged(
+    web: WebServer, writer: str, reader: str, player: str
+) -> None:
+    assert Client(web, writer).ask(STARTS, method="get") == 403
+    assert Client(web, reader).ask(STARTS, method="get") == 200
+    limited = store_key(WRITE, events_per_second=1)
+    _known_everywhere(web, limited)
+    client = Client(web, limited)
+    until(429, lambda: client.ask(EVENTS, batch(player, 10), method="post"))
 
 
 def test_a_report_from_memory_and_from_redis_needs_a_key_too_and_is_shared(web: WebServer, reader: str) -> None:

@@ -6,6 +6,8 @@
 - A ``Content-Type`` with parameters in the form of RFC 2231 (``x*=...``), which mean nothing here, can be such that
   Django fails before it can answer: they are left out.
 - ``Content_Type`` and ``Content_Length`` arrive as headers of their own, which Django and DRF take for the real ones.
+- A method arrives as it was written, and Django takes ``get`` for ``GET``: every stage before it has to, too, or a key
+  for writing would read, and ``post`` would be charged to nobody.
 """
 
 import math
@@ -64,6 +66,7 @@ class Transport:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         for name in FORGED:
             environ.pop(name, None)
+        environ["REQUEST_METHOD"] = environ["REQUEST_METHOD"].upper()
         if "*" in (content_type := environ.get("CONTENT_TYPE", "")):
             environ["CONTENT_TYPE"] = content_type.partition(";")[0]
         length = _body_length(environ)
