@@ -444,6 +444,6 @@ LOGGING = {
         "cassandra": {"level": "CRITICAL"},
         # 4xx replies are the client's matter; web.request_ids reports 5xx with the request's id.
         "django.request": {"level": "CRITICAL"},
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        "django.security": {"level": "CRITICAL"},
     },
 }

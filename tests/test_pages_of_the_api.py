@@ -51,6 +51,13 @@ def test_who_reads_is_led_to_the_address_that_is_meant(api, address, to):
         assert reply["Location"] == to
 
 
+def test_who_sends_more_than_fits_into_a_redirection_is_told_so(api, caplog):
+    long = f"format={'x' * 17_000}"
+    assert f"Did you mean {STARTS} ?" in problem_of(api.get(f"{STARTS.rstrip('/')}?{long}"), 404)["detail"]
+    assert "too long" in problem_of(api.get(f"/api/?{long}"), 400)["detail"]
+    assert caplog.messages == []
+
+
 @pytest.mark.parametrize("method", ["post", "put", "delete"])
 def test_what_has_a_body_is_never_led_elsewhere(api, method):
     reply = getattr(api, method)("/api/v1/events", [], format="json")

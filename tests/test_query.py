@@ -88,6 +88,15 @@ def test_the_legacy_addresses_still_know_the_format(api):
     assert api.get("/by-player/ada?x=1&format=api")["Content-Type"].startswith("text/html")
 
 
+@pytest.mark.parametrize("accept", ["application/json", "text/html"])
+@pytest.mark.parametrize("address", [STARTS, PLAYER, "/by-player/ada", "/api/v1/", "/api/v1/docs/", "/api/v1/schema/"])
+def test_more_parameters_than_are_read_are_refused_and_leave_the_log_alone(api, caplog, address, accept):
+    reply = api.get(f"{address}?{'&' * 1_001}", headers={"accept": accept})
+    assert reply.status_code == 400
+    assert "more than 1000 parameters" in reply.content.decode()
+    assert caplog.messages == []
+
+
 def test_unique_nonsense_fills_no_cache(
     redis_of_module: RedisServer, web_server: Callable[..., WebServer], player: str
 ) -> None:

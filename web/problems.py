@@ -6,11 +6,13 @@ To a browser it is a page that says the same and leads on; its template is the p
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import DisallowedHost, SuspiciousOperation
+from django.conf import settings
+from django.core.exceptions import DisallowedHost, DisallowedRedirect, SuspiciousOperation, TooManyFieldsSent
 from django.http import (
     Http404,
     HttpRequest,
@@ -162,6 +164,8 @@ def problem_of(error: Exception, *, method: str) -> dict[str, Any] | None:
             detail += " Send Content-Type: application/json."
     elif isinstance(error, Http404):
         status, code, detail = HTTPStatus.NOT_FOUND, "not_found", "There is nothing at this address."
+    elif isinstance(error, SuspiciousOperation):
+        status, code, detail = HTTPStatus.BAD_REQUEST, "bad_request", _what_is_not_understood(error)
     else:
         return None
     return problem(status=status, code=code, detail=detail, errors=errors)
@@ -235,7 +239,8 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     detail = "There is nothing at this address. See /api/v1/ for what there is."
     if not request.path.endswith("/") and _is_known(request.path_info + "/"):
         if request.method in ("GET", "HEAD"):
-            return HttpResponsePermanentRedirect(request.get_full_path(force_append_slash=True))
+            with suppress(DisallowedRedirect):  # the address is too long for one
+                return HttpResponsePermanentRedirect(request.get_full_path(force_append_slash=True))
         detail = f"There is nothing at this address. Did you mean {request.path}/ ?"
     return _plain(request, HTTPStatus.NOT_FOUND, "not_found", detail)
 
@@ -250,10 +255,18 @@ def _is_known(path: str) -> bool:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """handler400: what Django refuses before a view runs, such as a Host that is not in ALLOWED_HOSTS."""
-    detail = "The request could not be understood."
-    if isinstance(exception, DisallowedHost):
-        detail = "This service does not answer for the Host of the request. Its operator names hosts in ALLOWED_HOSTS."
-    return _plain(request, HTTPStatus.BAD_REQUEST, "bad_request", detail)
+    return _plain(request, HTTPStatus.BAD_REQUEST, "bad_request", _what_is_not_understood(exception))
+
+
+def _what_is_not_understood(error: Exception) -> str:
+    if isinstance(error, DisallowedHost):
+        return "This service does not answer for the Host of the request. Its operator names hosts in ALLOWED_HOSTS."
+    if isinstance(error, TooManyFieldsSent):
+        most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+        return f"The address has more than {most} parameters. Send only those that it knows, each once."
+    if isinstance(error, DisallowedRedirect):
+        return "The address is too long to be redirected. Send fewer or shorter parameters."
+    return "The request could not be understood."
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
