@@ -4,10 +4,11 @@ Those of Cassandra are compared with the SHA-256 sums in ``jars.sha256``. After 
 ``python -m embedded.jars COORDINATES > embedded/jars.sha256`` writes it anew; look at what differs before you commit.
 """
 
+import fcntl
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -78,15 +79,26 @@ def _download(coordinates: str) -> list[Path]:
     import requests
 
     try:
-        print(f"Looking up what {coordinates} needs ...", flush=True)
-        artifacts = jgo.resolve(coordinates)
-        return [_whole_jar(artifact) for artifact in _with_progress(artifacts)]
+        with _one_at_a_time():
+            print(f"Looking up what {coordinates} needs ...", flush=True)
+            artifacts = jgo.resolve(coordinates)
+            return [_whole_jar(artifact) for artifact in _with_progress(artifacts)]
     except (requests.RequestException, RuntimeError, OSError) as error:
         raise EmbeddedError(
             f"Could not download {coordinates}: {error}\n"
             f"Is the network there? What has arrived is kept; run the same command again. "
             f"Without a network, point CASSANDRA_HOSTS at a Cassandra that you have."
         ) from error
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Wait for another stack that downloads: jgo fails when a file appears that it is about to write."""
+    folder = Path.home() / ".m2"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "player-sessions.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _whole_jar(artifact: "Artifact") -> Path:

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -242,6 +243,25 @@ def test_the_last_command_stops_what_was_started_for_any(tmp_path):
         (tmp_path / "second").touch()
         assert second.wait(20) == 0
         assert server.process() is None
+
+
+def test_two_stacks_do_not_download_at_the_same_time(tmp_path, monkeypatch):
+    """On a machine that has no jar yet."""
+    import jgo
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    busy = threading.Lock()
+
+    def resolve(_: str) -> list[object]:
+        assert busy.acquire(blocking=False)
+        time.sleep(0.2)
+        busy.release()
+        return []
+
+    monkeypatch.setattr(jgo, "resolve", resolve)
+    with ThreadPoolExecutor(2) as stacks:
+        lists = stacks.map(lambda name: class_path("a:b:1", remembered_in=tmp_path / name), ["one", "two"])
+        assert [*lists] == [[], []]
 
 
 def test_a_list_of_jars_that_was_cut_off_is_made_anew(tmp_path, monkeypatch):
