@@ -1,7 +1,11 @@
 """``manage.py``: our commands first, and nothing that cannot work without a relational database."""
 
+import errno
+import os
+import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from django.apps import apps
@@ -9,6 +13,7 @@ from django.conf import settings
 from django.core.management import ManagementUtility, get_commands, load_command_class
 from django.core.management.base import BaseCommand
 
+from events.importing.terminal import let_go, note
 from sessions_project.checks import SETTINGS_TAG, check_settings, refuse
 
 _TABLES = "There is no relational database; 'manage.py sync_cassandra' creates the tables."
@@ -31,6 +36,15 @@ USELESS = {
 
 class CommandLine(ManagementUtility):
     """Django's command line, without what is USELESS."""
+
+    def execute(self) -> None:
+        """Run the command that the arguments name."""
+        _lead_closed_streams_to_nowhere()
+        with _without_tracebacks():
+            try:
+                super().execute()
+            finally:
+                sys.stdout.flush()
 
     def main_help_text(self, commands_only: bool = False) -> str:
         """Return what ``manage.py help`` says; with ``commands_only`` the names, a line each."""
@@ -63,6 +77,31 @@ class CommandLine(ManagementUtility):
         # Django's own checks import every address with all that it needs, which is half of a command's start.
         command.requires_system_checks = [SETTINGS_TAG]
         return command
+
+
+def _lead_closed_streams_to_nowhere() -> None:
+    """Else they are None, and what is opened next would take their place."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
+
+
+@contextmanager
+def _without_tracebacks() -> Iterator[None]:
+    """End the process in a line on Ctrl-C and where standard output is full; without one where nobody reads it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        note("Stopped.")
+        sys.exit(128 + signal.SIGINT)
+    except BrokenPipeError:  # as before "| head"
+        let_go(sys.stdout)
+        sys.exit(128 + signal.SIGPIPE)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        let_go(sys.stdout)
+        sys.exit(f"Standard output cannot be written: {error.strerror}.")
 
 
 def _own_commands() -> set[str]:

@@ -56,8 +56,11 @@ def say(stream: Output, text: str) -> bool:
 
 
 def note(line: str) -> None:
-    """Write a line to standard error: above a progress bar, if there is one."""
-    say(sys.stderr, f"{line}\n")
+    """Write a line to standard error: above a progress bar, if there is one; nowhere, if its disk is full."""
+    try:
+        say(sys.stderr, f"{line}\n")
+    except OSError:
+        let_go(sys.stderr)
 
 
 def let_go(stream: Output) -> None:

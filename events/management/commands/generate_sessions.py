@@ -2,7 +2,6 @@
 
 import bz2
 import gzip
-import signal
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Iterable
@@ -13,7 +12,6 @@ from django.core.management.base import BaseCommand, CommandError
 
 from events.clock import wall_clock_ms
 from events.importing.generator import generated_lines
-from events.importing.terminal import let_go
 
 # By the ending of the name, in any case.
 PACKERS: dict[str, Callable[..., Any]] = {".bz2": bz2.open, ".gz": gzip.open}
@@ -41,16 +39,12 @@ class Command(BaseCommand):
 
     def handle(self, *, events: int, days: float, seed: int, output: str, **options: Any) -> None:
         lines = generated_lines(events=events, days=days, seed=seed, now_ms=wall_clock_ms())
+        if output == "-":
+            _write(sys.stdout, lines)
+            return
         try:
-            if output == "-":
-                _write(sys.stdout, lines)
-                sys.stdout.flush()
-                return
             with PACKERS.get(Path(output).suffix.lower(), open)(output, "wt", encoding="ascii") as file:
                 _write(file, lines)
-        except BrokenPipeError:  # as before "| head"
-            let_go(sys.stdout)
-            sys.exit(128 + signal.SIGPIPE)
         except OSError as error:
             raise CommandError(f"{output} cannot be written: {error.strerror}.") from error
 
