@@ -1,6 +1,7 @@
 """A player who was erased is in no table, whoever wrote the rows, and what comes again is discarded everywhere."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -286,6 +287,40 @@ def test_the_list_that_was_exported_erases_what_a_snapshot_brought_back(
     command("--file", str(file))
     assert rows_of(player) == {}
     assert erasure_of(player).until_ms == first.until_ms
+
+
+def test_the_command_says_how_to_go_on_when_it_is_stopped_while_it_waits(
+    own_keyspace: str, start_process: Callable[..., subprocess.Popen], player: str
+) -> None:
+    command = [sys.executable, str(PROJECT / "manage.py"), "erase_players", player]
+    run = start_process(command, env=environment_of(own_keyspace), stderr=subprocess.PIPE)
+    for line in run.stderr:
+        if line.startswith(b"Waiting"):
+            break
+    run.send_signal(signal.SIGINT)
+    assert run.stderr.read() == b"Stopped. What was asked for waits: run erase_players --pending.\n"
+    assert run.wait(10) == 128 + signal.SIGINT
+    assert erasure_of(player).state == PENDING
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"player_id": 5, "until": "2026-11-30T00:00:00Z"}', "no text"),
+        ('{"player_id": "a", "until": 5}', "expected string"),
+        ('{"player_id": "a", "until": "9999-11-30T00:00:00Z"}', "in the future"),
+        ('{"player_id": "a", "until": "0001-01-01T00:00:00+14:00"}', "before the year 1"),
+        ('{"player_id": "a"}', "until"),
+        ('{"a":' * 100_000, "recursion"),
+    ],
+)
+def test_a_line_that_export_did_not_write_erases_nobody(
+    command, player: str, tmp_path: Path, line: str, said: str
+) -> None:
+    (file := tmp_path / "players").write_text(f"{player}\n{line}\n")
+    with pytest.raises(CommandError, match=rf"Line 2 of .*{said}"):
+        command("--file", str(file))
+    assert erasure_of(player) is None
 
 
 def test_the_log_tells_of_an_erasure_without_the_id(player, country, now_ms, caplog) -> None:

@@ -1,17 +1,18 @@
 """``manage.py erase_players``: a shell over events.upkeep.erasing."""
 
 import json
+import signal
 import sys
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from django.core.management.base import BaseCommand, CommandError
 
-from events.clock import wall_clock_ms
-from events.domain import PLAYER_ID, format_timestamp, parse_timestamp
+from events.clock import latest_moment_ms, wall_clock_ms
+from events.domain import EARLIEST_MS, PLAYER_ID, format_timestamp, parse_timestamp
 from events.importing.terminal import note, say, stopping_on_signals
 from events.management.walk_display import walk_display
 from events.management.walk_options import add_rate_argument, refuse_rate
@@ -30,6 +31,7 @@ from store.errors import StoreError
 
 # Ten million rows in 3 minutes, where one node has the cores for it.
 DEFAULT_ROWS_PER_SECOND = 50_000
+STOPPED = "Stopped. What was asked for waits: run erase_players --pending."
 
 
 class Wanted(NamedTuple):
@@ -101,13 +103,17 @@ class Command(BaseCommand):
         if not waiting:
             say(self.stdout, "Nobody waits to be erased.\n")
             return
-        _wait_until_due(waiting)
+        try:
+            _wait_until_due(waiting)
+        except KeyboardInterrupt:
+            note(STOPPED)
+            sys.exit(128 + signal.SIGINT)
         with walk_display("Erasing") as show:
             erasing = ErasurePass(waiting, most_rows=rate, on_progress=show)
             with stopping_on_signals(erasing) as caught:
                 ended = erasing.run()
         if not ended:
-            note("Stopped. What was asked for waits: run erase_players --pending.")
+            note(STOPPED)
             sys.exit(128 + caught[0])
         say(self.stdout, f"{len(waiting):,} players are erased.\n")
         left = [one for one in asked if (erasure := erasure_of(one)) is None or erasure.state != DONE]
@@ -131,12 +137,21 @@ def _of_file(path: Path) -> Iterator[Wanted]:
     for number, line in enumerate(map(str.strip, lines), 1):
         try:
             if line.startswith("{"):
-                values = json.loads(line)
-                yield Wanted(values["player_id"], parse_timestamp(values["until"]))
+                yield _exported(json.loads(line))
             elif line:
                 yield Wanted(line)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise CommandError(f"Line {number} of {path} is neither an id nor of --export: {error}.") from error
+
+
+def _exported(values: Mapping[str, Any]) -> Wanted:
+    """Return whom a line of --export names. Raises KeyError, TypeError, ValueError."""
+    player_id, until_ms = values["player_id"], parse_timestamp(values["until"])
+    if not isinstance(player_id, str):
+        raise TypeError("player_id is no text")
+    if not EARLIEST_MS <= until_ms <= latest_moment_ms(wall_clock_ms()):
+        raise ValueError("until is in the future, or before the year 1")
+    return Wanted(player_id, until_ms)
 
 
 def _refuse(wanted: Iterable[Wanted], *, force: bool) -> None:
