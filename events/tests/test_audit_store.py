@@ -607,6 +607,15 @@ def test_the_command_can_be_stopped_and_goes_on(keyspace, player, country, now_m
     assert not checkpoint.exists()
 
 
+def test_a_file_that_no_audit_has_written_is_neither_overwritten_nor_removed(keyspace, tmp_path) -> None:
+    (notes := tmp_path / "notes").write_text("of somebody\n")
+    for wrong, said in ((notes, "is no checkpoint of an audit"), (tmp_path, "Is a directory")):
+        ended = manage("audit_store", "--keyspace", keyspace, "--checkpoint", str(wrong))
+        assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
+        assert said in ended.stderr
+    assert notes.read_text() == "of somebody\n"
+
+
 def test_starts_of_a_country_show_what_was_fixed(player: str, country: str, now_ms: int) -> None:
     ts = now_ms - 5 * HOUR_MS
     write(foreign_start(player, uuid.uuid4(), ts, country)[0])

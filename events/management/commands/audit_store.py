@@ -78,7 +78,7 @@ class Command(BaseCommand):
         began = time.monotonic()
         try:
             _refuse_missing_tables()
-            state = _resumed(checkpoint) if resume else State.new()
+            state = _resumed(checkpoint) if resume else _begun(checkpoint)
             status = _stoppable(state, checkpoint, fix=fix, rate=rate)
             if metrics and not status:
                 textfile.write(metrics, numbers(state.report, pending_erasures(), now_seconds=time.time()))
@@ -111,6 +111,21 @@ def _resumed(path: Path) -> State:
         return State.new()
     except ValueError as error:
         raise CommandError(f"{path} is no checkpoint of this audit ({error}). Start without --resume.") from None
+
+
+def _begun(path: Path) -> State:
+    """Return the state of an audit that begins. Raises CommandError when it would overwrite what is no checkpoint."""
+    try:
+        if text := path.read_text():
+            State.from_text(text.partition("\n")[2])
+    except FileNotFoundError:
+        pass
+    except ValueError:
+        raise CommandError(
+            f"{path} is there and is no checkpoint of an audit, so it is not overwritten. Name another file with "
+            "--checkpoint."
+        ) from None
+    return State.new()
 
 
 def _stoppable(state: State, path: Path, *, fix: bool, rate: int) -> int:
