@@ -154,6 +154,11 @@ def test_other_copies_than_are_asked_for_are_refused() -> None:
         drop_keyspace(keyspace)
 
 
+def test_another_database_is_an_error_of_one_line() -> None:
+    with pytest.raises(CommandError, match=r"'nothing' doesn't exist\. Leave --database out"):
+        call_command("sync_cassandra", database="nothing", stdout=StringIO())
+
+
 def test_another_data_centre_is_named() -> None:
     ours = {"DJANGO_SETTINGS_MODULE": "sessions_project.settings", "CASSANDRA_LOCAL_DATACENTER": "elsewhere"}
     ended = manage("sync_cassandra", env={**os.environ, **ours})

@@ -14,6 +14,7 @@ from cassandra.protocol import ErrorMessage
 from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import connections
+from django.utils.connection import ConnectionDoesNotExist
 from django_cassandra_engine.management.commands import sync_cassandra
 
 from events.importing.loader import readable_cause
@@ -82,6 +83,8 @@ class Command(sync_cassandra.Command):
             super().handle(**options)
         except NOT_YET as error:
             return error
+        except ConnectionDoesNotExist as error:  # of --database
+            raise CommandError(f"{error} Leave --database out.") from error
         except (StoreError, DriverException, ErrorMessage) as error:
             if type(error) is DriverException:  # the driver's own: nodes did not agree on the tables in time
                 return error
