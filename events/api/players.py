@@ -4,6 +4,7 @@ from http import HTTPStatus
 from itertools import islice
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -79,7 +80,7 @@ class PlayerViewSet(ViewSet):
             )
             raise ValidationError({"player_id": [wanted]}, code="stands_for_nobody")
         erasure = request_erasure(player_id, requested_by=_asked_by(request))
-        erase_known(erasure, most_sessions=MOST_SESSIONS_AT_ONCE)
+        erase_known(erasure, most_sessions=MOST_SESSIONS_AT_ONCE, seconds=settings.REPORT_SECONDS)
         return Response(_body(player_id, erasure), status=HTTPStatus.ACCEPTED)
 
     @extend_schema(

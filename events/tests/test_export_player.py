@@ -1,15 +1,18 @@
 """A player's own data: every row of every table that names the player, and nobody else's."""
 
 import json
+import time
 import uuid
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from events.domain import DAY_MS, HOUR_MS, Event
 from events.services import record_events
 from events.upkeep import walk
 from events.upkeep.erasing import request_erasure
+from store import cassandra
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +50,24 @@ def test_the_export_has_every_row_that_the_player_is_known_by(api, player: str, 
     assert {row["player_id"] for _, row in rows} == {player}
     assert {row["session_id"] for _, row in rows if "session_id" in row} == {str(session)}
     assert dict(rows)["session_by_player_id"]["country"] == country
+
+
+def test_who_asks_over_http_waits_no_longer_than_for_a_report(
+    api, player: str, country: str, now_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(player, country, now_ms)
+    execute_many, seconds = cassandra.execute_many, []
+
+    def noted(*arguments, deadline: float, **options):
+        seconds.append(deadline - time.monotonic())
+        return execute_many(*arguments, deadline=deadline, **options)
+
+    monkeypatch.setattr(cassandra, "execute_many", noted)
+    for ask, status in ((api.get, 200), (api.delete, 202)):
+        path = f"/api/v1/players/{player}/{'export/' if ask == api.get else ''}"
+        assert ask(path).status_code == status
+    assert len(seconds) >= 4
+    assert max(seconds) <= settings.REPORT_SECONDS
 
 
 def test_the_command_has_the_starts_that_were_superseded_as_well(

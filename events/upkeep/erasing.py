@@ -22,6 +22,7 @@ from events.erased_players import BUCKETS, MOST_SECONDS_OLD, bucket_of, change_o
 from events.late_writes import MICROSECONDS, Cell
 from events.models import CompletedSessionByPlayerId, SessionByCountry, SessionByPlayerId, Table
 from events.rows import shards_of
+from events.upkeep.exporting import STARTS_SECONDS
 from events.upkeep.pairs import events_of
 from events.upkeep.row_checks import DELETE_START, Clock, right_place
 from events.upkeep.tables import UPKEEP
@@ -113,10 +114,10 @@ def pending_erasures() -> list[Erasure]:
     return [one for one in erasures() if one.state != DONE]
 
 
-def erase_known(erasure: Erasure, *, most_sessions: int | None = None) -> int:
+def erase_known(erasure: Erasure, *, most_sessions: int | None = None, seconds: float = STARTS_SECONDS) -> int:
     """Delete what the player's partitions tell of, and return how many rows that were. Raises StoreError.
 
-    Of a player with more than ``most_sessions`` nothing.
+    Of a player with more than ``most_sessions`` nothing. To read the starts may take so many ``seconds``.
     """
     clock = Clock(wall_clock_ms(), {erasure.player_id: erasure.until_ms})
     sessions: list[Row] = []
@@ -126,7 +127,8 @@ def erase_known(erasure: Erasure, *, most_sessions: int | None = None) -> int:
             return 0
     events = [event for row in sessions for event in events_of(SessionByPlayerId, row)]
     # The starts first: when this ends half-way, the partitions still tell of them.
-    number = _delete_starts([event for event in events if event.ts_ms <= erasure.until_ms and event.country], clock)
+    starts = [event for event in events if event.ts_ms <= erasure.until_ms and event.country]
+    number = _delete_starts(starts, clock, seconds=seconds)
     number += sum(1 for row in sessions if any(UPKEEP[SessionByPlayerId].erased(row, clock)))
     number += sum(
         clock.is_erased(erasure.player_id, ended)
@@ -147,10 +149,10 @@ def finish(erasure: Erasure) -> None:
     execute([(UPDATE_STATE, (erasure.until_ms * MICROSECONDS + 1, DONE, *key))])
 
 
-def _delete_starts(starts: list[Event], clock: Clock) -> int:
+def _delete_starts(starts: list[Event], clock: Clock, *, seconds: float) -> int:
     """Delete the rows of these starts by country where they are the player's, and have their minutes counted again."""
     queries = [(SELECT_START, (*right_place(start), start.ts_ms, start.session_id)) for start in starts]
-    answers = cassandra.execute_many(queries, deadline=time.monotonic() + 60, counting=True)
+    answers = cassandra.execute_many(queries, deadline=time.monotonic() + seconds, counting=True)
     deletions: list[Statement] = []
     cells: list[Cell] = []
     for start, rows in zip(starts, answers, strict=True):

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
+
 from events.domain import COUNTRY, START, Event
 from events.erased_players import bucket_of
 from events.upkeep.row_checks import right_place
@@ -13,6 +15,7 @@ from store import cassandra
 from store.cassandra import Statement
 
 ROWS_PER_PAGE = 1_000
+# What a command may take to read the starts of a page. Whoever asks over HTTP waits no longer than for a report.
 STARTS_SECONDS = 60.0
 
 SELECT_SESSIONS = "SELECT JSON * FROM {keyspace}.session_by_player_id WHERE player_id = ?"
@@ -27,6 +30,8 @@ SELECT_ENTRY = """
     WHERE bucket = ? AND player_id = ?"""
 
 JsonRow = dict[str, Any]
+# Country, hour, shard, ts, session_id.
+StartKey = tuple[str, int, int, int, UUID]
 
 
 def sessions_of(player_id: str) -> Iterator[JsonRow]:
@@ -50,13 +55,14 @@ def starts_of(player_id: str) -> Iterator[JsonRow]:
             for session, country, started in page
             if started is not None and country is not None and COUNTRY.match(country)
         ]
-        yield from starts_at([(*right_place(start), start.ts_ms, start.session_id) for start in starts], player_id)
+        keys = [(*right_place(start), start.ts_ms, start.session_id) for start in starts]
+        yield from starts_at(keys, player_id, seconds=settings.REPORT_SECONDS)
 
 
-def starts_at(keys: list[tuple[str, int, int, int, UUID]], player_id: str) -> Iterator[JsonRow]:
-    """Yield the rows of ``session_by_country`` at these keys that are the player's. Raises StoreError."""
+def starts_at(keys: list[StartKey], player_id: str, *, seconds: float) -> Iterator[JsonRow]:
+    """Yield the rows of ``session_by_country`` at these keys that are the player's. Raises StoreError after this."""
     queries: list[Statement] = [(SELECT_START, key) for key in keys]
-    for rows in cassandra.execute_many(queries, deadline=time.monotonic() + STARTS_SECONDS, counting=True):
+    for rows in cassandra.execute_many(queries, deadline=time.monotonic() + seconds, counting=True):
         yield from (row for (text,) in rows if (row := json.loads(text))["player_id"] == player_id)
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 
 from events.models import SessionByCountry
-from events.upkeep.exporting import JsonRow, starts_at
+from events.upkeep.exporting import STARTS_SECONDS, JsonRow, StartKey, starts_at
 from events.upkeep.tables import UPKEEP
 from events.upkeep.walk import Progress, TableRange, Walk, token_ranges
 
@@ -45,8 +45,11 @@ class StartsOfPlayer(Walk):
             for page, _ in self._pages(reading, unit.table, after=unit.after, until=unit.until):
                 self._rows += len(page)
                 keys = [(*row[:3], row[3], row[4]) for row in page if row[5] == self._player_id]
-                for row in self._patiently(lambda keys=keys: [*starts_at(keys, self._player_id)]):  # type: ignore[misc]
+                for row in self._patiently(lambda keys=keys: self._starts_at(keys)):  # type: ignore[misc]
                     yield _line(unit.table.__table_name__, row)
+
+    def _starts_at(self, keys: list[StartKey]) -> list[JsonRow]:
+        return [*starts_at(keys, self._player_id, seconds=STARTS_SECONDS)]
 
     def _progress(self) -> Progress:
         return Progress(self._units[self._done], self._done, len(self._units), self._rows)
