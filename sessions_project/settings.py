@@ -40,7 +40,7 @@ def _number(name: str, default: float, kind: type[int] | type[float] = float) ->
     try:
         return kind(written)
     except ValueError:
-        # Too early for a system check, which would say it likewise.
+        # It is too early for a system check.
         raise SystemExit(f"The setting {name} is {written!r}. Write a number, such as {default}.") from None
 
 
@@ -62,7 +62,10 @@ def _tls(*, authority: str, certificate: str, key: str, checks_names: bool) -> s
 
 
 def _text(name: str, default: str) -> str:
-    """As it stands there (env.str takes what begins with $ for the name of another variable); empty: the default."""
+    """Return the variable as it is, or the default when it is empty.
+
+    Not by env.str, which takes a value that begins with $ for the name of another variable.
+    """
     VARIABLES.add(name)
     return os.environ.get(name) or default
 
@@ -85,7 +88,7 @@ DEBUG = _flag("DEBUG", default=False)
 DEVELOPMENT_SECRET_KEY = "for-development-only"  # noqa: S105  # the system check refuses it in production
 # Signs the cursors of paged reports; every web process of one service needs the same.
 SECRET_KEY = _text("SECRET_KEY", DEVELOPMENT_SECRET_KEY)
-# Former values: cursors that were signed with one of them are still understood. Remove them after a day.
+# Former values: cursors that were signed with one of them are still valid. Remove them after a day.
 SECRET_KEY_FALLBACKS = _list("SECRET_KEY_FALLBACKS", "")
 # Host names that clients use.
 ALLOWED_HOSTS = _list("ALLOWED_HOSTS", "" if IN_PRODUCTION else "localhost,127.0.0.1,[::1]")
@@ -128,36 +131,37 @@ STORAGES = {"staticfiles": {"BACKEND": "web.static_files.HashedStorage"}}
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
-# A browser that has reached the service over TLS goes on so for a year.
+# A browser that has reached the service over TLS uses only TLS for a year.
 SECURE_HSTS_SECONDS = 31_536_000 if IN_PRODUCTION else 0
 SILENCED_SYSTEM_CHECKS = [
-    "security.W003",  # no cookie lets anybody in, and what a browser sends by itself may only read
-    "security.W005",  # whether other names of the domain speak TLS, is not ours to say
-    "security.W021",  # likewise, and it cannot be taken back for months
+    "security.W003",  # no cookie gives access, and what a browser sends by itself may only read
+    "security.W005",  # whether other names of the domain use TLS is not ours to decide
+    "security.W021",  # the same, and it cannot be undone for months
     "security.W008",  # TLS ends at the proxy, which redirects
 ]
-# Addresses under /api/ end in a slash. web.problems.not_found adds a forgotten one to what only reads; Django would
-# redirect a POST, too, and lose its body.
+# Addresses under /api/ end in a slash. web.problems.not_found redirects a GET without it; Django would redirect a POST
+# as well, and lose its body.
 APPEND_SLASH = False
 
 # --- The service's own rules ------------------------------------------------------------------------------------------
 
-# A year of 365.25 days. Events keep the time to live that they were stored with: after it is lowered, "manage.py
-# audit_store --fix" rewrites them; after it is raised, what is stored goes as before. What would expire after
-# 2038-01-19 needs a Cassandra with "storage_compatibility_mode: NONE".
+# How long an event is stored, counted from when it happened: a year of 365.25 days. Events keep the time to live that
+# they were stored with. After you lower it, "manage.py audit_store --fix" rewrites them; after you raise it, stored
+# events still expire as before. Expiry dates after 2038-01-19 need a Cassandra with "storage_compatibility_mode: NONE".
 RETENTION_SECONDS = _whole_number("RETENTION_SECONDS", 31_557_600)
 # How far a sender's clock may be ahead of ours.
 FUTURE_TOLERANCE_SECONDS = _whole_number("FUTURE_TOLERANCE_SECONDS", 300)
-# How old a report may be.
+# How old a report may be, in seconds.
 REPORT_CACHE_SECONDS = CACHE_MIDDLEWARE_SECONDS = _whole_number("REPORT_CACHE_SECONDS", 50)
 # Over how many partitions the starts of one country and hour are spread: "2" for all, "1,US=4,IN=2" with exceptions.
-# More are wanted from 350 starts a second of one country. To change it, add a number that holds from a coming hour
-# (UTC) on, "1,US=4@2026-12-01T00:00", in every process five minutes before that hour.
+# From 350 starts a second of one country on, use more than one. To change it, add a number with the future hour (UTC)
+# from which it holds, "1,US=4@2026-12-01T00:00", in every process, five minutes before that hour.
 COUNTRY_SHARDS = _text("COUNTRY_SHARDS", "1")
-# Whether processes of release 1.0 run on the same tables, or may again: see events/counting/mixed_releases.py. Set it
-# to "False" when all are of this release.
+# Whether processes of release 1.0 run on the same tables, or may run again: see events/counting/mixed_releases.py. Set
+# it to "False" once all are of this release.
 MIXED_RELEASES = _flag("MIXED_RELEASES", default=True)
-# Of one request, decompressed. Ten events are 3 kB of JSON; the rest is room for fields that are ignored here.
+# The largest body of a request, as sent or decompressed. Ten events are 3 kB of JSON; the rest is room for fields that
+# the service ignores.
 MAX_BODY_BYTES = _whole_number("MAX_BODY_BYTES", 262_144)
 
 # --- Who may do what --------------------------------------------------------------------------------------------------
@@ -165,11 +169,11 @@ MAX_BODY_BYTES = _whole_number("MAX_BODY_BYTES", 262_144)
 # "keys": every request needs a key ("manage.py api_keys"); "none": whoever reaches the service may store events and
 # read everything. Production does not start without a choice.
 AUTH = _text("AUTH", "" if IN_PRODUCTION else "none")
-# How many events a second one key may send that has no number of its own; 0: as many as it likes.
+# How many events a second a key without a limit of its own may send; 0: no limit.
 EVENTS_PER_SECOND = _whole_number("EVENTS_PER_SECOND", 0)
-# Whether requests beyond that are only logged, to see whom a limit would meet.
+# Whether requests beyond a limit are only logged and not refused, to see which keys a limit would affect.
 LIMITS_DRY_RUN = _flag("LIMITS_DRY_RUN", default=False)
-# Origins of other pages whose scripts may read reports, such as "https://ops.example.org". None of them may write.
+# Origins of other pages whose scripts may read reports, such as "https://ops.example.org". They may never write.
 CORS_ORIGINS = _list("CORS_ORIGINS", "")
 
 # --- Serving ----------------------------------------------------------------------------------------------------------
@@ -181,45 +185,47 @@ PORT = _whole_number("PORT", 8000)
 # For people.
 ADDRESS = f"http://{f'[{HOST}]' if ':' in HOST else HOST}:{PORT}"
 MOST_WORKERS = 256
-# Web processes. One for each core; each has its own driver session.
+# How many web processes. Each has its own driver session.
 WEB_WORKERS = _whole_number("WEB_WORKERS", min(os.cpu_count() or 1, MOST_WORKERS))
-# Requests that one process works on at a time; a few more wait, and the rest get 503. Four of them, but at most half,
-# are for batches alone. With 4, the mix of `make load` had 8 % refused while reports counted; 32 make each other wait
-# for the interpreter's lock.
+# How many requests one process works on at a time; a few more wait, and the rest get 503. Four of these threads, but at
+# most half, are reserved for batches. With 4 threads, 8 % of the requests of `make load` were refused while reports
+# counted; with 32, threads wait for the interpreter's lock.
 WEB_THREADS = _whole_number("WEB_THREADS", 16)
-# Where metrics are served (docs/reference/metrics.md): who can connect reads them. "0.0.0.0" for all.
+# The address to serve metrics on (docs/reference/metrics.md); everybody who can connect may read them. "0.0.0.0" for
+# all.
 METRICS_HOST = _text("METRICS_HOST", "127.0.0.1")
-# At "/metrics" of this port, apart from the service's own; 0 for not at all. While another program listens there, the
-# service goes on without, and tries again every second.
+# The port to serve metrics on, at "/metrics"; 0 for none. While another program has the port, the service runs without
+# metrics, and tries again every second.
 METRICS_PORT = _whole_number("METRICS_PORT", 9464)
-# How long a connection without a request stays open. Proxies and load balancers keep theirs for 60 s by default, and
-# must be the first to close: a request that meets a closing connection is lost.
+# How long an idle connection stays open. A proxy or load balancer must close its connections first (by default often
+# after 60 s): a request that meets a closing connection is lost.
 KEEP_ALIVE_SECONDS = _whole_number("KEEP_ALIVE_SECONDS", 75)
-# Only behind a proxy that sets X-Forwarded-Proto itself: else clients could choose what stands in links.
+# Whether a proxy ends TLS, and links are https. Only behind a proxy that sets X-Forwarded-Proto itself: otherwise clients
+# choose the scheme of links.
 BEHIND_TLS_PROXY = _flag("BEHIND_TLS_PROXY", default=False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS_PROXY else None
 
 # --- Cassandra --------------------------------------------------------------------------------------------------------
 
-# One or more nodes. When it is set, "make" uses them instead of starting one.
+# One or more nodes, joined by commas. When it is set, "make" uses them instead of starting one.
 CASSANDRA_HOSTS = _list("CASSANDRA_HOSTS", "127.0.0.1")
 # The port of all nodes.
 CASSANDRA_PORT = _whole_number("CASSANDRA_PORT", 9042)
-# Where the tables are.
+# The keyspace of the tables.
 CASSANDRA_KEYSPACE = _text("CASSANDRA_KEYSPACE", "player_sessions")
-# For a cluster with authentication.
+# The role, for a cluster with authentication.
 CASSANDRA_USER = _text("CASSANDRA_USER", "")
-# Of "CASSANDRA_USER".
+# The password of "CASSANDRA_USER".
 CASSANDRA_PASSWORD = _text("CASSANDRA_PASSWORD", "")
-# A PEM file of the authority that has signed the nodes' certificates; when it is set, they have to speak TLS.
+# A PEM file of the authority that has signed the nodes' certificates; when it is set, connections use TLS.
 CASSANDRA_CA_FILE = _text("CASSANDRA_CA_FILE", "")
-# Whether each node's certificate has to name the address by which the node is known. Without it, let the authority be
-# one that signs for these nodes alone.
+# Whether each node's certificate must name the address of the node. If not, use an authority that signs certificates of
+# these nodes only.
 CASSANDRA_CHECK_NAMES = _flag("CASSANDRA_CHECK_NAMES", default=False)
-# A PEM file of a certificate of our own, for nodes that ask for one; with its key, unless that is in
+# A PEM file of the service's own certificate, for nodes that ask for one. It also has the key, unless that is in
 # "CASSANDRA_KEY_FILE".
 CASSANDRA_CERT_FILE = _text("CASSANDRA_CERT_FILE", "")
-# Of "CASSANDRA_CERT_FILE".
+# A PEM file of the key of "CASSANDRA_CERT_FILE".
 CASSANDRA_KEY_FILE = _text("CASSANDRA_KEY_FILE", "")
 CASSANDRA_TLS = (
     _tls(
@@ -233,24 +239,24 @@ CASSANDRA_TLS = (
 )
 # The data centre of "LOCAL_QUORUM", as "nodetool status" names it.
 CASSANDRA_LOCAL_DATACENTER = _text("CASSANDRA_LOCAL_DATACENTER", "datacenter1")
-# Copies per data centre when the keyspace is created, "datacenter1=3,datacenter2=3". With one copy a lost node takes
-# its events along.
+# Copies per data centre when the keyspace is created, "datacenter1=3,datacenter2=3". With one copy, a lost node loses
+# its events.
 CASSANDRA_REPLICATION = _text("CASSANDRA_REPLICATION", f"{CASSANDRA_LOCAL_DATACENTER}=1")
 REPLICATION_IS_GIVEN = bool(os.environ.get("CASSANDRA_REPLICATION"))
 REPLICATION_FACTORS = {
     name.strip(): number.strip() for name, _, number in (one.partition("=") for one in CASSANDRA_REPLICATION.split(","))
 }
-# How long a write, or a read that does not count, may take; a report may take twice as long; then 503. The nodes'
-# "read_request_timeout" goes with it. A 503 shall come within 2.5 s, and this leaves room for the reply.
+# How long a write, or a read other than a count, may take before the reply is 503; a report may take twice as long.
+# Change "read_request_timeout" of the nodes with it. A 503 should come within 2.5 s, so this leaves room for the reply.
 CASSANDRA_TIMEOUT_SECONDS = _number("CASSANDRA_TIMEOUT_SECONDS", 2.0)
-# Of all reads of a report: it may have much to count.
+# For all reads of a report together: it may have much to count.
 REPORT_SECONDS = 2 * CASSANDRA_TIMEOUT_SECONDS
 
 
 def _profile(*, counting: bool = False, **options: Any) -> ExecutionProfile:
     """Return how statements are sent.
 
-    Those that count have their second try late, so that none is spent on probing an unresponsive node.
+    Those that count have a late second try, and never probe an unresponsive node.
     """
     second_try_seconds = SECOND_COUNT_SECONDS if counting else SECOND_TRY_SECONDS
     in_this_centre = DCAwareRoundRobinPolicy(local_dc=CASSANDRA_LOCAL_DATACENTER)
@@ -295,8 +301,8 @@ DATABASES = {
                 },
                 # A node prepares a statement when it first gets it; preparing everywhere would wait for a paused node.
                 "prepare_on_all_hosts": False,
-                # They repeat requests at the next node and, up to connect_timeout each, connect: with the default of
-                # 2, the requests of a lost node would wait for attempts to connect to it. Made when needed.
+                # These threads repeat requests at the next node, and connect, for up to connect_timeout each. With the
+                # default of 2, requests of a lost node would wait for attempts to connect to it.
                 "executor_threads": 16,
                 # A request that finds no connection waits for these, one after the other, and 5 s are its limit.
                 "connect_timeout": 1.0,
@@ -305,7 +311,8 @@ DATABASES = {
                 "reconnection_policy": ExponentialReconnectionPolicy(base_delay=0.5, max_delay=4, max_attempts=None),
                 "idle_heartbeat_interval": 5,
                 "idle_heartbeat_timeout": 5,
-                # Else a batch behind another on one connection waits for an acknowledgement that TCP delays by 40 ms.
+                # Otherwise a batch after another one on a connection waits for an acknowledgement, which TCP delays by
+                # 40 ms.
                 "sockopts": [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
             },
         },
@@ -314,7 +321,7 @@ DATABASES = {
 
 # --- Redis ------------------------------------------------------------------------------------------------------------
 
-# The report cache. When it is set, "make" uses that Redis instead of starting one.
+# The Redis for cached reports. When it is set, "make" uses that Redis instead of starting one.
 REDIS_URL = _text("REDIS_URL", "redis://127.0.0.1:6379/0")
 CACHES = {
     "default": {
@@ -381,7 +388,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "tryItOutEnabled": True, "validatorUrl": None},
     "REDOC_DIST": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    # What client makers call what they make of these.
+    # The names of these in generated clients.
     "ENUM_NAME_OVERRIDES": {
         "EventKind": ["start", "end"],
         "EventStatus": ["stored", "discarded", "invalid"],
@@ -399,7 +406,7 @@ SPECTACULAR_SETTINGS = {
         {"name": "players", "description": "Erasing a player, and what is stored of one."},
         {
             "name": "legacy endpoints",
-            "description": "The same at the addresses and in the shapes that there always were.",
+            "description": "The same at the earlier addresses and in their shapes.",
         },
     ],
 }
@@ -409,12 +416,12 @@ SPECTACULAR_SETTINGS = {
 # "DEBUG", "INFO", "WARNING" or "ERROR". "DEBUG" logs every request.
 LOG_LEVEL = _text("LOG_LEVEL", "INFO").upper()
 if LOG_LEVEL not in logging.getLevelNamesMapping():
-    # Too early for a system check, which would say it likewise.
+    # It is too early for a system check.
     raise SystemExit(f"The setting LOG_LEVEL is {LOG_LEVEL!r}. Write DEBUG, INFO, WARNING or ERROR.")
-# Of all requests, the share that gets a line each in the log, from "0" (none) to "1" (all).
+# The share of requests that get a line in the log, from "0" (none) to "1" (all).
 LOG_REQUEST_SHARE = _number("LOG_REQUEST_SHARE", 0.0)
-# From how many seconds on a request gets such a line anyway; "0" for never. Lines have the level "INFO", and the path:
-# that of a player's report has the player's id.
+# From how many seconds on a request always gets such a line; "0" for never. The lines have the level "INFO". They name
+# the path, and the path of a player's report contains the player's id.
 LOG_SLOW_SECONDS = _number("LOG_SLOW_SECONDS", 0.0)
 LOGGING = {
     "version": 1,
@@ -439,10 +446,10 @@ LOGGING = {
     },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
-        # Said better, once, by our own messages: each lost node would be logged by every pool of every worker, and what
-        # is refused with a traceback.
+        # Our own messages say it better, and once: the driver logs a lost node for every pool of every worker, and
+        # refusals with a traceback.
         "cassandra": {"level": "CRITICAL"},
-        # 4xx replies are the client's matter; web.request_ids reports 5xx with the request's id.
+        # 4xx replies are up to the client; web.request_ids logs 5xx with the request's id.
         "django.request": {"level": "CRITICAL"},
         "django.security": {"level": "CRITICAL"},
     },
