@@ -200,8 +200,8 @@ METRICS_PORT = _whole_number("METRICS_PORT", 9464)
 # How long an idle connection stays open. A proxy or load balancer must close its connections first (by default often
 # after 60 s): a request that meets a closing connection is lost.
 KEEP_ALIVE_SECONDS = _whole_number("KEEP_ALIVE_SECONDS", 75)
-# Whether a proxy ends TLS, and links are https. Only behind a proxy that sets X-Forwarded-Proto itself: otherwise clients
-# choose the scheme of links.
+# Whether a proxy ends TLS, and links are https. Only behind a proxy that sets X-Forwarded-Proto itself: otherwise the
+# clients choose the scheme of links.
 BEHIND_TLS_PROXY = _flag("BEHIND_TLS_PROXY", default=False)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS_PROXY else None
 
