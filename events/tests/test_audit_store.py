@@ -11,6 +11,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -20,6 +21,7 @@ from events.counting.hours import bring_up_to_date, count_starts
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, Event, Window, day_of, hour_of
 from events.erased_players import bucket_of
 from events.late_writes import MARKER_SECONDS, slot_of
+from events.management.commands import audit_store
 from events.models import (
     TABLES,
     CompletedSessionByPlayerId,
@@ -33,7 +35,7 @@ from events.models import (
 )
 from events.rows import country_rows, event_rows, index_entries, index_rows, player_rows
 from events.services import record_events
-from events.upkeep import day_counts, erasing, pairs, quality, row_checks, walk
+from events.upkeep import audit, day_counts, erasing, pairs, quality, row_checks, walk
 from events.upkeep.audit import Audit, Report, State
 from events.upkeep.erasing import DONE, PENDING, erase_known, erasure_of, request_erasure
 from events.upkeep.numbers import ANY_UNASSIGNED
@@ -614,6 +616,31 @@ def test_a_file_that_no_audit_has_written_is_neither_overwritten_nor_removed(key
         assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
         assert said in ended.stderr
     assert notes.read_text() == "of somebody\n"
+
+
+def test_an_audit_with_fix_does_not_continue_one_without(keyspace: str, tmp_path: Path) -> None:
+    """Its first part has erased nobody, and its end would say that everybody is erased."""
+    checkpoint = tmp_path / "audit_store.checkpoint"
+    audit_store._Checkpoints(checkpoint, fix=False).save(State.new())
+    resumed = manage("audit_store", "--keyspace", keyspace, "--fix", "--resume", cwd=tmp_path)
+    assert resumed.returncode == 1
+    assert f"of the keyspace {keyspace}, without --fix). Start without --resume." in resumed.stderr
+    assert checkpoint.exists()
+
+
+@pytest.mark.parametrize("damage", ["retention", "tables", "bytes", "all"])
+def test_an_audit_does_not_continue_from_a_checkpoint_of_other_units(damage: str, settings, monkeypatch) -> None:
+    state = State.new()
+    text = state.text()
+    assert State.from_text(text).units() == state.units()
+    if damage == "retention":
+        settings.RETENTION_SECONDS -= 7_200
+    elif damage == "tables":
+        monkeypatch.setattr(audit, "TABLES", TABLES[:-1])
+    else:
+        text = text.replace(json.loads(text)["seen"], "AAAA") if damage == "bytes" else "{}"
+    with pytest.raises(ValueError, match=r"of another (retention|release)|not the checkpoint"):
+        State.from_text(text)
 
 
 def test_starts_of_a_country_show_what_was_fixed(player: str, country: str, now_ms: int) -> None:

@@ -1,12 +1,13 @@
 """Goes through everything that is stored, finds what is wrong, and fixes it.
 
-First every row of every table, by token range, after which nothing of who was erased before is left; then the rows that
-may lack their counterpart; then the counts of each day. In the end of each unit of this the audit can be stopped, and
-go on later.
+It reads every row of every table, by token range, after which nothing is left of players who were erased before; then
+the rows that may lack their counterpart; then the counts of each day. After each unit of this the audit can be stopped
+and continued later.
 """
 
 import json
 import time
+import zlib
 from base64 import b64decode, b64encode
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -75,21 +76,28 @@ class State:
 
     @classmethod
     def new(cls) -> "State":
-        """Return that of an audit that begins."""
+        """Return the state of an audit that begins."""
         now_ms = wall_clock_ms()
         return cls(now_ms, SeenShards(now_ms), buckets={"start": Buckets(), "end": Buckets()})
 
     @classmethod
     def from_text(cls, text: str) -> "State":
-        """Return what ``text`` told of. Raises ValueError when it is of something else."""
+        """Return the state that a checkpoint holds.
+
+        Raises ValueError when it holds none, or one of other units: of another retention, or another release's tables.
+        """
         try:
             values = json.loads(text)
             report = Report(**{name: Counter(numbers) for name, numbers in values["report"].items()})
             seen = SeenShards(values["started_ms"], b64decode(values["seen"]))
             buckets = {kind: Buckets(packed) for kind, packed in values["buckets"].items()}
-            return cls(values["started_ms"], seen, values["done"], report, buckets)
-        except (KeyError, TypeError, AttributeError) as error:
+            state = cls(values["started_ms"], seen, values["done"], report, buckets)
+            units = values["units"]
+        except (KeyError, TypeError, AttributeError, zlib.error) as error:
             raise ValueError("not the checkpoint of an audit") from error
+        if units != len(state.units()):
+            raise ValueError("of another retention, or of another release")
+        return state
 
     def text(self) -> str:
         """Return all of it, for a checkpoint."""
@@ -97,6 +105,7 @@ class State:
             {
                 "started_ms": self.started_ms,
                 "done": self.done,
+                "units": len(self.units()),
                 "report": {one.name: getattr(self.report, one.name) for one in fields(self.report)},
                 "seen": b64encode(self.seen.packed()).decode(),
                 "buckets": {kind: buckets.packed() for kind, buckets in self.buckets.items()},
@@ -192,7 +201,7 @@ class Audit(Walk):
                 self._do(self._units[self.state.done])
             except Stopped:
                 break
-            # What is in doubt is not in the state: an audit that goes on does not begin behind it.
+            # Doubts are not part of the state, so a checkpoint may not lie behind rows that are in doubt.
             self.state.done += 1
             if not self._doubts:
                 self._on_unit(self.state)
@@ -250,7 +259,7 @@ class Audit(Walk):
             self.state.report.note(table, problem.kind, fixed=self._fix and can_be_fixed)
 
     def _finish_erasures(self) -> None:
-        """Note that they are done who were due before the first row was read."""
+        """Set those erasures to done that were due before the first row was read."""
         if not self._fix:
             return
         for erasure in self._patiently(pending_erasures):
@@ -286,7 +295,7 @@ class Audit(Walk):
             yield one, one.answered(rows, clock)
 
     def _look_again(self) -> None:
-        """Wait for what may be in flight, and believe that the counterparts are missing that are not there then."""
+        """Wait for writes in flight; counterparts that are still not there are missing."""
         if self._doubts:
             time.sleep(self._in_flight_seconds)
         by_table: dict[Table, list[Question]] = defaultdict(list)

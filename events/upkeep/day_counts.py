@@ -56,13 +56,15 @@ class Found(NamedTuple):
 class SeenShards:
     """In how many shards each country has starts, for every hour from the retention's first to the present one.
 
-    A byte for each hour and each of 676 countries: 6 MB for a year.
+    A byte for each hour and each of 676 countries: 6 MB for a year. Raises ValueError when ``packed`` has other hours.
     """
 
     def __init__(self, now_ms: int, packed: bytes = b"") -> None:
         self._first_hour_ms = domain.hour_of(retention_cutoff_ms(now_ms))
         self._hours = (now_ms - self._first_hour_ms) // HOUR_MS + 2
         self._seen = bytearray(decompress(packed)) if packed else bytearray(len(COUNTRIES) * self._hours)
+        if len(self._seen) != len(COUNTRIES) * self._hours:
+            raise ValueError("of another retention")
 
     def packed(self) -> bytes:
         """Return it for a checkpoint."""

@@ -40,22 +40,22 @@ class Command(BaseCommand):
     """
 
     help = (
-        "Find rows that are older than the retention, or will outlive it, or that reports miss, and counts that differ "
-        "from rows; and say what the data is like. Exit status 1 when something is wrong and was not fixed."
+        "Find rows that are older than the retention, that would outlive it, or that reports miss, and counts that "
+        "differ from rows; and describe the data. Exit status 1 when something is wrong and was not fixed."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--fix", action="store_true", help="fix what is wrong: delete, rewrite, write, count anew")
+        parser.add_argument("--fix", action="store_true", help="fix what is wrong: delete, rewrite, write, count again")
         parser.add_argument("--json", action="store_true", help="print the report as JSON")
         parser.add_argument("--keyspace", metavar="NAME", help="another keyspace than CASSANDRA_KEYSPACE")
         add_rate_argument(parser, default=DEFAULT_ROWS_PER_SECOND)
-        parser.add_argument("--resume", action="store_true", help="go on where an audit was stopped")
+        parser.add_argument("--resume", action="store_true", help="continue where an audit was stopped")
         parser.add_argument(
             "--checkpoint",
             type=Path,
             default=Path("audit_store.checkpoint"),
             metavar="PATH",
-            help="where progress is kept (audit_store.checkpoint here)",
+            help="where progress is saved (audit_store.checkpoint here)",
         )
         add_metrics_argument(parser, what="what was found, when the end is reached,")
 
@@ -78,7 +78,7 @@ class Command(BaseCommand):
         began = time.monotonic()
         try:
             _refuse_missing_tables()
-            state = _resumed(checkpoint) if resume else _begun(checkpoint)
+            state = _resumed(checkpoint, fix=fix) if resume else _begun(checkpoint)
             status = _stoppable(state, checkpoint, fix=fix, rate=rate)
             if metrics and not status:
                 textfile.write(metrics, numbers(state.report, pending_erasures(), now_seconds=time.time()))
@@ -99,12 +99,15 @@ def _refuse_missing_tables() -> None:
         )
 
 
-def _resumed(path: Path) -> State:
-    """Return how far the audit had come whose checkpoint this is; a new one when there is none."""
+def _resumed(path: Path, *, fix: bool) -> State:
+    """Return the state of the audit whose checkpoint this is; a new one when there is none.
+
+    What was read without ``--fix`` was not fixed: with it, such an audit must begin with the first row.
+    """
     try:
-        keyspace, _, text = path.read_text().partition("\n")
-        if keyspace != settings.CASSANDRA_KEYSPACE:
-            raise ValueError(f"of the keyspace {keyspace[:48]}")
+        header, _, text = path.read_text().partition("\n")
+        if header != _header(fix=fix):
+            raise ValueError(f"of the keyspace {header[:60]}")
         return State.from_text(text)
     except FileNotFoundError:
         note(f"There is no checkpoint {path}: beginning with the first row.")
@@ -128,24 +131,30 @@ def _begun(path: Path) -> State:
     return State.new()
 
 
+def _header(*, fix: bool) -> str:
+    """Return the first line of a checkpoint."""
+    return f"{settings.CASSANDRA_KEYSPACE}, {'with' if fix else 'without'} --fix"
+
+
 def _stoppable(state: State, path: Path, *, fix: bool, rate: int) -> int:
     """Audit; SIGINT and SIGTERM end it in good order. The exit status is 0, or 128 and the signal."""
     with walk_display("Auditing") as show:
-        audit = Audit(state, fix=fix, most_rows=rate, on_progress=show, on_unit=_Checkpoints(path).save)
+        audit = Audit(state, fix=fix, most_rows=rate, on_progress=show, on_unit=_Checkpoints(path, fix=fix).save)
         with stopping_on_signals(audit) as caught:
             ended = audit.run()
     if ended:
         path.unlink(missing_ok=True)
         return 0
-    note(f"Stopped. To go on, run the same command with --resume (it reads {path}).")
+    note(f"Stopped. To continue, run the same command with --resume (it reads {path}).")
     return 128 + caught[0]
 
 
 class _Checkpoints:
     """The file from which a later run goes on: replaced at once, every few seconds."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, fix: bool) -> None:
         self._path = path
+        self._header = _header(fix=fix)
         self._next = 0.0
 
     def save(self, state: State) -> None:
@@ -153,7 +162,7 @@ class _Checkpoints:
         if time.monotonic() < self._next:
             return
         draft = self._path.with_name(self._path.name + ".new")
-        draft.write_text(f"{settings.CASSANDRA_KEYSPACE}\n{state.text()}")
+        draft.write_text(f"{self._header}\n{state.text()}")
         draft.replace(self._path)
         self._next = time.monotonic() + SECONDS_BETWEEN_CHECKPOINTS
 
