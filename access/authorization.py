@@ -98,11 +98,11 @@ class Authorization:
             wait = ("Retry-After", str(RETRY_AFTER_SECONDS))
             return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "keys_unavailable", detail, [wait])
         if not text:
-            detail = "This address needs a key. Send it as 'Authorization: Bearer pss_...'; an operator has it made."
+            detail = "This address needs a key. Ask its operator for one. Send it as 'Authorization: Bearer pss_...'."
             return Refusal(HTTPStatus.UNAUTHORIZED, "key_required", detail, challenge)
         if key is None:
             return Refusal(HTTPStatus.UNAUTHORIZED, "key_invalid", self._what_is_wrong_with(text), challenge)
-        detail = f"This key may not do that: it has no scope {needed}. Send one that has it."
+        detail = f"This key may not do that: it does not have the scope {needed}. Send one that has it."
         return Refusal(HTTPStatus.FORBIDDEN, "scope_missing", detail, [])
 
     def _what_is_wrong_with(self, text: str) -> str:

@@ -131,5 +131,6 @@ class Limits:
         if now < bucket.logged_at + SECONDS_BETWEEN_LOG_LINES:
             return
         bucket.logged_at = now
+        of_key = key.key_id, key.name
         what = "would be refused" if self._dry_run else "are refused"
-        log.warning("Events of the key %s (%s) %s: more than %d a second", key.key_id, key.name, what, bucket.rate)
+        log.warning("Key %s (%s) sends more than %d events a second: its batches %s", *of_key, bucket.rate, what)

@@ -19,4 +19,4 @@ def _for_ever(action: Callable[[], None], every_seconds: float, name: str) -> No
         try:
             action()
         except Exception:
-            log.exception("The thread %s could not do its work, and goes on", name)
+            log.exception("The thread %s failed, and tries again", name)

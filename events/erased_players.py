@@ -86,12 +86,12 @@ class ErasedPlayers:
             self._reading.release()
 
     def _read_if_quick(self) -> None:
-        """Read the list, unless another thread does; when that does not come off, the next request tries."""
+        """Read the list, unless another thread does; when that fails, the next request tries."""
         if self._reading.acquire(blocking=False):
             try:
                 self._read(time.monotonic() + QUICK_SECONDS)
             except StoreUnavailable as error:
-                log.info("The list of erased players is not read anew for a moment: %s", error)
+                log.info("The list of erased players could not be refreshed, and is tried again: %s", error)
             finally:
                 self._reading.release()
 

@@ -27,7 +27,7 @@ TIMESTAMP_FORMS = (
 
 
 def timestamp_errors(wanted: str) -> dict[str, Any]:
-    """Return the messages of a TimestampField: whatever is wrong, ``wanted`` tells the forms that are accepted."""
+    """Return the messages of a TimestampField: whatever is wrong, ``wanted`` says which forms are accepted."""
     return dict.fromkeys(("invalid", "blank", "invalid_timestamp"), wanted)
 
 
@@ -123,13 +123,13 @@ class EventSerializer(serializers.Serializer[Any]):
     ts = TimestampField(
         required=False,
         allow_null=True,
-        help_text="ISO 8601; no offset means UTC; kept in milliseconds. Left out or null: the time of receipt. "
+        help_text="ISO 8601; no offset means UTC; stored in milliseconds. Left out or null: the time of receipt. "
         "At most 5 minutes in the future; older than a year: discarded.",
     )
     country = CountryField(
         required=False,
         allow_null=True,
-        help_text="Two letters in any case. Required on a start; checked and not kept on an end.",
+        help_text="Two letters in any case. Required on a start; checked and not stored on an end.",
     )
 
     def to_event(
@@ -179,7 +179,8 @@ class EventResultSerializer(serializers.Serializer[Any]):
         help_text="In lower case with dashes, however it was sent; made here when left out; absent when invalid.",
     )
     status = serializers.ChoiceField(
-        choices=["stored", "discarded", "invalid"], help_text="discarded: older than the retention."
+        choices=["stored", "discarded", "invalid"],
+        help_text="discarded: older than the retention, or of a player who was erased.",
     )
     errors = FieldErrorSerializer(many=True, required=False)  # type: ignore[assignment]  # hides DRF's property on purpose
 
@@ -188,6 +189,6 @@ class ReceiptSerializer(serializers.Serializer[Any]):
     """The result of a batch; ``results`` are in the order of the events."""
 
     stored = serializers.IntegerField(help_text="Durable in Cassandra.")
-    discarded = serializers.IntegerField(help_text="Too old to keep.")
+    discarded = serializers.IntegerField(help_text="Older than the retention, or of a player who was erased.")
     invalid = serializers.IntegerField(required=False, help_text="Only with Prefer: handling=lenient.")
     results = EventResultSerializer(many=True)

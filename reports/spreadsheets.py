@@ -68,7 +68,7 @@ class Download(FileResponse):
         except BaseException as error:
             _downloads.release()
             if isinstance(error, OSError):
-                log.exception("A file could not be written")
+                log.exception("A CSV file could not be written")
                 raise DownloadFailed from error
             raise
 

@@ -411,7 +411,7 @@ def _log_other_data_centres() -> None:
     there = {host.datacenter for host in cluster.metadata.all_hosts()} - {None} if cluster else set()
     if there and settings.CASSANDRA_LOCAL_DATACENTER not in there:
         log.error(
-            "The nodes are in the data centre %s, and CASSANDRA_LOCAL_DATACENTER is %s.",
+            "The nodes are in the data centre %s, and CASSANDRA_LOCAL_DATACENTER is %s. Set it to theirs.",
             " and ".join(sorted(there)),
             settings.CASSANDRA_LOCAL_DATACENTER,
         )

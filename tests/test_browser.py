@@ -834,7 +834,7 @@ def test_the_example_is_stored_with_a_result_per_event(browser, web):
     browser.open(web.url)
     browser.find("#ingest .primary").click()
     browser.wait(lambda: browser.texts("#ingest tbody tr"))
-    assert browser.text("#ingest .result") == "201: 2 stored, 1 discarded as too old."
+    assert browser.text("#ingest .result") == "201: 2 stored, 1 discarded."
     assert browser.texts("#ingest .fate") == ["stored", "stored", "discarded"]
     session = json.loads(browser.run("return document.getElementById('batch').value"))[0]["session_id"]
     assert browser.texts("#ingest .detail")[:2] == [session, session]
@@ -861,7 +861,7 @@ def test_the_valid_events_can_be_stored_alone(browser, web, player):
     browser.open(web.url)
     browser.find("#lenient").click()
     send(browser, json.dumps([{"event": "end", "player_id": player}, {"event": "pause", "player_id": player}]))
-    assert browser.text("#ingest .result") == "207: 1 stored, 0 discarded as too old, 1 invalid."
+    assert browser.text("#ingest .result") == "207: 1 stored, 0 discarded, 1 invalid."
     assert browser.texts("#ingest .fate") == ["stored", "invalid"]
     browser.wait_for_numbers()
 

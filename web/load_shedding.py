@@ -75,7 +75,7 @@ class LoadShedding:
             if (now := time.monotonic()) < self._logged_at + SECONDS_BETWEEN_LOG_LINES:
                 return
             number, self._refused, self._logged_at = self._refused, 0, now
-        log.warning("More requests than can be handled: %d refused since this was last said", number)
+        log.warning("More requests than can be handled: %d refused since the last such line", number)
 
 
 def readers(*, working: int) -> int:

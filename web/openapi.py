@@ -34,16 +34,16 @@ COMMON_HEADERS = [REQUEST_ID, RETRY_AFTER]
 OF_KEYS = (401, 403)
 PROBLEMS = {
     401: "With `AUTH=keys`: no key was sent, or one that is not valid. Nothing was done.",
-    403: "With `AUTH=keys`: the key has not the scope that this needs. Nothing was done.",
+    403: "With `AUTH=keys`: the key does not have the scope that this needs. Nothing was done.",
     429: "With `AUTH=keys`: the key has sent more events than it may. Nothing was stored; send the same request again "
     "after `Retry-After`.",
     400: "A value is invalid, and `errors` points at each; or the body is not JSON, and `detail` says why. "
     "Nothing was done.",
-    406: "Neither `Accept` nor `?format=` names a form that is offered.",
-    413: "The body is larger than 256 KiB, as sent or inflated. Nothing was stored.",
+    406: "`Accept` or `?format=` names no format that is offered.",
+    413: "The body is larger than `MAX_BODY_BYTES` (256 KiB by default), as sent or inflated. Nothing was stored.",
     415: "Not JSON, or a Content-Encoding other than gzip. Nothing was stored.",
-    503: "Cassandra does not answer in time, or more is asked than can be done. Nothing was acknowledged; send the "
-    "same request again.",
+    503: "Cassandra does not answer in time, or there are more requests than can be handled. Nothing was acknowledged; "
+    "send the same request again.",
 }
 
 

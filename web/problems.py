@@ -76,7 +76,7 @@ class DownloadFailed(exceptions.APIException):
     """The disk has no room for the file, or cannot be written to."""
 
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    default_detail = "There is no room for the file at the moment. Ask for fewer hours, or try again later."
+    default_detail = "There is no space for the file at the moment. Ask for fewer hours, or try again later."
     default_code = "download_failed"
     wait = 60
 
@@ -94,7 +94,7 @@ class TooManyExpensiveReports(exceptions.APIException):
     """As many reports that read much are being made as leave room for the rest."""
 
     status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    default_detail = "Other reports that read as much are being made. Ask again in a few seconds, or ask for less."
+    default_detail = "Other expensive reports are being built. Ask again in a few seconds, or ask for less."
     default_code = "too_many_expensive_reports"
     wait = 2
 
@@ -147,7 +147,7 @@ def problem_response(error: Exception, context: dict[str, Any]) -> HttpResponse 
 
 
 def problem_of(error: Exception, *, method: str) -> dict[str, Any] | None:
-    """Return the body of the reply to a ``method`` whose view raised this; None: it is our mistake."""
+    """Return the body of the reply to a ``method`` whose view raised this; None: it is a bug of the service."""
     errors = None
     if isinstance(error, StoreUnavailable):
         status, (code, detail) = HTTPStatus.SERVICE_UNAVAILABLE, STORE_UNAVAILABLE
@@ -183,8 +183,8 @@ def prefers_page(request: HttpRequest) -> bool:
 
 
 def log_unforeseen(error: Exception) -> None:
-    """Log what is our mistake, with its traceback; the reply, of ``server_error``, tells nothing of it."""
-    log.error("An error that nobody foresaw", exc_info=error)
+    """Log an unexpected error with its traceback, which the reply of ``server_error`` does not show."""
+    log.error("Unexpected error", exc_info=error)
 
 
 def refuse(
@@ -260,7 +260,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def _what_is_not_understood(error: Exception) -> str:
     if isinstance(error, DisallowedHost):
-        return "This service does not answer for the Host of the request. Its operator names hosts in ALLOWED_HOSTS."
+        return "The Host of the request is not one of this service's. Its operator sets them in ALLOWED_HOSTS."
     if isinstance(error, TooManyFieldsSent):
         most = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
         return f"The address has more than {most} parameters. Send only those that it knows, each once."
@@ -270,9 +270,9 @@ def _what_is_not_understood(error: Exception) -> str:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """handler500: our own mistake; the log holds the traceback under the request's id."""
+    """handler500: a bug of the service; the log has the traceback under the request's id."""
     return _plain(
-        request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "This is our mistake; the log knows more."
+        request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "A bug of the service. Its log has the details."
     )
 
 

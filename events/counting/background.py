@@ -55,7 +55,7 @@ def _run() -> None:
             background.round(wall_clock_ms())
         except StoreError as error:
             COUNTING_ROUNDS.add("failed")
-            log.info("Counts are not brought up to date for a moment: %s", error)
+            log.info("Counts could not be brought up to date, and are tried again: %s", error)
         except Exception:
             COUNTING_ROUNDS.add("failed")
             log.exception("Counts could not be brought up to date")

@@ -12,11 +12,11 @@ def add_rate_argument(parser: ArgumentParser, *, default: int) -> None:
         type=int,
         default=default,
         metavar="ROWS",
-        help=f"read at most so many rows in a second ({default:,})",
+        help=f"read at most this many rows a second ({default:,})",
     )
 
 
 def refuse_rate(rate: int) -> None:
     """Raise CommandError when nothing could be read."""
     if rate < 1:
-        raise CommandError("--rate is a number of rows above 0.")
+        raise CommandError("--rate must be at least 1.")

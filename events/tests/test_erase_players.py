@@ -269,7 +269,16 @@ def test_the_command_erases_and_finishes_what_was_asked_for(command, api, player
     for one in players:
         assert api.get(f"/api/v1/players/{one}/").data["state"] == DONE
         assert rows_of(one) == {}
-    assert "Nobody waits" in command("--pending")
+    assert "No erasure is pending" in command("--pending")
+
+
+def test_a_file_with_what_is_no_player_erases_nobody(command, player: str, tmp_path: Path) -> None:
+    file = tmp_path / "players"
+    for line in ('{"player_id": 5, "until": "2026-11-30T05:00Z"}', '{"player_id": null, "until": "2026-11-30"}', "a b"):
+        file.write_text(f"{player}\n{line}\n")
+        with pytest.raises(CommandError, match=r"Nobody was erased|Line 2 of"):
+            command("--file", str(file))
+    assert erasure_of(player) is None
 
 
 def test_the_list_that_was_exported_erases_what_a_snapshot_brought_back(

@@ -210,7 +210,7 @@ def test_without_rebase_a_second_beginning_is_harmless_and_logged(tmp_path, play
     (tmp_path / "dump.checkpoint").write_text(CHECKPOINT)
     ended = manage("import_sessions", "dump", cwd=tmp_path)
     assert ended.returncode == 0
-    assert "beginning anew all the same (--resume would go on)" in ended.stderr
+    assert "beginning anew (--resume would continue it)" in ended.stderr
     assert stored(player, country, now_ms) == (5, 5)
     assert [path.name for path in tmp_path.iterdir()] == ["dump"]
 

@@ -455,7 +455,7 @@ def test_an_interrupted_import_resumes_to_the_same_rows(tmp_path, undisturbed, d
     assert 0 < line < INTERRUPTED_EVENTS
     printed, log = start_import("--resume").communicate(timeout=120)
     assert json.loads(printed)["read"] == INTERRUPTED_EVENTS
-    assert f"Going on behind line {line} of dump.jsonl.bz2." in log
+    assert f"Continuing after line {line} of dump.jsonl.bz2." in log
     assert digest(disturbed) == undisturbed.rows
     assert not checkpoint.exists()
 
@@ -495,7 +495,7 @@ def test_a_person_sees_a_bar_and_a_table(tmp_path, player, country, now_ms):
     assert running.returncode == 1
     assert "100%" in shown
     assert "Traceback" not in shown
-    for label, number in (("read", 13), ("stored", 10), ("discarded (too old)", 2), ("rejected", 1)):
+    for label, number in (("read", 13), ("stored", 10), ("discarded (too old, or erased)", 2), ("rejected", 1)):
         assert re.search(rf"{re.escape(label)} +\W* +{number}\b", printed), printed
     assert "lines/s in " in printed
     assert "The rejected lines and why: dump.rejects.jsonl" in printed

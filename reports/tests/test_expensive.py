@@ -63,7 +63,7 @@ def test_an_expensive_question_waits_for_a_slot_and_is_refused_when_there_is_non
         "type": "urn:player-sessions:problem:too-many-expensive-reports",
         "title": "Service Unavailable",
         "status": 503,
-        "detail": "Other reports that read as much are being made. Ask again in a few seconds, or ask for less.",
+        "detail": "Other expensive reports are being built. Ask again in a few seconds, or ask for less.",
     }
 
 

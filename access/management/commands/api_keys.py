@@ -23,7 +23,7 @@ FIELDS = ("name", "id", "state", "scopes", "events_per_second", "created_at", "e
 class Command(BaseCommand):
     """A key is shown once, when it is made: only its digest is stored. It alone goes to the standard output."""
 
-    help = "Make, list, rotate and revoke keys. Every process of the service knows of it within three seconds."
+    help = "Make, list, rotate and revoke keys. Every process of the service knows a change within three seconds."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -31,18 +31,20 @@ class Command(BaseCommand):
         create.add_argument(
             "--scope", action="append", choices=SCOPES, required=True, help="what it may do; may be repeated"
         )
-        create.add_argument("--name", type=_name, required=True, help="whose key it is")
-        create.add_argument("--expires", type=_milliseconds, metavar="90d", help="after s, m, h or d; default: never")
+        create.add_argument("--name", type=_name, required=True, help="the owner of the key")
+        create.add_argument(
+            "--expires", type=_milliseconds, metavar="90d", help="its lifetime, in s, m, h or d; default: no end"
+        )
         create.add_argument(
             "--events-per-second", type=_rate, metavar="N", help="0: no limit; default: EVENTS_PER_SECOND"
         )
-        _action(actions, "list", "show what is known of all keys, but not the keys")
-        rotate = _action(actions, "rotate", "make another key like those of a name, and have those expire")
+        _action(actions, "list", "list all keys by their names and ids; the keys themselves are not stored")
+        rotate = _action(actions, "rotate", "make a new key with the rights of a name's keys, which then expire")
         rotate.add_argument("name", type=_name)
         rotate.add_argument(
-            "--overlap", type=_milliseconds, default=86_400_000, metavar="24h", help="until they expire (24h)"
+            "--overlap", type=_milliseconds, default=86_400_000, metavar="24h", help="how long those stay valid (24h)"
         )
-        revoke = _action(actions, "revoke", "refuse a key, or all of a name, from now on; it cannot be undone")
+        revoke = _action(actions, "revoke", "refuse a key, or all keys of a name, from now on; this cannot be undone")
         revoke.add_argument("name", metavar="NAME_OR_ID", type=_name)
 
     def handle(self, *, action: str, **options: Any) -> None:

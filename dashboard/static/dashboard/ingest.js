@@ -34,7 +34,7 @@ async function sendIt() {
   try {
     const { status, body } = await sendBatch(text, { lenient: lenient.checked });
     const invalid = body.invalid ? `, ${body.invalid} invalid` : "";
-    say(resultText, `${status}: ${body.stored} stored, ${body.discarded} discarded as too old${invalid}.`);
+    say(resultText, `${status}: ${body.stored} stored, ${body.discarded} discarded${invalid}.`);
     showRows(eventsIn(text), (index) => body.results[index]);
   } catch (error) {
     if (!(error instanceof Trouble)) throw error;

@@ -31,7 +31,7 @@ from store.errors import StoreError
 
 # Ten million rows in 3 minutes, where one node has the cores for it.
 DEFAULT_ROWS_PER_SECOND = 50_000
-STOPPED = "Stopped. What was asked for waits: run erase_players --pending."
+STOPPED = "Stopped. The erasures are still pending: run erase_players --pending."
 
 
 class Wanted(NamedTuple):
@@ -42,21 +42,21 @@ class Wanted(NamedTuple):
 
 
 class Command(BaseCommand):
-    """Erases players, and those for whom it was asked over HTTP. Exit status 0: all of them are erased."""
+    """Erases players, and finishes the erasures that are pending. Exit status 0: all of them are done."""
 
     help = (
-        "Erase players: everything that is stored of them, and what comes of it later. Without players: those who wait "
-        "since it was asked for over HTTP (--pending). Safe to repeat."
+        "Erase players: delete what is stored of them, and discard the same events when they are sent again. It also "
+        "finishes the erasures that were requested over HTTP; --pending does only that. Safe to repeat."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("players", nargs="*", metavar="ID", help="a player")
         parser.add_argument(
-            "--file", type=Path, metavar="PATH", help="players, an id a line, or lines as --export writes them"
+            "--file", type=Path, metavar="PATH", help="a file of players: one id a line, or the output of --export"
         )
-        parser.add_argument("--pending", action="store_true", help="erase those who wait")
+        parser.add_argument("--pending", action="store_true", help="finish the erasures that are pending")
         parser.add_argument("--export", action="store_true", help="write the list of erased players as JSON lines")
-        parser.add_argument("--force", action="store_true", help="also ids that stand for nobody, such as null")
+        parser.add_argument("--force", action="store_true", help="allow ids that stand for nobody, such as null")
         add_rate_argument(parser, default=DEFAULT_ROWS_PER_SECOND)
 
     def handle(
@@ -81,7 +81,7 @@ class Command(BaseCommand):
             _refuse(wanted, force=force)
             for one in wanted:
                 erasure = request_erasure(one.player_id, requested_by="erase_players", until_ms=one.until_ms)
-                note(f"Erased {erase_known(erasure):,} rows of {one.player_id} that its own rows tell of.")
+                note(f"Erased {erase_known(erasure):,} rows of {one.player_id}.")
             self._finish([one.player_id for one in wanted], rate=rate)
         except StoreError as error:
             raise CommandError(f"Cassandra refuses, or does not answer: {error}. Run it again.") from error
@@ -98,33 +98,33 @@ class Command(BaseCommand):
             say(self.stdout, json.dumps(line) + "\n")
 
     def _finish(self, asked: list[str], *, rate: int) -> None:
-        """Wait until nothing of those who wait can be in flight, and look through all tables for them."""
-        waiting = pending_erasures()
-        if not waiting:
-            say(self.stdout, "Nobody waits to be erased.\n")
+        """Wait until no write of the pending players can be in flight, and look through all tables for them."""
+        pending = pending_erasures()
+        if not pending:
+            say(self.stdout, "No erasure is pending.\n")
             return
         try:
-            _wait_until_due(waiting)
+            _wait_until_due(pending)
         except KeyboardInterrupt:
             note(STOPPED)
             sys.exit(128 + signal.SIGINT)
         with walk_display("Erasing") as show:
-            erasing = ErasurePass(waiting, most_rows=rate, on_progress=show)
+            erasing = ErasurePass(pending, most_rows=rate, on_progress=show)
             with stopping_on_signals(erasing) as caught:
                 ended = erasing.run()
         if not ended:
             note(STOPPED)
             sys.exit(128 + caught[0])
-        say(self.stdout, f"{len(waiting):,} players are erased.\n")
+        say(self.stdout, f"{len(pending):,} players are erased.\n")
         left = [one for one in asked if (erasure := erasure_of(one)) is None or erasure.state != DONE]
         if left:
-            raise CommandError(f"Asked for again meanwhile, and so they wait: {', '.join(left)}. Run it again.")
+            raise CommandError(f"Requested again meanwhile, and still pending: {', '.join(left)}. Run it again.")
 
 
-def _wait_until_due(waiting: Iterable[Erasure]) -> None:
-    seconds = (max(one.due_ms for one in waiting) - wall_clock_ms()) / 1_000
+def _wait_until_due(pending: Iterable[Erasure]) -> None:
+    seconds = (max(one.due_ms for one in pending) - wall_clock_ms()) / 1_000
     if seconds > 0:
-        note(f"Waiting {seconds:.0f} s: until then a write may be in flight that does not know of it.")
+        note(f"Waiting {seconds:.0f} s: a write that began before the request may still be in flight.")
         time.sleep(seconds)
 
 
@@ -141,23 +141,23 @@ def _of_file(path: Path) -> Iterator[Wanted]:
             elif line:
                 yield Wanted(line)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise CommandError(f"Line {number} of {path} is neither an id nor of --export: {error}.") from error
+            raise CommandError(f"Line {number} of {path} is neither an id nor a line of --export: {error}.") from error
 
 
 def _exported(values: Mapping[str, Any]) -> Wanted:
     """Return whom a line of --export names. Raises KeyError, TypeError, ValueError."""
     player_id, until_ms = values["player_id"], parse_timestamp(values["until"])
     if not isinstance(player_id, str):
-        raise TypeError("player_id is no text")
+        raise TypeError("player_id is not a string")
     if not EARLIEST_MS <= until_ms <= latest_moment_ms(wall_clock_ms()):
         raise ValueError("until is in the future, or before the year 1")
     return Wanted(player_id, until_ms)
 
 
 def _refuse(wanted: Iterable[Wanted], *, force: bool) -> None:
-    """CommandError, before anything is erased, when one of them cannot be meant."""
+    """Raise CommandError, before anything is erased, for what is not the id of one player."""
     for one in wanted:
         if not PLAYER_ID.match(one.player_id):
-            raise CommandError(f"{one.player_id!r} is no player id. Nobody was erased.")
+            raise CommandError(f"{one.player_id!r} is not a player id. Nobody was erased.")
         if stands_for_nobody(one.player_id) and not force:
-            raise CommandError(f"{one.player_id!r} stands for nobody, or for many: --force erases it all the same.")
+            raise CommandError(f"{one.player_id!r} stands for nobody, or for many. --force erases it all the same.")

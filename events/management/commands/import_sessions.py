@@ -65,7 +65,7 @@ class Summary:
         for label, number in (
             ("read", self.totals.read),
             ("would be stored" if self.dry_run else "stored", self.totals.stored),
-            ("discarded (too old)", self.totals.discarded),
+            ("discarded (too old, or erased)", self.totals.discarded),
             ("rejected", self.totals.rejected),
         ):
             table.add_row(label, f"{number:,}")
@@ -89,15 +89,15 @@ class Command(BaseCommand):
         parser.add_argument(
             "--from-keyspace",
             metavar="NAME",
-            help="in place of files: the tables of the earlier service in this keyspace",
+            help="instead of files: the tables of the earlier service in this keyspace",
         )
         parser.add_argument(
-            "--rebase", action="store_true", help="move the newest event to now, and all others by as much"
+            "--rebase", action="store_true", help="move the newest event to now, and all others by the same time"
         )
         parser.add_argument(
             "--dry-run", action="store_true", help="validate every line, store nothing; rejects are written"
         )
-        parser.add_argument("--resume", action="store_true", help="go on where an interrupted import of FILE ended")
+        parser.add_argument("--resume", action="store_true", help="continue where an interrupted import of FILE ended")
         parser.add_argument(
             "--rejects", type=Path, metavar="PATH", help="where rejected lines go (default: NAME.rejects.jsonl here)"
         )
@@ -105,11 +105,11 @@ class Command(BaseCommand):
             "--max-rejects",
             type=_most_rejects,
             metavar="N|all",
-            help="stop when more than N lines are rejected (default: when nothing else has come of the first "
-            f"{LINES_THAT_TELL:,} lines of a file)",
+            help=f"stop when more than N lines are rejected (default: when all of the first {LINES_THAT_TELL:,} lines "
+            "of a file are)",
         )
         parser.add_argument(
-            "--checkpoint", type=Path, metavar="PATH", help="where progress is kept (default: NAME.checkpoint here)"
+            "--checkpoint", type=Path, metavar="PATH", help="where progress is saved (default: NAME.checkpoint here)"
         )
         parser.add_argument(
             "--workers",
@@ -222,7 +222,7 @@ class _Run:
         if self._options["resume"]:
             found = Checkpoint.load(path, files=identities)
             if found:
-                note(f"Going on behind line {found.line} of {dumps[found.file].name}.")
+                note(f"Continuing after line {found.line} of {dumps[found.file].name}.")
                 if found.shift_ms:
                     note(f"All events are moved by {shift_in_words(found.shift_ms)}, as before.")
                 return found
@@ -237,9 +237,9 @@ class _Run:
         if self._options["rebase"]:
             raise ImportFailed(
                 f"{path} is the checkpoint of an interrupted import: beginning anew with --rebase would store its "
-                "events once more, at other times. Go on with --resume. If its events were deleted, delete it."
+                "events once more, at other times. Continue with --resume. If its events were deleted, delete it."
             )
-        note(f"{path} is the checkpoint of an interrupted import: beginning anew all the same (--resume would go on).")
+        note(f"{path} is the checkpoint of an interrupted import: beginning anew (--resume would continue it).")
 
     def _shift(self, dumps: list[Dump], now_ms: int, scanned: Callable[[int], None]) -> int:
         if any(dump.name == STDIN for dump in dumps):
@@ -259,7 +259,7 @@ class _Run:
             except Interrupted:
                 path = self._checkpoint_path
                 resumable = not self._options["dry_run"] and path.exists() and path.stat().st_size
-                how = f" To go on, run the same command with --resume (it reads {path})." if resumable else ""
+                how = f" To continue, run the same command with --resume (it reads {path})." if resumable else ""
                 note(f"Stopped.{how}")
                 return 128 + caught[0]
         return 0

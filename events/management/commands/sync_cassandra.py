@@ -60,7 +60,7 @@ class Command(sync_cassandra.Command):
             type=float,
             default=0.0,
             metavar="SECONDS",
-            help="try again for so long while Cassandra does not answer (default: once)",
+            help="keep trying for this long while Cassandra does not answer (default: try once)",
         )
 
     def handle(self, *, wait: float, **options: Any) -> None:
@@ -174,7 +174,7 @@ def _nodes() -> str:
 
 def _message(error: Exception) -> str:
     if isinstance(error, AlreadyExists):
-        return "Another sync_cassandra is at work. When it has ended, run this again."
+        return "Another sync_cassandra is running. Run this again when it has ended."
     cause = readable_cause(error) if isinstance(error, StoreError) else _in_a_line(error).rstrip(".")
     return (
         f"Cassandra does not answer at {_nodes()}: {cause}. "
