@@ -59,8 +59,8 @@ def page(request: HttpRequest) -> HttpResponse:
 def script(request: HttpRequest) -> HttpResponse:
     """Return the page's modules; the page asks with their version, so that a browser may keep them for ever."""
     is_asked = request.META["QUERY_STRING"] == scripts.version()
-    kept = f"max-age={FOREVER_SECONDS}, public, immutable" if is_asked else "no-cache"
-    return HttpResponse(scripts.collected(), content_type="text/javascript", headers={"Cache-Control": kept})
+    lifetime = f"max-age={FOREVER_SECONDS}, public, immutable" if is_asked else "no-cache"
+    return HttpResponse(scripts.collected(), content_type="text/javascript", headers={"Cache-Control": lifetime})
 
 
 @require_safe

@@ -1,5 +1,5 @@
 """The read side: questions, how they are answered from the store, and in which forms.
 
-``urls`` declares what is cached; ``starts`` and ``player_sessions`` read. Imports ``events`` (rules and counts),
-``caching``, ``web`` and ``store``; only ``sessions_project`` imports it.
+``urls`` declares what is cached; ``starts``, ``measures`` and ``player_sessions`` read. May import ``events`` (rules
+and counts) and every room below it; only ``sessions_project`` imports it.
 """

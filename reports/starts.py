@@ -1,4 +1,4 @@
-"""Starts of sessions: for each country, of one country as a list, and by the hour."""
+"""Starts of sessions: for each country, of one country as a list, and over time."""
 
 import uuid
 from bisect import bisect_right
@@ -196,16 +196,6 @@ def _starts_before(
         page += _newest(cassandra.execute_many([query], deadline=deadline)[0], limit + 1, shards=shards)
         until_ms = hours[-1] - 1
     return page
-
-
-@expensive_when_long
-def starts_by_hour(
-    *, window: Window, now_ms: int, country: str | None, on_waiting: OnWaiting | None = None
-) -> list[tuple[int, int]]:
-    """Return every hour of the window, oldest first, with its number of starts, zeros included. Raises StoreError."""
-    deadline = cassandra.deadline_from_now()
-    counts = counted(window, now_ms=now_ms, country=country, deadline=deadline, on_waiting=on_waiting)
-    return list(zip(counts.hours, counts.of_hours(), strict=True))
 
 
 class StartsByPart(NamedTuple):

@@ -1,4 +1,4 @@
-"""The roof: settings, addresses, the chain of WSGI stages, system checks and health; the only room that knows all.
+"""The top room: settings, addresses, the chain of WSGI stages, system checks and health.
 
 Imports every room; no room imports this one. Whatever a room needs from here is passed in.
 """

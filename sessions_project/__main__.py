@@ -20,7 +20,7 @@ def main() -> None:
     # What these import reads the settings.
     from metrics import sender, supervisor
     from sessions_project.checks import check_settings, refuse
-    from sessions_project.startup import said
+    from sessions_project.startup import startup_report
     from web.server_threads import server_threads
     from web.transport import MOST_DRAINING
 
@@ -44,9 +44,9 @@ def main() -> None:
         *sys.argv[1:],
         "sessions_project.wsgi:application",
     ]
-    # What is wrong with the store stands in the block; the log would say it a second time.
+    # The report says what is wrong with the store; the log would say it a second time.
     logging.getLogger("store").setLevel(logging.CRITICAL)
-    print(said(), flush=True)
+    print(startup_report(), flush=True)
     if settings.METRICS_PORT:
         # As the settings have them, which may come from a file that the server does not read.
         os.environ["METRICS_HOST"] = numeric_address("METRICS_HOST")

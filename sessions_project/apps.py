@@ -1,4 +1,4 @@
-"""The project as an app: registers the checks of its settings, and spares requests the signals of databases."""
+"""The project as an app: registers the checks of its settings, and takes Django's database signals off requests."""
 
 from django.apps import AppConfig
 from django.core.signals import request_finished, request_started
@@ -6,7 +6,7 @@ from django.db import close_old_connections, reset_queries
 
 
 class SessionsProjectConfig(AppConfig):
-    """The roof."""
+    """The project itself."""
 
     name = "sessions_project"
 

@@ -25,7 +25,7 @@ POLICY = "; ".join(
 HEADERS = {"Content-Security-Policy": POLICY, "X-Frame-Options": "DENY"}
 
 
-class FromHereAlone(APIView):
+class SelfContainedPage(APIView):
     """A page that may ask this service alone."""
 
     @property
@@ -33,13 +33,13 @@ class FromHereAlone(APIView):
         return {**super().default_response_headers, **HEADERS}
 
 
-class SwaggerPage(FromHereAlone, SpectacularSwaggerSplitView):
+class SwaggerPage(SelfContainedPage, SpectacularSwaggerSplitView):
     """Every operation, to be tried; its script is a file of its own, which the policy lets run."""
 
     template_name = "swagger.html"
 
 
-class RedocPage(FromHereAlone, SpectacularRedocView):
+class RedocPage(SelfContainedPage, SpectacularRedocView):
     """The reference."""
 
     template_name = "redoc.html"

@@ -1,4 +1,4 @@
-"""What ``python -m sessions_project`` says before it serves: what it found, not only what it was told."""
+"""What ``python -m sessions_project`` prints before it serves: what it found, not only how it is configured."""
 
 import socket
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ from sessions_project.store_state import store_state
 REDIS_TROUBLE = "does not answer; reports are not cached until it does"
 
 
-def said() -> str:
-    """Return the block: a title, and a line for each part. Asks Cassandra and Redis."""
+def startup_report() -> str:
+    """Return a title, and a line for each part of the service. Asks Cassandra and Redis."""
     parts = dict(_parts())
     width = max(map(len, parts))
     lines = [f"  {name:{width}}  {found}" for name, found in parts.items()]

@@ -1,6 +1,6 @@
-"""Cassandra: the client that everybody uses, and its parts. The only room that imports the driver.
+"""Cassandra: the client that all rooms use, and its parts. The only room that uses the driver's session.
 
-``cassandra`` is the client: connect, execute, write. Beneath it are ``row_packing`` (rows as bytes), ``load_balancing``
-(which node is asked), ``circuit_breaker`` (leave a server alone that does not answer), and ``group_commit``. Imports
-no other room but ``metrics``, to count; every room above may import it. Driver exceptions end here, as ``StoreError``.
+``cassandra`` is the client: connect, execute, write. Its parts are ``row_packing`` (rows as bytes), ``load_balancing``
+(which node is asked), ``circuit_breaker`` (stop asking a server that does not answer), and ``group_commit``. It imports
+only ``metrics``, to count; every room above may import it. Driver exceptions end here, as ``StoreError``.
 """

@@ -1,4 +1,4 @@
-"""The client: the only way of requests to the driver. Driver exceptions end here, as StoreError.
+"""The client: all statements go through it to the driver. Driver exceptions end here, as StoreError.
 
 Statements are written with ``{keyspace}`` before each table and ``?`` for values, prepared once per process, and
 marked idempotent, which all of this service's are: each names its own write timestamp.
@@ -279,7 +279,7 @@ def _sent(session: Session, statements: Sequence[Statement], *, logged: bool, ti
 
 
 def every_node_holds_everything() -> bool:
-    """Return whether the ring is no larger than the number of copies: then any rows can share a batch."""
+    """Return whether every node has every row (no more nodes than copies): then any rows can share a batch."""
     metadata = _connected().cluster.metadata
     keyspace = metadata.keyspaces.get(settings.CASSANDRA_KEYSPACE)
     copies = getattr(keyspace.replication_strategy, "dc_replication_factors", {}) if keyspace else {}

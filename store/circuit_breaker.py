@@ -1,4 +1,4 @@
-"""A circuit breaker: a server that does not answer is left alone for a while, so that requests fail at once."""
+"""A circuit breaker: while a server does not answer, it is not asked, so that requests fail at once."""
 
 import threading
 import time

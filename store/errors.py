@@ -2,8 +2,8 @@
 
 StoreError
 ├── StoreUnavailable    ask again: nothing is wrong with the statement
-│   └── StoreTimeout    it may be slow, or away: only time tells
-└── StatementRejected   asking again is in vain: something is wrong with us, the tables or the permissions
+│   └── StoreTimeout    it may be slow or unavailable, which cannot be told apart
+└── StatementRejected   do not ask again: the statement, the tables or the permissions are wrong
 """
 
 

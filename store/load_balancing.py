@@ -33,7 +33,7 @@ class ResponsiveNodesFirst(TokenAwarePolicy):
 
     def __init__(self, child_policy: LoadBalancingPolicy, *, probes_unresponsive: bool) -> None:
         super().__init__(child_policy)
-        self._seeks_silent = probes_unresponsive
+        self._probes_unresponsive = probes_unresponsive
 
     def populate(self, cluster: Cluster, hosts: Iterable[Host]) -> None:
         super().populate(cluster, hosts)
@@ -51,7 +51,7 @@ class ResponsiveNodesFirst(TokenAwarePolicy):
         node = _nodes[host]
         if not node.is_open:
             return 0
-        return -1 if self._seeks_silent and node.allows() else 1
+        return -1 if self._probes_unresponsive and node.allows() else 1
 
 
 def note_answer(future: ResponseFuture) -> None:

@@ -60,7 +60,10 @@ def test_only_what_counts_may_take_all_the_time_of_a_report(country, player, now
     asking, counting = (session.cluster.profile_manager.profiles[one[-1]] for one in (rest, counts))
     assert asking.speculative_execution_policy.delay == SECOND_TRY_SECONDS
     assert counting.speculative_execution_policy.delay == SECOND_COUNT_SECONDS
-    assert (asking.load_balancing_policy._seeks_silent, counting.load_balancing_policy._seeks_silent) == (True, False)
+    assert (asking.load_balancing_policy._probes_unresponsive, counting.load_balancing_policy._probes_unresponsive) == (
+        True,
+        False,
+    )
 
 
 @pytest.mark.parametrize(("timeout", "is_open"), [(2 * MOST_SECONDS, False), (MOST_SECONDS, True), (0.1, True)])

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from events.domain import HOUR_MS, Event
 from events.services import record_events
 from reports.player_sessions import completed_sessions
-from reports.starts import report_window, starts_by_hour, starts_of_country
+from reports.starts import report_window, starts_of_country
 from store import cassandra
+from tests.truth import starts_by_hour
 
 
 def stream(chance: random.Random, player: str, country: str, now_ms: int) -> list[Event]:

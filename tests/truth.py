@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from events.batched import batched
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, PROMPT_MS, Window, day_of, hour_of
+from reports.starts import starts_by_part
 from tests.clients import Clients
 
 Key = TypeVar("Key", bound=Hashable)
@@ -28,6 +29,14 @@ BATCHES_BETWEEN_REPLAYS = 6
 HOURS_LISTED = 2
 # A service that refuses a batch for so long is not coming back.
 GIVE_UP_SECONDS = 120
+
+
+def starts_by_hour(*, window: Window, now_ms: int, country: str | None) -> list[tuple[int, int]]:
+    """Every hour of a window with its starts, zeros included, as the timeline has them."""
+    hours = window.hours()
+    begins = [*hours, hours[-1] + HOUR_MS]
+    starts = starts_by_part(window=window, begins=begins, now_ms=now_ms, country=country).starts
+    return list(zip(hours, starts, strict=True))
 
 
 class Start(NamedTuple):

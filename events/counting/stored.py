@@ -253,14 +253,14 @@ class Store:
         for rows in self._rows.values():
             for some in batched(rows, ROWS_PER_BATCH):
                 seconds = self.deadline - time.monotonic()
-                with _logged_when_away():
+                with _logged_when_unavailable():
                     self._in_flight.append(cassandra.send_batch(some, seconds=seconds))
         self._rows.clear()
 
     def finish(self) -> None:
         """Return when what was sent is durable or has failed, at the deadline at the latest."""
         for write in self._in_flight:
-            with _logged_when_away():
+            with _logged_when_unavailable():
                 write.wait()
 
 
@@ -269,7 +269,7 @@ def _encode(value: Any) -> str:
 
 
 @contextmanager
-def _logged_when_away() -> Iterator[None]:
+def _logged_when_unavailable() -> Iterator[None]:
     """Log a count that could not be stored: it is taken again."""
     try:
         yield

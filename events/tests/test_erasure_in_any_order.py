@@ -21,8 +21,9 @@ from events.upkeep import erasing, walk
 from events.upkeep.audit import Audit, State
 from events.upkeep.erasing import DONE, ErasurePass, erase_known, erasure_of, pending_erasures, request_erasure
 from reports.player_sessions import ALL, player_sessions
-from reports.starts import starts_by_country, starts_by_hour, starts_of_country
+from reports.starts import starts_by_country, starts_of_country
 from store import cassandra
+from tests.truth import starts_by_hour
 
 EXAMPLES = 15
 # Of a history: hours of two days, most of which are counted when an event comes late into them, and the last seconds.

@@ -21,7 +21,8 @@ from events.batched import batched
 from events.counting.hours import bring_up_to_date
 from events.domain import DAY_MS, HOUR_MS, Event, day_of, format_timestamp, hour_of
 from events.services import record_events
-from reports.starts import report_window, starts_by_country, starts_by_hour, starts_of_country
+from reports.starts import report_window, starts_by_country, starts_of_country
+from tests.truth import starts_by_hour
 
 HOURS = 50
 STARTS_OF_EACH = 10_000

@@ -89,7 +89,7 @@ def test_tables_of_a_later_release_will_do_and_are_named(api: APIClient) -> None
     )
     reply = api.get("/readyz")
     assert (reply.status_code, reply.json()["checks"]["cassandra"]) == (200, f"ok; {later}")
-    assert f"ready; {later}" in startup.said()
+    assert f"ready; {later}" in startup.startup_report()
 
 
 def test_an_earlier_release_leaves_the_tables_of_a_later_one_alone() -> None:

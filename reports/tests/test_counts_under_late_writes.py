@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from events.counting.hours import bring_up_to_date
 from events.domain import DAY_MS, HOUR_MS, Event, Window, day_of
 from events.services import record_events
-from reports.starts import starts_by_country, starts_by_hour, starts_of_country
-from tests.truth import HOURS, Game, Start
+from reports.starts import starts_by_country, starts_of_country
+from tests.truth import HOURS, Game, Start, starts_by_hour
 
 # The second of a replay at the last.
 ROUNDS = 12

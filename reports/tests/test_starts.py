@@ -12,9 +12,10 @@ from events.counting import minutes
 from events.domain import DAY_MS, HOUR_MS, Event, Window, day_of, format_timestamp, hour_of, parse_timestamp
 from events.services import record_events
 from events.tests.clocks import long_ago_ms
-from reports.starts import report_window, starts_by_country, starts_by_hour, starts_of_country
+from reports.starts import report_window, starts_by_country, starts_of_country
 from store import cassandra
 from store.errors import StoreUnavailable
+from tests.truth import starts_by_hour
 
 STARTS = "/api/v1/reports/starts/"
 

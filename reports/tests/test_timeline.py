@@ -24,10 +24,11 @@ from events.domain import (
     parse_timestamp,
 )
 from reports.intervals import earlier, part_begins, zone_names
-from reports.starts import starts_by_hour, starts_by_part
+from reports.starts import starts_by_part
 from reports.tests.test_csv import get, table_of
 from reports.tests.test_starts import STARTS, record_starts
 from store import cassandra
+from tests.truth import starts_by_hour
 
 TIMELINE = f"{STARTS}timeline/"
 # Offsets of whole hours, halves and quarters; midnights that a clock skips; both halves of the earth.
