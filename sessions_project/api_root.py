@@ -1,4 +1,6 @@
-"""``/api/v1/``: the addresses that there are."""
+"""``/api/v1/``: the addresses of the API."""
+
+from collections.abc import Iterable
 
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiResponse, extend_schema
@@ -11,7 +13,7 @@ from web.links import link
 from web.openapi import COMMON_HEADERS, problems
 from web.query import refuse_other_parameters, unknown_parameter
 
-# Names of routes, and what is to be filled in.
+# Names of routes, and the parts of their paths that a client fills in.
 ROUTES: dict[str, tuple[str, ...]] = {
     "events": (),
     "starts": (),
@@ -21,7 +23,13 @@ ROUTES: dict[str, tuple[str, ...]] = {
     "player-sessions": ("player_id",),
     "player": ("player_id",),
 }
-DOCUMENTATION = ("schema", "docs", "redoc")
+# The same of those whose replies have formats of their own: a format that the request names is not for them.
+ROUTES_WITH_OWN_FORMATS: dict[str, tuple[str, ...]] = {
+    "player-export": ("player_id",),
+    "schema": (),
+    "docs": (),
+    "redoc": (),
+}
 # To ?page=2, in the schema.
 UNKNOWN_PARAMETER = ValidationError({"page": [unknown_parameter("page", [])]})
 
@@ -33,7 +41,7 @@ class ApiRootView(APIView):
 
     @extend_schema(
         operation_id="addresses",
-        summary="The addresses that there are",
+        summary="The addresses of the API",
         tags=["addresses"],
         parameters=COMMON_HEADERS,
         responses={
@@ -46,12 +54,15 @@ class ApiRootView(APIView):
     )
     def get(self, request: Request) -> Response:
         refuse_other_parameters(request.query_params)
-        addresses = {name: _template(request, name, names) for name, names in ROUTES.items()}
-        # Pages, which have forms of their own: a format that the request names is not for them.
-        pages = {name: request.build_absolute_uri(reverse(name)) for name in DOCUMENTATION}
-        return Response({name.replace("-", "_"): address for name, address in (addresses | pages).items()})
+        addresses = {name: link(request, name, in_path=_in_braces(names)) for name, names in ROUTES.items()}
+        for name, names in ROUTES_WITH_OWN_FORMATS.items():
+            addresses[name] = request.build_absolute_uri(reverse(name, kwargs=_in_braces(names)))
+        return Response({name.replace("-", "_"): _with_braces(address) for name, address in addresses.items()})
 
 
-def _template(request: Request, name: str, path_names: tuple[str, ...]) -> str:
-    address = link(request, name, in_path={one: f"{{{one}}}" for one in path_names})
+def _in_braces(names: Iterable[str]) -> dict[str, str]:
+    return {name: f"{{{name}}}" for name in names}
+
+
+def _with_braces(address: str) -> str:
     return address.replace("%7B", "{").replace("%7D", "}")

@@ -91,11 +91,11 @@ def test_the_root_links_to_every_address_in_the_same_form(api, paged, form):
     addresses = body_of(api, asked("/api/v1/", format=form), form)
     assert set(addresses) == {
         *("events", "starts", "starts_of_country", "starts_timeline", "measures", "player_sessions", "player"),
-        *("schema", "docs", "redoc"),
+        *("player_export", "schema", "docs", "redoc"),
     }
     for name, address in addresses.items():
         filled_in = address.replace("{country}", country).replace("{player_id}", player)
-        if form and name not in ("schema", "docs", "redoc"):
+        if form and name not in ("player_export", "schema", "docs", "redoc"):
             assert filled_in.endswith(f"?format={form}")
         is_form = form == "api"  # a browser sees the form of what takes posts
         assert api.get(filled_in).status_code == (405 if name == "events" and not is_form else 200), name
