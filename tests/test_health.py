@@ -60,7 +60,7 @@ def test_a_look_reads_other_parts_of_the_ring_each_time(api, monkeypatch):
     assert set(looks[0]) != set(looks[1])
 
 
-def test_a_store_that_answers_too_late_is_borne_for_a_while(monkeypatch):
+def test_a_store_that_answers_too_late_is_tolerated_for_a_while(monkeypatch):
     patience = health.Patience()
     assert not patience.is_over(None)
     assert patience.is_over("Cassandra does not answer")

@@ -233,7 +233,7 @@ def test_a_service_that_has_not_read_its_keys_yet_lets_nobody_in(
     assert client.ask("/") == 200
 
 
-def test_limits_go_on_in_each_process_while_redis_is_away(
+def test_limits_hold_in_each_process_while_redis_is_unavailable(
     web_server: Callable[..., WebServer], own_redis: RedisServer, player: str
 ) -> None:
     server = web_server(AUTH="keys", WEB_WORKERS="1", REDIS_URL=redis_url(own_redis))

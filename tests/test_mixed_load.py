@@ -18,7 +18,7 @@ SESSIONS = 5_000
 READERS, SECONDS = 40, 6
 
 
-def test_no_batch_is_refused_beside_readers_of_the_dearest_questions(
+def test_no_batch_is_refused_beside_readers_of_the_most_expensive_reports(
     web_server: Callable[..., WebServer], player: str, now_ms: int
 ) -> None:
     fill_player(player, SESSIONS, now_ms=now_ms)

@@ -139,7 +139,7 @@ def test_whatever_a_client_accepts_it_gets_the_error(api, accept):
     assert api.get("/nowhere/", headers={"accept": accept}).status_code == 404
 
 
-def test_what_nobody_foresaw_is_a_page_without_its_reason(monkeypatch):
+def test_an_unexpected_error_is_a_page_without_its_reason(monkeypatch):
     def fail(**_: object) -> None:
         raise RuntimeError("secret")
 

@@ -104,7 +104,7 @@ def test_an_error_is_not_cached(web, redis_of_module):
     assert stored_in(redis_of_module) - before == set()
 
 
-def test_redis_gone_costs_nothing_but_the_cache(web_to_break, own_redis, country, now_ms):
+def test_without_redis_only_the_cache_is_missing(web_to_break, own_redis, country, now_ms):
     record_start(country, now_ms)
     starts(web_to_break, country, "hours=100")  # a new process prepares its statements first
     own_redis.stop()

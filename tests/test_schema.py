@@ -131,7 +131,7 @@ def test_the_schema_refuses_other_methods_with_a_problem(api):
     assert reply.json()["status"] == 405
 
 
-def test_what_nobody_foresaw_is_a_problem_without_its_reason(settings, monkeypatch):
+def test_an_unexpected_error_is_a_problem_without_its_reason(settings, monkeypatch):
     def fail(**_: object) -> None:
         raise RuntimeError("secret")
 

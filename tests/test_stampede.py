@@ -114,7 +114,7 @@ def test_redis_stalled_costs_a_blink(service_to_break: Service, path: str, new_c
     assert min(seconds for _, seconds, _ in replies) < undisturbed + 1
 
 
-def test_redis_gone_is_no_outage(service_to_break: Service, path: str) -> None:
+def test_without_redis_the_service_answers(service_to_break: Service, path: str) -> None:
     service_to_break.redis.stop()
     check(service_to_break.ask_at_once(path))
     assert service_to_break.builds(path) < CLIENTS / 2

@@ -370,7 +370,7 @@ def test_both_ways_store_the_same(fast_path: FastPath, counted: Counted, new_cou
     assert abs(quick[5] - wall_clock_ms()) < 5_000 > abs(whole[5] - wall_clock_ms())
 
 
-def test_both_ways_refuse_alike_when_the_store_is_away(fast_path: FastPath, counted: Counted, player: str) -> None:
+def test_both_ways_refuse_alike_without_a_store(fast_path: FastPath, counted: Counted, player: str) -> None:
     cassandra._writes.failed(asked_at=time.monotonic() + 1)  # as if nothing had been answered for long
     try:
         body = batch(player)
@@ -385,7 +385,7 @@ def test_both_ways_refuse_alike_when_the_store_is_away(fast_path: FastPath, coun
 
 @pytest.mark.parametrize("error", [StatementRejected("no such column"), ZeroDivisionError("ours")])
 @pytest.mark.parametrize("place", ["events.api.views.record_events", "events.decoding.FastDecoder.events"])
-def test_a_mistake_of_ours_is_told_as_by_the_full_stack(
+def test_an_unexpected_error_is_answered_as_by_the_full_stack(
     fast_path: FastPath, counted: Counted, player: str, monkeypatch: pytest.MonkeyPatch, logged, place: str, error
 ) -> None:
     """Once, under the request's id, with its traceback; and the request is not run again."""

@@ -100,7 +100,7 @@ def test_every_other_question_goes_to_the_full_stack(
     assert counted.times == 1
 
 
-def test_a_refused_store_and_a_mistake_of_ours_are_told_alike(
+def test_a_refused_store_and_an_unexpected_error_are_answered_alike(
     fast_path: FastPath, counted: Counted, player: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cassandra._reads.failed(asked_at=time.monotonic() + 1)

@@ -92,7 +92,7 @@ def test_names_are_of_the_release_and_differ(chart: list[Manifest]) -> None:
         ("ingress.enabled=true", "ingress.host is empty"),
     ],
 )
-def test_a_value_that_cannot_be_meant_is_refused(value: str, complaint: str) -> None:
+def test_an_impossible_value_is_refused(value: str, complaint: str) -> None:
     ended = render("--set-string" if "settings" in value else "--set", value)
     assert ended.returncode != 0
     assert complaint in ended.stderr
