@@ -10,7 +10,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
@@ -180,6 +180,15 @@ def read_page(
         raise _store_error(error, _reads) from error
     _reads.succeeded()
     return Page(result.current_rows, result.paging_state)
+
+
+def read_pages(cql: str, values: Sequence[Any], *, rows: int) -> Iterator[list[Row]]:
+    """Yield all rows of a statement, about so many at a time, as ``read_page`` gives them. Raises StoreError."""
+    page = read_page(cql, values, rows=rows)
+    yield page.rows
+    while page.next is not None:
+        page = read_page(cql, values, rows=rows, after=page.next)
+        yield page.rows
 
 
 class WriteInFlight:

@@ -49,7 +49,7 @@ def starts_of(player_id: str) -> Iterator[JsonRow]:
 
     A start that a later one of the same session superseded has a row as well, which only a reading of all starts finds.
     """
-    for page in _pages(SELECT_STARTED, (player_id,)):
+    for page in cassandra.read_pages(SELECT_STARTED, (player_id,), rows=ROWS_PER_PAGE):
         starts = [
             Event(START, player_id, session, started, country.upper())
             for session, country, started in page
@@ -78,15 +78,5 @@ def nothing_of(player_id: str) -> Iterator[JsonRow]:
 
 
 def _of_partition(cql: str, player_id: str) -> Iterator[JsonRow]:
-    for page in _pages(cql, (player_id,)):
+    for page in cassandra.read_pages(cql, (player_id,), rows=ROWS_PER_PAGE):
         yield from (json.loads(text) for (text,) in page)
-
-
-def _pages(cql: str, values: tuple[Any, ...]) -> Iterator[list[cassandra.Row]]:
-    next_page: bytes | None = None
-    while True:
-        page = cassandra.read_page(cql, values, rows=ROWS_PER_PAGE, after=next_page)
-        yield page.rows
-        if page.next is None:
-            return
-        next_page = page.next
