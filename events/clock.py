@@ -1,4 +1,4 @@
-"""What time it is, and which moments are kept then.
+"""The current time, and which moments are stored at that time.
 
 The retention and the tolerance of the settings, for both entry points and the reports.
 """
@@ -21,12 +21,12 @@ def latest_moment_ms(now_ms: int) -> int:
 
 
 def retention_cutoff_ms(now_ms: int) -> int:
-    """Return the moment up to and including which everything is older than the retention: shown no more."""
+    """Return the moment up to and including which everything is older than the retention, and not shown."""
     return now_ms - settings.RETENTION_SECONDS * domain.SECOND_MS
 
 
 def oldest_kept_ms(now_ms: int) -> int:
-    """Return the earliest moment of an event that is still kept: it has a second to live."""
+    """Return the earliest moment of an event that is still stored: it has a second to live."""
     return retention_cutoff_ms(now_ms) + domain.SECOND_MS
 
 

@@ -1,8 +1,8 @@
-"""The list of erased players: what they did at or before a moment is discarded, whichever way it comes.
+"""The list of erased players: what they did at or before a moment is discarded at every entry point.
 
-Every process that stores events has the list in memory, at most MOST_SECONDS_OLD old. A reading of sixteen small cells
-tells which of its partitions have changed. Without a list that is young enough nothing is stored: that is a StoreError,
-as when Cassandra does not answer.
+Every process that stores events has the list in memory, at most MOST_SECONDS_OLD old. Sixteen small cells say which of
+its partitions have changed. Without a list that is young enough nothing is stored: that is a StoreError, as when
+Cassandra does not answer.
 """
 
 import json
@@ -22,15 +22,15 @@ from store.cassandra import Statement
 from store.errors import StoreUnavailable
 
 BUCKETS = 16
-# Older, one request reads it again, and the others go on meanwhile.
+# After this age one request reads the list again, while others use the old one.
 FRESH_SECONDS = 2.0
-# What a request gives to that.
+# How long that request may take for it.
 QUICK_SECONDS = 0.3
-# Older, nobody goes on without.
+# After this age no request uses the old one.
 MOST_SECONDS_OLD = 5.0
 # Before every moment.
 NEVER_ERASED = -math.inf
-# Of the note that a partition has changed: whoever has a list has looked by then.
+# The lifetime of a note that a partition has changed: every process has read it by then.
 CHANGE_SECONDS = 86_400
 
 SELECT_CHANGES = "SELECT DISTINCT bucket, toJson(changes) FROM {keyspace}.erased_player WHERE bucket IN ?"
@@ -48,7 +48,7 @@ def bucket_of(player_id: str) -> int:
 
 
 def change_of(player_id: str, *, now_ms: int) -> Statement:
-    """Return the row that has every process read the player's partition again. It goes into the batch of the change."""
+    """Return the row that makes every process read the player's partition again; for the batch of the change."""
     name, version = _writer.next_version(now_ms)
     return NOTE_CHANGE, (version * MICROSECONDS, CHANGE_SECONDS, {name: version}, bucket_of(player_id))
 
@@ -75,7 +75,7 @@ class ErasedPlayers:
         return self._until
 
     def _read_now(self, *, seconds: float) -> None:
-        """Return once somebody has read the list. Raises StoreUnavailable."""
+        """Return once this thread or another one has read the list. Raises StoreUnavailable."""
         deadline = time.monotonic() + seconds
         if not self._reading.acquire(timeout=seconds):
             raise StoreUnavailable("Reading the list of erased players takes long.")
@@ -125,6 +125,6 @@ def erased_until() -> Mapping[str, int]:
 
 
 def forget() -> None:
-    """Have the list read before the next use: for whoever has changed it."""
+    """Have the list read again before its next use; call it after a change."""
     global _list
     _list = ErasedPlayers()

@@ -1,14 +1,14 @@
-"""Late writes leave a marker, so that stored counts are known to be incomplete and only what changed is counted again.
+"""Late writes leave a marker, so that reports know which stored counts are incomplete and count only those again.
 
-A start is late when a count may have been taken without it (``domain.is_late``). Two things tell of it:
+A start is late when a count may have been taken without it (``domain.is_late``). It leaves two traces:
 
 - A register beside the counts of its day and hour holds the last slot of time in which a late write came. It is
   written with the rows of the start, before they can be seen.
 - A marker in the partition of a slot names the minutes that were written to. It is written once the rows are durable
-  and before the sender is answered: whoever sees the marker and then counts sees the rows.
+  and before the sender is answered: a reader that sees the marker and then counts sees the rows.
 
-Markers of one writer are sent one after the other with a version that rises: whoever has seen one has seen all before.
-So ``{writer: version}`` is all that a count has to remember of the markers that it includes.
+Markers of one writer are sent one after the other with a rising version: a reader that has seen one has seen all before
+it. So ``{writer: version}`` is all that a count has to remember of the markers that it includes.
 """
 
 import threading
@@ -27,19 +27,19 @@ from store import cassandra
 from store.cassandra import Statement
 from store.group_commit import GroupCommit
 
-# A slot is a partition. With shorter ones a report reads more partitions, with longer ones more markers again.
+# A slot is a partition. With shorter slots a report reads more partitions, with longer ones more markers again.
 SLOT_MS = 10 * SECOND_MS
 # Cassandra's write timestamps are microseconds.
 MICROSECONDS = 1_000
-# Threads ask for the time before they wait for each other; more than this is a clock that was set back.
+# Threads read the clock before they wait for each other. A larger step back means that the clock was set back.
 CLOCK_SET_BACK_MS = 10 * SECOND_MS
-# How long after its reading of the clock a write may leave its marker without being written again: two slots.
+# A write must leave its marker within this time after it read the clock, or it is written again: two slots.
 LATE_MS = 20 * SECOND_MS
-# Counts are brought up to date within seconds. Of those that were not for longer than this the registers tell.
+# Counts are usually brought up to date within seconds. For those that were not within a day, the registers are used.
 MARKER_SECONDS = 86_400
-# What a marker may take at least, however long its rows have taken: they are durable by then.
+# A marker always gets this much time, however long its rows have taken: they are durable by then.
 LEAST_SECONDS = 0.5
-# Of the name of a process: every stored count remembers those of the last minutes.
+# Length of the name of a process. Every stored count has the names of the last minutes.
 NAME_DIGITS = 12
 # About 30 KiB of JSON.
 CELLS_PER_MARKER = 1_000
@@ -68,9 +68,9 @@ class Cell(NamedTuple):
 
 
 class Writer:
-    """This process in the markers that it leaves: a name of its own, and a version in ms that only rises.
+    """The name and version of this process in its markers: a random name, and a version in ms that only rises.
 
-    A clock that was set back makes a new writer: the version would run ahead of the slots.
+    When the clock was set back, it takes a new name: otherwise the version would run ahead of the slots.
     """
 
     def __init__(self) -> None:
@@ -103,7 +103,7 @@ def cell_of(country: str, ts_ms: int, *, shards: int) -> Cell:
 
 
 def register_rows(cells: Collection[Cell], *, now_ms: int) -> list[Statement]:
-    """Return the rows that tell of late writes whose markers come within LATE_MS after ``now_ms``."""
+    """Return the registers of late writes whose markers are written within LATE_MS after ``now_ms``."""
     last_slot = slot_of(now_ms + LATE_MS + CLOCK_SET_BACK_MS)
     return [
         (

@@ -1,4 +1,4 @@
-"""Which rows an event makes, and which a late start makes beside them: CQL and values, nothing is written here."""
+"""The rows of an event, and those that a late start has in addition: CQL and values. Nothing is written here."""
 
 from collections.abc import Collection, Iterable, Sequence
 from functools import cache
@@ -31,8 +31,8 @@ UPDATE_VERSION_MAPS = """
     UPDATE {keyspace}.country_hour USING TIMESTAMP ? AND TTL ?
     SET touched = touched + ?, day_touched = day_touched + ? WHERE day = ? AND hour = ? AND country = ?"""
 
-# The name of all processes of this release in those maps: they do not grow with every process that ever ran. An entry
-# that hides behind that of a faster clock comes before those processes store a count again: they wait for 90 s.
+# The one name of all processes of this release in those maps, so that the maps do not grow with every process that ever
+# ran. An entry may be hidden by one with a faster clock, but those processes wait 90 s before they store a count again.
 OUR_NAME_IN_MAPS = "2"
 
 # That a country has starts in an hour: the country, the beginning of the hour, and over how many shards it is spread.
@@ -82,7 +82,7 @@ def index_entries(events: Iterable[Event]) -> set[HourIndexEntry]:
 
 
 def index_rows(entries: Iterable[HourIndexEntry], *, now_ms: int) -> list[Statement]:
-    """Return the rows that make them known to the reports."""
+    """Return the rows that tell reports of these hours."""
     return [
         (
             INSERT_INDEX_ENTRY,
@@ -132,6 +132,6 @@ def version_map_rows(cells: Collection[Cell], *, now_ms: int) -> list[Statement]
 def shards_of(country: str | None, hour_ms: int) -> int:
     """Return over how many partitions the starts of the country in this hour are spread.
 
-    Of the hour alone, not of when it is written: an event that is sent again meets its own row.
+    It depends on the hour, not on when it is written, so an event that is sent again has the same row.
     """
     return domain.shards_at(_parsed_shards(settings.COUNTRY_SHARDS), country or "", hour_ms)

@@ -49,10 +49,10 @@ def record_events(events: Sequence[Event], *, now_ms: int, began_ms: int | None 
 
 
 def _is_kept(events: Sequence[Event], *, now_ms: int) -> list[bool]:
-    """Return for each event whether it is young enough and of nobody who was erased since. Raises StoreError."""
+    """Return for each event whether it is young enough and its player was not erased since. Raises StoreError."""
     oldest_ms = oldest_kept_ms(now_ms)
     is_young = [event.ts_ms >= oldest_ms for event in events]
-    # Where nothing is to be stored, nobody needs the list: a batch of old events is answered without a store.
+    # A batch of old events needs no list, and is answered without the store.
     if any(is_young) and (until := erased_players.erased_until()):
         kept = [event.ts_ms > until.get(event.player_id, NEVER_ERASED) for event in events]
         return list(map(and_, is_young, kept))
@@ -65,7 +65,7 @@ def new_entries(entries: set[HourIndexEntry]) -> set[HourIndexEntry]:
 
 
 def remember_entries(entries: Iterable[HourIndexEntry]) -> None:
-    """Leave these out from now on; only for entries that are durable."""
+    """Do not write these again; only for entries that are durable."""
     if len(_known_entries) > MOST_REMEMBERED_ENTRIES:
         _known_entries.clear()
     _known_entries.update(entries)

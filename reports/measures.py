@@ -1,11 +1,11 @@
 """What follows from the starts of a window and the ends of their sessions: players, lengths, who is still playing.
 
-No table has the ends by country or by time (decision 25). So the starts are read, each as a row that names its player,
-and what became of their sessions is looked up with the players: of all starts where there are few, of a sample beyond.
+No table has the ends by country or by time (decision 25). So the starts are read, each a row that names its player,
+and their sessions are looked up by player: for all starts when there are few, otherwise for a sample.
 
-The sample is drawn so that each start is as likely to be in it as any other. The number of starts of each hour of a
-country is known. Each such hour is divided into as many slices of time as it has starts for, some slices are drawn of
-all, and of a slice every start is read. Where starts come in a rush some slices hold more, which the error tells.
+In the sample each start is as likely as any other. The number of starts of each hour of a country is known. Each such
+hour is divided into equal slices of time, one for each STARTS_OF_A_SLICE starts; some of all slices are drawn, and all
+starts in a drawn slice are read. When starts come in a rush, slices differ, which widens the bounds.
 """
 
 import random
@@ -33,24 +33,24 @@ SELECT_SESSIONS = """
     SELECT player_id, session_id, country, toUnixTimestamp(started_at), toUnixTimestamp(ended_at)
     FROM {keyspace}.session_by_player_id WHERE player_id IN ? AND session_id IN ?"""
 
-# Up to so many starts are all read, which costs about as much as a sample; so many hours of countries, as well.
+# Up to this many starts, and hours of countries, all are read: it costs about as much as a sample.
 MOST_READ = 5_000
 MOST_PARTITIONS_READ = 1_000
-# Of so many starts the sessions are looked up.
+# How many starts have their sessions looked up.
 SAMPLED = 500
-# A slice costs a statement, a start of it little. Fewer and larger slices would say less, where starts of the same time
-# are alike; and a variance of fewer than 25 groups is itself a guess.
+# A slice costs a statement; a start in it costs little. Fewer and larger slices would say less, because starts of the
+# same time may be alike, and a variance of fewer than 25 groups is itself a guess.
 STARTS_OF_A_SLICE = 20
-# Where hours have fewer starts than that, their slices have, too: then it is so many slices, and fewer starts.
+# Where hours have fewer starts than that, so do their slices: then this many slices are drawn, with fewer starts.
 MOST_SLICES = 64
 # A slice with more is a rush within milliseconds, of which these are enough.
 MOST_OF_A_SLICE = 500
-# One statement asks for the sessions of so many players. Of 50 the node, which looks for all sessions with each player,
-# takes more than the process saves.
+# Players in one statement that looks up sessions. With 50 the node, which looks for all the sessions with each player,
+# takes more time than the process saves.
 PLAYERS_PER_STATEMENT = 25
 # A node reads the players of a statement at the same time: with more statements they wait for each other.
 LOOKUPS_AT_A_TIME = 4
-# Who has not ended for so long is not playing: the end was lost.
+# A session without an end for this long is not being played: its end was lost.
 LONGEST_PLAY_MS = DAY_MS
 
 
@@ -65,9 +65,9 @@ class Started(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Starts in groups, of which there are ``of``, and how many players have started; None: not all starts were read.
+    """Some of the ``of`` groups of starts, and how many players have started; None: not all starts were read.
 
-    When there are no more groups, what they say is exact.
+    It is exact when it has all groups.
     """
 
     groups: Sequence[Sequence[Started]]
@@ -84,7 +84,7 @@ class Measures:
     """Of the starts in a window. Lengths are those of completed sessions, in seconds.
 
     ``sampled`` starts were looked up, all when ``is_exact``. ``open`` is a share of the sessions, ``playing`` a number.
-    None is what is not known. Of a sample of more than a day, few starts are young enough to tell who is playing.
+    None means unknown. In a sample of more than a day, too few starts are young enough to estimate who is playing.
     """
 
     starts: int

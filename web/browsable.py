@@ -10,16 +10,16 @@ from rest_framework.exceptions import APIException
 from rest_framework.renderers import BrowsableAPIRenderer
 from rest_framework.request import Request
 
-# What stands in place of the 405 on a page that is there for its form.
+# Shown instead of a 405 on a page that only has a form.
 FORM_ALONE = {"detail": "Nothing is listed here. Send events with the form below."}
-# DRF's page has no language, and calls a part of its main part the main part again.
+# DRF's page has no language, and a second main part inside its main part.
 LANGUAGE, MAIN_INSIDE_MAIN = ("<html>", '<html lang="en">'), re.compile(r'(class="content-main") role="main"\s')
 
 
 class BatchBrowsableAPIRenderer(BrowsableAPIRenderer):
     """Shows the view's ``example_body`` in the raw form, ready to post; after a post, what was posted.
 
-    An address that only takes posts is a page with its form, where a program gets 405. The template is the project's.
+    An address that only takes a POST is a page with a form; a program gets 405. The template is the project's.
     """
 
     template = "browsable.html"

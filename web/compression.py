@@ -21,9 +21,10 @@ CODING = re.compile(r"\s*(gzip|\*)\s*(?:;\s*q=([01](?:\.\d{0,3})?)\s*)?", re.IGN
 
 
 class CompressibleMiddleware:
-    """Says of each reply that is worth it that it depends on Accept-Encoding; Compression compresses what says so.
+    """Adds ``Vary: Accept-Encoding`` to replies that are worth compressing; Compression looks for it.
 
-    Everything that is not streamed is text here. Outside of cache_page, which would cache it for each Accept-Encoding.
+    Everything that is not streamed is text here. It is outside of cache_page, which would otherwise cache a reply for
+    each Accept-Encoding.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -34,7 +35,7 @@ class CompressibleMiddleware:
 
 
 def compressible(response: HttpResponse) -> HttpResponse:
-    """Return a reply that says so if it is worth to be compressed."""
+    """Return the reply, with that header if it is worth compressing."""
     if not response.streaming and len(response.content) >= LEAST_BYTES:
         patch_vary_headers(response, [ENCODING])
     return response
@@ -43,7 +44,7 @@ def compressible(response: HttpResponse) -> HttpResponse:
 class Compression:
     """A WSGI application: the replies of ``application``, compressed where the client accepts it.
 
-    Their ETag stays: it is a weak one, which means the same content in whatever coding.
+    Their ETag stays: it is weak, so it is valid for the same content in any coding.
     """
 
     def __init__(self, application: Application) -> None:

@@ -10,7 +10,7 @@ from web.wsgi_types import Application, answer_of, close
 
 
 class Conditional:
-    """A WSGI application: the replies of ``application``, but 304 in place of what the client names by its ETag."""
+    """A WSGI application: the replies of ``application``, or 304 when the client names the reply's ETag."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -21,7 +21,7 @@ class Conditional:
         (status, headers, *error), reply = answer_of(self._application, environ)
         if status.startswith("200") and _names(environ["HTTP_IF_NONE_MATCH"], dict(headers).get("ETag")):
             close(reply)
-            # What describes a body goes with it.
+            # Headers that describe the body are left out with it.
             status, headers = "304 Not Modified", [one for one in headers if not one[0].startswith("Content-")]
             reply = []
         start_response(status, headers, *error)
@@ -29,7 +29,7 @@ class Conditional:
 
 
 def weak_etag(body: bytes) -> str:
-    """Return a validator of a body in whatever coding."""
+    """Return a validator of a body, valid for all its codings."""
     return f'W/"{blake2b(body, digest_size=12).hexdigest()}"'
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from web.wsgi_types import Application, Headers
 
 READS = "GET, HEAD, OPTIONS"
-# A browser asks anew after so long; it takes no more than two hours.
+# A browser repeats its preflight after this long; browsers accept at most two hours.
 PREFLIGHT_HOLDS_SECONDS = "7200"
 PREFLIGHT: Headers = [
     ("Access-Control-Allow-Methods", READS),
@@ -14,7 +14,7 @@ PREFLIGHT: Headers = [
     ("Access-Control-Max-Age", PREFLIGHT_HOLDS_SECONDS),
     ("Content-Length", "0"),
 ]
-# Others than these a script does not see.
+# A script sees only these headers.
 EXPOSED = ("Access-Control-Expose-Headers", "Age, ETag, Link, Retry-After, X-Request-ID")
 VARY = ("Vary", "Origin")
 

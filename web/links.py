@@ -16,8 +16,8 @@ def link(
 ) -> str:
     """Return the absolute address of the route ``name``, with ``in_path`` in its path and a query.
 
-    A ``format`` that the request names is in it as well: whoever follows gets the same form. DRF's ``reverse`` puts it
-    behind the path, where a query cannot follow.
+    A ``format`` that the request names is in it as well, so that the link leads to the same format. DRF's ``reverse``
+    would append it to the path, before the query.
     """
     address = request.build_absolute_uri(reverse(name, kwargs=dict(in_path or {})))
     form = request.query_params.get(FORMAT)

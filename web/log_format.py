@@ -1,4 +1,4 @@
-"""Log lines for people: one for each record, which nothing in a message can forge."""
+"""Log lines for people: one line for each record, whatever its message contains."""
 
 import logging
 from typing import Any
@@ -7,8 +7,8 @@ from typing import Any
 class ReadableFormatter(logging.Formatter):
     """One line for a record, whatever its message says; the lines of a traceback are indented.
 
-    What has no shape of its own is written as an escape: a path can hold line breaks of all kinds, colours of a
-    terminal, and signs that turn the direction of writing. In JSON they are escapes anyway.
+    Characters that are not printable are escaped: a path can contain line breaks of all kinds, colours of a terminal,
+    and characters that change the direction of writing. JSON escapes them anyway.
     """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's name

@@ -1,7 +1,7 @@
 """How long each request takes, by its route, method and status.
 
 The memory tier counts its own replies, under a key that it has ready: they take some microseconds, and a stage around
-it would add a fifth. This stage is behind it and measures all the others.
+it would add a fifth. This stage comes after it and measures all other replies.
 """
 
 import re
@@ -17,7 +17,7 @@ from metrics.catalogue import REQUEST_DURATION
 from metrics.cells import Key
 from web.wsgi_types import Application
 
-# Who answered, as metrics call it.
+# Who answered: values of a label.
 MEMORY, SERVICE = "memory", "service"
 METHODS = {"GET", "HEAD", "POST", "OPTIONS"}
 OTHER = "other"

@@ -1,4 +1,4 @@
-"""The names in a query: a mistyped one would be answered with another report than the one that was meant."""
+"""The names in a query: a mistyped one is refused, because its report would not be the one that was meant."""
 
 from collections.abc import Collection
 from difflib import get_close_matches
@@ -8,7 +8,7 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 
 from web.links import FORMAT
 
-# Names of parameters are shorter: what is longer is near to none, and takes long to compare.
+# Names of parameters are shorter. A longer name resembles none, and takes long to compare.
 MOST_CHARACTERS = 40
 
 
@@ -31,7 +31,7 @@ def refuse_other_parameters(query: QueryDict, *, known: Collection[str] = ()) ->
 
 
 def unknown_parameter(name: str, known: Collection[str]) -> ErrorDetail:
-    """Return what is said of a parameter that an address with ``known`` ones does not know."""
+    """Return the error of a parameter that is not among the ``known`` ones of an address."""
     names = sorted([*known, FORMAT])
     near = get_close_matches(name.lower(), names, n=1) if len(name) <= MOST_CHARACTERS else []
     hint = f"Did you mean {near[0]}? " if near else ""

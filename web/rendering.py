@@ -19,7 +19,7 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 class FastJSONRenderer(JSONRenderer):
-    """DRF's, but for replies that need no indentation: an encoder that takes a tenth of the time (20 µs for 100 µs)."""
+    """DRF's renderer, with a faster encoder for replies without indentation (20 µs instead of 100 µs)."""
 
     def render(
         self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
@@ -33,9 +33,9 @@ class FastJSONRenderer(JSONRenderer):
 class Report(Response):
     """A reply that keeps its text and not what it was rendered from.
 
-    That would go into the cache as well, and wait for the garbage collector, because DRF's views hold themselves.
-    It depends on Accept also where one form is offered, because another one is refused: the cache must know. Its ETag
-    is weak, so that it holds for the compressed text as well.
+    The data would be cached as well, and wait for the garbage collector, because DRF's views are in reference cycles.
+    A reply depends on Accept even where one format is offered, because others are refused: the cache must know. Its
+    ETag is weak, so that it is valid for the compressed text as well.
     """
 
     def __init__(self, data: Any = None, **options: Any) -> None:
@@ -82,7 +82,7 @@ def preferred(renderers: Sequence[BaseRenderer], accepted: Sequence[str]) -> tup
     if not likes:
         return None
     found, renderer = max(likes, key=lambda like: (like[0].quality, like[0].specificity))
-    # Named outright, it may come with a wish, such as indent=4.
+    # A type that is named in full may have a parameter, such as indent=4.
     return renderer, str(found) if "*" not in (found.main_type, found.sub_type) else renderer.media_type
 
 

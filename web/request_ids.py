@@ -1,4 +1,4 @@
-"""Every log line of a request carries its id and that of its trace; every reply names the first."""
+"""Every log line of a request has its id and that of its trace; every reply has the first."""
 
 import logging
 import re
@@ -23,14 +23,14 @@ log = logging.getLogger(__name__)
 
 
 def chosen_request_id(environ: Mapping[str, str]) -> str:
-    """Return what the client or its proxy has sent, if it can be logged; otherwise a new one."""
+    """Return the id that the client or its proxy has sent, if it can be logged; otherwise a new one."""
     sent = environ.get("HTTP_X_REQUEST_ID", "")
     return sent if ACCEPTABLE.match(sent) else uuid.uuid4().hex
 
 
 @contextmanager
 def under_id(name: str, environ: Mapping[str, str]) -> Iterator[None]:
-    """Have what is logged meanwhile carry this id, and the trace's that ``traceparent`` names."""
+    """Give this id, and the trace id in ``traceparent``, to everything that is logged meanwhile."""
     token = request_id.set(name)
     traceparent = environ.get("HTTP_TRACEPARENT")
     named = TRACEPARENT.match(traceparent) if traceparent else None
@@ -44,7 +44,7 @@ def under_id(name: str, environ: Mapping[str, str]) -> Iterator[None]:
 
 
 def log_reply(method: str | None, path: str, status: int, *, began: float) -> None:
-    """Log what a request got: 5xx as a warning, the rest for DEBUG. ``began`` is of ``time.perf_counter()``."""
+    """Log the reply to a request: a 5xx as a warning, others at DEBUG. ``began`` is of ``time.perf_counter()``."""
     level = logging.WARNING if status >= 500 else logging.DEBUG
     if log.isEnabledFor(level):
         log.log(level, "%s %s %d in %.1f ms", method, path, status, (time.perf_counter() - began) * 1000)

@@ -1,4 +1,4 @@
-"""What Django's middleware says to browsers with every reply, for the replies that are made without it."""
+"""The security headers of Django's middleware, for replies that are made without it."""
 
 from functools import lru_cache
 from typing import Any

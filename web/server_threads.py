@@ -1,14 +1,13 @@
-"""How many threads the server needs. Without the framework: it is asked before the server starts."""
+"""How many threads the server needs. It imports no framework, because it is used before the server starts."""
 
-# What one process of two on two cores gets done in half of the time that a request waits at most
-# (web/load_shedding.py): whoever comes later would wait in vain. So many of all, and so many readers who wait to be
-# among these.
+# What one of two processes on two cores can finish in half of the longest wait (web/load_shedding.py): more requests
+# would wait in vain. This many of all requests wait, and this many readers wait to be among them.
 MOST_WAITING = 16
-# Threads that neither work nor wait: two refuse, so that nothing piles up in the server's queue, also while two others
-# send files (reports/spreadsheets.py) to clients that take their time.
+# Threads that neither work nor wait: two refuse requests, so that none pile up in the server's queue, even while two
+# others send files (reports/spreadsheets.py) to slow clients.
 REFUSING = 4
 
 
 def server_threads(*, working: int) -> int:
-    """Return how many threads a server needs that has no other queue than these two."""
+    """Return how many threads a server needs when requests wait in these two queues only."""
     return working + 2 * MOST_WAITING + REFUSING

@@ -1,7 +1,7 @@
-"""Static files under names that hold for ever, compressed, each in one piece of the reply.
+"""Static files under names that can be cached for ever, compressed, each sent in one piece.
 
-The name of a file has a hash of all static files before it: ``/static/<hash>/dashboard/main.js``. So files name each
-other as they lie, and nothing has to be collected or rewritten: scripts import ``./api.js`` of the same release.
+The name of a file begins with a hash of all static files: ``/static/<hash>/dashboard/main.js``. So files refer to each
+other by relative names of the same release, and nothing has to be collected or rewritten.
 """
 
 import gzip
@@ -21,7 +21,7 @@ from whitenoise.responders import StaticFile
 
 from web.compression import ENCODING, LEAST_BYTES, accepts_gzip
 
-# Swagger UI has one of 1.4 MB. In smaller pieces, a client that takes it slowly would hold a thread.
+# Swagger UI has a file of 1.4 MB. In smaller pieces, a slow client would hold a thread.
 BYTES_AT_A_TIME = 4_000_000
 HASH_BYTES = 8
 TEXT = re.compile(r"text/|image/svg|application/(javascript|json)")
@@ -44,7 +44,7 @@ class StaticFilesMiddleware(WhiteNoiseMiddleware):
         return self.serve(file, request) if file else self.get_response(request)
 
     def _plain_name(self, path: str) -> str:
-        """Leave out the hash of another release, whose page asks here during a roll-out: not to be cached for long."""
+        """Return the path without the hash of another release, as its page asks for during a roll-out."""
         return re.sub(rf"^({self.static_prefix})[0-9a-f]{{{2 * HASH_BYTES}}}/", r"\1", path)
 
     def add_file_to_dictionary(self, url: str, path: str, stat_cache: Any = None) -> None:

@@ -1,13 +1,15 @@
 """The outermost stage of a request: what the server, Granian, leaves to its application.
 
-- A reply that leaves a body unread closes the connection, unannounced and while the client still sends: it meets a
-  broken pipe instead of the reply, and loses its next request. So the body is read to its end first, within bounds;
-  beyond them the reply says ``Connection: close``. First, because not all clients of HTTP/2 bear a reply in between.
-- A ``Content-Type`` with parameters in the form of RFC 2231 (``x*=...``), which mean nothing here, can be such that
-  Django fails before it can answer: they are left out.
-- ``Content_Type`` and ``Content_Length`` arrive as headers of their own, which Django and DRF take for the real ones.
-- A method arrives as it was written, and Django takes ``get`` for ``GET``: every stage before it has to, too, or a key
-  for writing would read, and ``post`` would be charged to nobody.
+- When a reply leaves a body unread, the server closes the connection without a word while the client still sends: the
+  client gets a broken pipe instead of the reply, and loses its next request. So the body is read to its end first,
+  within bounds; beyond them the reply says ``Connection: close``. It is read before the reply, because not all clients
+  of HTTP/2 accept a reply while they send.
+- A ``Content-Type`` with parameters in the form of RFC 2231 (``x*=...``), which mean nothing here, can make Django fail
+  before it can answer: they are removed.
+- ``Content_Type`` and ``Content_Length`` arrive as separate headers, which Django and DRF take for the real ones: they
+  are removed as well.
+- A method arrives as it was written, and Django takes ``get`` for ``GET``. So it is made upper case for every stage:
+  otherwise a key for writing could read, and the events of ``post`` would be charged to no key.
 """
 
 import math
@@ -18,15 +20,15 @@ from typing import Any
 from web.worker_slots import WorkerSlots
 from web.wsgi_types import Application, answer_of
 
-# Game engines queue 5 MB on disk; whoever sends more than this by mistake will see it from the broken pipe as well.
+# Game engines queue 5 MB on disk. A client that sends more than this by mistake gets a broken pipe.
 MOST_DRAINED_BYTES = 32 * 1024 * 1024
 # 20 MB at 16 Mbit/s. Looked at after each piece, whose reading has no timeout of its own.
 MOST_DRAINING_SECONDS = 10.0
 PIECE_BYTES = 65_536
-# Each may hold a thread of the server for as long as its client sends nothing, so they have these to themselves. A body
-# of ordinary size has mostly arrived, and holds it for microseconds.
+# Reading a body may hold a thread of the server for as long as the client sends nothing, so this many threads are for
+# it alone. A body of ordinary size has usually arrived, and takes microseconds.
 MOST_DRAINING = 8
-# Bodies of batches that are refused come by the hundred, and each is drained in a moment: the next one waits for it.
+# Refused batches come by the hundred, and each body is read in a moment: the next one waits for it.
 WAITING_TO_DRAIN, WAIT_SECONDS = 64, 0.1
 # The real ones have no HTTP_ before them.
 FORGED = ("HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH")
@@ -51,13 +53,13 @@ class Body:
 
     @property
     def readline(self) -> Callable[..., bytes]:
-        """Django asks for it; nobody reads lines."""
+        """Return the method that Django looks for; nothing calls it."""
         lines: Callable[..., bytes] = self._stream.readline
         return lines
 
 
 class Transport:
-    """A WSGI application: ``application``, whose replies are heard whatever it leaves unread."""
+    """A WSGI application: ``application``, whose replies arrive even if it leaves a body unread."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -73,7 +75,7 @@ class Transport:
         if not length:
             return self._application(environ, start_response)
         body = environ["wsgi.input"] = Body(environ["wsgi.input"], length)
-        # Not while the reply begins: then the request still has its place among those that work.
+        # Read here, not within the application, where the request would still hold its worker slot.
         (status, headers, *error), reply = answer_of(self._application, environ)
         if body.left and not self._drain(body, waits="HTTP_EXPECT" in environ):
             headers = [*headers, ("Connection", "close")]

@@ -1,4 +1,4 @@
-"""A number of slots: some callers have one, a few wait in a queue, and the rest learn at once that there is none."""
+"""A number of slots: some callers have one, a few wait in a queue, and the rest are refused at once."""
 
 from queue import Empty, SimpleQueue
 
@@ -7,7 +7,7 @@ class WorkerSlots:
     """``number`` slots, and a queue of at most ``waiting`` callers for up to ``seconds`` each. Safe between threads."""
 
     def __init__(self, number: int, *, waiting: int, seconds: float) -> None:
-        # Tokens, not semaphores: a queue is C throughout and hands over in a microsecond.
+        # Tokens, not semaphores: this queue is implemented in C and hands over in a microsecond.
         self._slots, self._queue = _tokens(number), _tokens(waiting)
         self._number, self._waiting, self._seconds = number, waiting, seconds
 
@@ -20,8 +20,8 @@ class WorkerSlots:
         return self._waiting - self._queue.qsize()
 
     def acquire(self) -> bool:
-        """Return whether there was a slot, or one became free in time; whoever has it releases it."""
-        # Whoever comes while others wait goes behind them; overtaken again and again, they would be refused.
+        """Return whether the caller has a slot, at once or after a wait; the caller then releases it."""
+        # A caller queues behind those that wait: if new ones went first, the waiting ones could time out.
         if self._queue.qsize() < self._waiting:
             return self._wait_in_queue()
         try:

@@ -8,7 +8,7 @@ Headers = list[tuple[str, str]]
 
 
 def answer_of(application: Application, environ: dict[str, Any]) -> tuple[Any, Iterable[bytes]]:
-    """Return the head of a reply, as ``start_response`` takes it, and its body: nothing of it is sent yet."""
+    """Return the head of a reply, as ``start_response`` takes it, and its body, before any of it is sent."""
     heads: list[Any] = []
     reply = application(environ, lambda *head: heads.append(head))
     return heads[-1], reply

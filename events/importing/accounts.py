@@ -1,4 +1,4 @@
-"""What has become durable, counted in the order of the lines, whichever worker was first."""
+"""Counts what is durable, in the order of the lines, whichever worker finished first."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from events.importing.rejects import RejectsFile
 
 
 class Accounts:
-    """Brings jobs that are done into the checkpoint and the file of rejects, without a gap.
+    """Adds finished jobs to the checkpoint and to the file of rejects, in order and without a gap.
 
     ``most_rejects`` is as in losses.py. ``position`` is in bytes of all files; ``warnings`` are about files most of
     whose lines are not stored; ``refused`` says why to read no further.
@@ -32,7 +32,7 @@ class Accounts:
         self._first_rejects: list[Reject] = []  # of the file that is being read
 
     def add(self, jobs: Sequence[Done]) -> list[Done]:
-        """Count these jobs, and others for which they close the gap; return what was counted, in order."""
+        """Count these jobs, and later ones that were waiting for them; return what was counted, in order."""
         self._early.update((done.number, done) for done in jobs)
         counted = []
         while (done := self._early.pop(self._next_number, None)) is not None:

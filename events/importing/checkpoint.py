@@ -1,7 +1,7 @@
-"""How far an import has come: what a later run needs to go on.
+"""How far an import has come: what a later run needs to continue.
 
-A checkpoint names the last line up to which everything is durable. It is written before the first write, so that a
-run which is killed at any moment goes on with the same clock and the same shift, and ends with the same rows.
+A checkpoint names the last line up to which everything is durable. It is written before the first write, so that a run
+that was killed at any moment continues with the same clock and the same shift, and ends with the same rows.
 """
 
 import json
@@ -45,7 +45,7 @@ class Checkpoint:
     of_file: Totals = field(default_factory=Totals)  # the part of ``totals`` that is of ``file``
 
     def text(self) -> str:
-        """Return what a file keeps of it."""
+        """Return its text for a file."""
         return json.dumps({**header(CHECKPOINT), **asdict(self)})
 
     @classmethod
@@ -81,7 +81,7 @@ def _no_checkpoint(path: Path) -> ImportFailed:
 
 
 class CheckpointFile:
-    """The file of the checkpoint of one run, which no other run can have meanwhile."""
+    """The checkpoint file of one run, which no other run can use meanwhile."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -108,7 +108,7 @@ class CheckpointFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave it to others; one that was never saved goes."""
+        """Unlock it, and delete it if it was never saved."""
         if self._is_ours and self._real.exists() and not self._real.stat().st_size:
             self._real.unlink()
         if self._locked:
@@ -127,5 +127,5 @@ class CheckpointFile:
         self._locked = draft
 
     def remove(self) -> None:
-        """Nothing is left to go on with."""
+        """Delete it: the import has ended."""
         self._real.unlink(missing_ok=True)

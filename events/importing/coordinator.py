@@ -18,7 +18,7 @@ from events.importing.worker_pool import WorkerPool
 from events.importing.written_hours import WrittenHours
 from store.errors import StatementRejected, StoreUnavailable
 
-# How long to wait for workers: when all have enough to do, and when a job may come at any moment.
+# How long to wait for workers: when all are busy, and when the next job may come at any moment.
 WAIT_SECONDS, HUNGRY_WAIT_SECONDS = 0.2, 0.01
 CHECKPOINT_SECONDS = 1.0
 # How long an interrupted import waits for writes in flight; beyond that the checkpoint is simply older.
@@ -85,7 +85,7 @@ class Import:
             self._start_workers(stack)
             if self._checkpoint_file:
                 self._checkpoint_file.save(self.checkpoint)
-            # Not before: what the earlier checkpoint knows of must be there until there is a later one.
+            # Not before: the rejects that the earlier checkpoint knows must stay until there is a later one.
             self._rejects.begin(known_bytes=known_bytes)
             try:
                 self._import()
@@ -98,7 +98,7 @@ class Import:
             self._end()
 
     def _start_workers(self, stack: ExitStack) -> None:
-        """Return when all can write. Raises ImportFailed when one cannot, Interrupted when a stop is asked for."""
+        """Return when all can write. Raises ImportFailed when one cannot, Interrupted when a stop is requested."""
         started_ms, shift_ms = self.checkpoint.started_ms, self.checkpoint.shift_ms
         self._pool.start(stack, now_ms=started_ms, shift_ms=shift_ms, dry_run=self._checkpoint_file is None)
         while self._pool.is_starting:
@@ -114,7 +114,7 @@ class Import:
         self._precompute()
 
     def _feed(self) -> None:
-        """Keep every worker busy until the files end, one breaks or has too many rejects, or a stop is asked for.
+        """Keep every worker busy until the files end, one breaks or has too many rejects, or a stop is requested.
 
         Then wait for what is in flight.
         """
@@ -135,7 +135,7 @@ class Import:
         self._raise_if_stopped()
 
     def _finish_jobs(self) -> None:
-        """Wait until every job is done; once a stop is asked for, FINISH_SECONDS at most."""
+        """Wait until every job is done; after a request to stop, FINISH_SECONDS at most."""
         give_up_at: float | None = None
         while self._pool.is_busy:
             if self.stop_requested:
@@ -145,7 +145,7 @@ class Import:
             self._advance(seconds=WAIT_SECONDS)
 
     def _advance(self, *, seconds: float) -> None:
-        """Hear the workers, count what is durable, and save the checkpoint from time to time."""
+        """Receive from the workers, count what is durable, and save the checkpoint from time to time."""
         for done in self._accounts.add(self._pool.receive(seconds=seconds)):
             self._written_hours.add(done.hours)
         self.progress.position = self._accounts.position
@@ -154,7 +154,7 @@ class Import:
             self._save()
 
     def _announce_all(self) -> None:
-        """Have the reports know of everything; waits for Cassandra. Raises Interrupted when a stop is asked for."""
+        """Announce everything to reports; waits for Cassandra. Raises Interrupted when a stop is requested."""
         while self._checkpoint_file:
             try:
                 self._written_hours.announce()
@@ -166,13 +166,13 @@ class Import:
             time.sleep(WAIT_SECONDS)
 
     def _precompute(self) -> None:
-        """Have the workers count the days that were written to; a stop is then only a matter of speed for reports."""
+        """Have the workers count the days that were written to. If this is stopped, reports are only slower."""
         self._pool.precompute(self._written_hours.shares(self._workers))
         while self._pool.is_precomputing and not self.stop_requested:
             self._pool.receive(seconds=WAIT_SECONDS)
 
     def _end(self, *, resumable: bool = False) -> None:
-        """Have everything in the files; without anything stored there is nothing that another run could count twice."""
+        """Save the files, and delete the checkpoint unless another run could continue."""
         with suppress(StatementRejected):  # which ended the import, and is being raised
             self._save()
         self._accounts.close_file()
@@ -180,7 +180,7 @@ class Import:
             self._checkpoint_file.remove()
 
     def _save(self) -> None:
-        """Save the checkpoint once the reports know of everything before it: what is behind it is written again."""
+        """Save the checkpoint once all before it is announced to reports; what follows it is written again."""
         if not self._checkpoint_file:
             return
         self._saved_at = time.monotonic()

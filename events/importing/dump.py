@@ -21,7 +21,7 @@ STDIN = "-"
 STDIN_DESCRIPTOR = 0
 # What one read of the decompressor may return; a few thousand lines.
 READ_BYTES = 512 * 1024
-# A pipe gives little at a time. What comes in this time goes together.
+# A pipe gives little at a time. What comes within this time is read together.
 GATHER_SECONDS = 0.05
 # An event of ours takes 200 bytes; a line that is longer is no event and must not fill the memory.
 MOST_LINE_BYTES = 64 * 1024
@@ -29,7 +29,7 @@ BOM = b"\xef\xbb\xbf"
 
 
 class DumpError(Exception):
-    """The file cannot be read, or not to its end; the message says how far it was good."""
+    """The file cannot be read, or not to its end; the message names the last good line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Dump:
     """One file, or standard input."""
 
     def __init__(self, name: str) -> None:
-        """Look at it. Raises DumpError when it is none, which of standard input is only known when it is read."""
+        """Look at it. Raises DumpError when it is no dump; standard input is only looked at when it is read."""
         self.name = name
         self.warnings: list[str] = []
         if name == STDIN:
@@ -61,7 +61,7 @@ class Dump:
             next(blocks, None)
 
     def identity(self) -> str:
-        """Differs between files: of the size and the beginning. The same for every standard input."""
+        """Return a text that differs between files (size and a hash of the beginning); one for all standard input."""
         if self.name == STDIN:
             return STDIN
         with open(self.name, "rb") as file:
@@ -70,7 +70,7 @@ class Dump:
     def blocks(self) -> Generator[Block, None, None]:
         """Yield all lines in order. Raises DumpError where the file ends or breaks before its end.
 
-        What does no harm to the lines goes to ``warnings``.
+        Problems that leave the lines intact go to ``warnings``.
         """
         self.warnings.clear()
         is_stdin = self.name == STDIN
@@ -80,7 +80,7 @@ class Dump:
 
     def _warn_of_garbage(self, size: int) -> None:
         self.warnings.append(
-            f"{self.name}: behind its last whole stream stand {size:,} bytes that are no lines; they are left out."
+            f"{self.name}: {size:,} bytes after its last whole stream are no lines; they are left out."
         )
 
 
@@ -100,7 +100,7 @@ def _readable_size(path: Path) -> int:
 
 
 def _size_left(raw: io.FileIO) -> int:
-    """Of a file that the shell has led to standard input, what is still to be read; 0 of anything else."""
+    """Return what is still to be read of a file that the shell has led to standard input; 0 for anything else."""
     found = os.fstat(raw.fileno())
     return found.st_size - raw.tell() if stat.S_ISREG(found.st_mode) else 0
 
@@ -127,7 +127,7 @@ def _blocks(counted: "_CountingReader", *, name: str, on_garbage: Callable[[int]
 
 
 def _refuse_what_is_no_dump(head: bytes, lines: Sequence[bytes], *, name: str) -> None:
-    """By its first bytes and lines. A text that is none is only seen when its lines are rejected."""
+    """Judge by the first bytes and lines. Text that is no dump is only noticed when its lines are rejected."""
     kind = kind_of(lines[0])
     if kind == REJECTS:
         raise DumpError(
@@ -143,7 +143,7 @@ def _refuse_what_is_no_dump(head: bytes, lines: Sequence[bytes], *, name: str) -
 
 
 def _is_binary(line: bytes) -> bool:
-    """Zeros alone may stand in a text, where a power failure kept a part of it from the disk."""
+    """Return whether a line is not text. A line of zeros alone may be: a power failure can leave such lines."""
     return b"\0" in line and bool(line.strip(b"\0\r"))
 
 
@@ -167,7 +167,7 @@ class _CountingReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # the stubs want any buffer
-        select([self._raw], [], [])  # a pipe that does not block has nothing before, which is not its end
+        select([self._raw], [], [])  # a non-blocking pipe that is empty is not at its end
         size, until = 0, time.monotonic() + GATHER_SECONDS
         while more := self._raw.readinto(buffer[size:]):
             size += more
@@ -180,7 +180,7 @@ class _CountingReader(io.RawIOBase):
 
 
 def _unpacked(file: io.BufferedReader, on_garbage: Callable[[int], None]) -> io.BufferedReader:
-    """By what the file begins with, not by its name."""
+    """Unpack by the first bytes of the file, not by its name."""
     magic = packing_of(file.peek(3))
     return io.BufferedReader(UnpackingReader(file, magic, on_garbage), READ_BYTES) if magic else file
 

@@ -1,4 +1,4 @@
-"""Which files an import may overwrite, and which it must not read: it knows its own by their first line."""
+"""Which files an import may overwrite, and which it must not read: it recognizes its own by their first line."""
 
 import fcntl
 import json
@@ -12,7 +12,7 @@ from typing import IO
 REJECTS, CHECKPOINT = "rejects", "checkpoint"
 # A line of rejects holds up to 1,000 characters of input, each of which JSON may write as twelve.
 MOST_FIRST_LINE_BYTES = 64 * 1024
-# What the first lines of former versions had, which wrote no header.
+# The first lines of files of former versions, which wrote no header.
 FORMER_REJECT = ("line", "reason", "input")
 FORMER_CHECKPOINT = ("files", "started_ms", "shift_ms", "file", "line", "rejects_bytes", "totals")
 STANDARD_STREAMS = ("read as standard input", "where standard output goes", "where standard error goes")
@@ -88,7 +88,7 @@ def _refuse_what_is_not_ours(output: Output) -> None:
         return
     raise ImportFailed(
         f"{output.path} is there and is no {output.kind} file of an import, so it is not overwritten. "
-        f"Name another file with {output.option} (it takes the one word behind it), or move this one away."
+        f"Name another file with {output.option} (which takes one word), or move this one away."
     )
 
 
@@ -100,7 +100,7 @@ def _first_line(path: Path) -> bytes:
 
 
 def _identity(path: Path) -> Identity:
-    """Equal for all names of a file, links included, whether it is there or not."""
+    """Return what is equal for all names of a file, links included, whether it exists or not."""
     try:
         found = path.stat()
     except FileNotFoundError:

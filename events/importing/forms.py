@@ -1,4 +1,4 @@
-"""What a file that holds no JSON lines looks like, and how to make some of it."""
+"""Formats of files that hold no JSON lines, and how to convert them."""
 
 import re
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ IMPORT = "manage.py import_sessions -"
 
 
 class Form(NamedTuple):
-    """What it is, as after "is", and what to do, as a sentence."""
+    """What the file is, to follow "is", and what to do, as a sentence."""
 
     name: str
     remedy: str

@@ -1,12 +1,12 @@
-"""The results of validating the lines of a dump, for whoever needs no validator: it brings the framework along."""
+"""The results of validating the lines of a dump, apart from the validator, which imports the framework."""
 
 import uuid
 from dataclasses import dataclass, field
 
 from events.domain import Event
 
-# Session ids of lines that have none: made from the dump, the line and its number, so that a repeated import meets its
-# own rows and no other dump's.
+# Session ids of lines that have none: made from the dump, the line and its number, so that a repeated import writes the
+# same rows, and other dumps write others.
 NAMESPACE = uuid.UUID("6b1f4f0c-3f0a-5a3e-9c55-0d9f3b0a7c11")
 
 

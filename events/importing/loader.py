@@ -1,4 +1,4 @@
-"""Writing the events of a dump: the rows of the API in unlogged batches, one after the other, until each is durable."""
+"""Writing the events of a dump: the same rows as the API, in unlogged batches that are repeated until durable."""
 
 import time
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""What to say of a file most of whose lines are not stored, and when to stop because of it."""
+"""Warnings about files most of whose lines are not stored, and when to stop because of rejects."""
 
 import math
 from collections.abc import Sequence
@@ -8,9 +8,9 @@ from events.importing.files import ImportFailed
 from events.importing.forms import text_form
 from events.importing.lines import Reject
 
-# A file of which so many lines are rejected and none is anything else has another form: its rest would fill the disk.
+# A file whose first lines are all rejected has another format: the rest of its rejects would fill the disk.
 LINES_THAT_TELL = 1_000
-# The form of a file is seen in its first lines.
+# Enough lines to recognize the format of a file.
 FIRST_REJECTS = 5
 
 
@@ -34,7 +34,7 @@ def limit_passed(totals: Totals, of_file: Totals, *, most_rejects: float | None)
 
 
 def refusal(name: str, why: str, rejects: Sequence[Reject], *, most_rejects: float | None) -> TooManyRejects:
-    """Return the error of a file that is read no further."""
+    """Return the error for a file that is not read further."""
     go_on = "all" if most_rejects is None or math.isinf(most_rejects) else "N or all"
     return TooManyRejects(f"{name}: {why}. {_likely(rejects)} To read on all the same: --max-rejects {go_on}.")
 
@@ -46,7 +46,7 @@ def loss_warning(name: str, of_file: Totals, rejects: Sequence[Reject], *, shift
         return None
     summary = (
         f"{lost:,} of the {of_file.read:,} lines of {name} are not stored: "
-        f"{of_file.discarded:,} are too old, {of_file.rejected:,} are rejected."
+        f"{of_file.discarded:,} are too old or erased, {of_file.rejected:,} are rejected."
     )
     if of_file.discarded < of_file.rejected:
         return f"{summary} {_likely(rejects)}"

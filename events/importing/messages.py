@@ -1,4 +1,4 @@
-"""What the coordinator of an import and its workers say to each other."""
+"""The messages between the coordinator of an import and its workers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""An iterator whose items are made by a thread, so that whoever takes them need not wait for the next one."""
+"""An iterator whose items are produced by a thread, so that its reader need not wait for the next one."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The file of the lines that an import rejects: JSON lines behind a header, by which later imports know it."""
+"""The file of the lines that an import rejects: JSON lines after a header, by which later imports recognize it."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from events.importing.lines import Reject
 
 
 class RejectsFile:
-    """Of one run, which no other run can have meanwhile; or a device, from which nobody can take anything back."""
+    """The rejects file of one run, which no other run can use meanwhile; or a device, which is only written to."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -25,7 +25,7 @@ class RejectsFile:
         return Output(self.path, REJECTS, "--rejects")
 
     def open(self, *, known_bytes: int) -> None:
-        """Lock the file; it stays as it is. ``known_bytes`` are those that the checkpoint knows of.
+        """Lock the file without changing it. ``known_bytes`` are those that the checkpoint knows.
 
         Raises ImportFailed when another import has it, or it holds less.
         """
@@ -35,7 +35,7 @@ class RejectsFile:
                 f"{self.path} does not hold the rejects of the import that is to be resumed. "
                 "Name their file with --rejects, or start without --resume."
             )
-        self._may_go = size != 0  # an empty one that was there is somebody's
+        self._may_go = size != 0  # an empty file that was there before is not ours
         try:
             self._file = self.path.open("wb") if self._is_device else locked(self._real)
         except BlockingIOError:
@@ -44,7 +44,7 @@ class RejectsFile:
             ) from None
 
     def begin(self, *, known_bytes: int) -> None:
-        """Forget what the checkpoint does not know of: those lines are read again."""
+        """Cut off what the checkpoint does not know: those lines are read again."""
         if self._file and not self._is_device:
             self._file.truncate(known_bytes)
             self._file.seek(known_bytes)
@@ -66,7 +66,7 @@ class RejectsFile:
         return self._file.tell()
 
     def close(self) -> None:
-        """Leave it to others. One that holds nothing is deleted, unless such a one was there before."""
+        """Close the file. An empty one is deleted, unless it was there and empty before."""
         if not self._file:
             return
         self._file.flush()

@@ -1,4 +1,4 @@
-"""What commands say, to a person or to a pipe whose reader may have ended, as before ``| head``."""
+"""Output of commands, to a person or to a pipe whose reader may have ended, as with ``| head``."""
 
 import contextlib
 import os
@@ -22,14 +22,14 @@ class Output(Protocol):
 
 
 class Stoppable(Protocol):
-    """Work that ends in good order, soon after it was asked to."""
+    """Work that ends in good order soon after ``stop_requested`` was set."""
 
     stop_requested: bool
 
 
 @contextlib.contextmanager
 def stopping_on_signals(work: Stoppable) -> Iterator[list[int]]:
-    """Have SIGINT and SIGTERM ask the work to stop; yield those that came, from the first."""
+    """Let SIGINT and SIGTERM stop the work; yield the list of signals that came."""
     caught: list[int] = []
 
     def stop(number: int, _: Any) -> None:
@@ -45,7 +45,7 @@ def stopping_on_signals(work: Stoppable) -> Iterator[list[int]]:
 
 
 def say(stream: Output, text: str) -> bool:
-    """Write a text that ends a line, and whether somebody may have read it."""
+    """Write a text; return False when nobody reads the stream any more."""
     try:
         stream.write(text)
         stream.flush()
@@ -64,7 +64,7 @@ def note(line: str) -> None:
 
 
 def let_go(stream: Output) -> None:
-    """Nobody reads the stream any more: what is left in it goes nowhere, also at the end of the process."""
+    """Send the rest of a stream that nobody reads to nowhere, including what is flushed when the process ends."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

@@ -1,7 +1,7 @@
-"""bzip2 and gzip as they are found: several streams, one behind the other, and what packers leave behind the last one.
+"""bzip2 and gzip as found in practice: several streams in a row, and what packers leave after the last one.
 
-The standard library's bz2.BZ2File takes a second stream that is damaged for the end, and says nothing; its gzip calls
-a whole file damaged for a stray byte behind it.
+The standard library's bz2.BZ2File silently takes a damaged second stream for the end; its gzip calls a whole file
+damaged because of one stray byte after it.
 """
 
 import bz2
@@ -62,7 +62,7 @@ PACKINGS: dict[bytes, Callable[[], Stream]] = {b"BZh": bz2.BZ2Decompressor, b"\x
 
 
 def packing_of(head: bytes) -> bytes | None:
-    """Return what the streams begin with of a file that begins so; None when it is not packed in a way known here."""
+    """Return the magic bytes of the packing of a file that begins with ``head``; None when it is not packed."""
     return next((magic for magic in PACKINGS if head.startswith(magic)), None)
 
 
@@ -123,7 +123,7 @@ class UnpackingReader(io.RawIOBase):
         while len(remainder) < DATA_BYTES and (more := self._packed.read1(DATA_BYTES)):
             remainder += more
         if DATA.match(remainder):
-            raise OSError("behind its last stream stand data that are packed in another way, or not at all")
+            raise OSError("data that are packed in another way, or not at all, follow its last stream")
         size = len(remainder)
         while more := self._packed.read1(PACKED_BYTES):
             size += len(more)

@@ -27,7 +27,7 @@ from events.importing.messages import (
 )
 from events.importing.read_ahead import ReadAhead
 
-# A service on the same machine goes first; where there is none it makes no difference.
+# A service on the same machine goes first.
 NICENESS = 10
 
 
@@ -60,14 +60,14 @@ def _answer(parent: Connection, say: Say, *, now_ms: int, shift_ms: int, dry_run
     validator = LineValidator(now_ms=now_ms, shift_ms=shift_ms)
     loader = Loader(on_wait=lambda reason: say(Waiting(reason)), shift_ms=shift_ms, received_ms=now_ms)
     written: deque[tuple[int, Done]] = deque()
-    # In a thread: a parent that sends more than the pipe holds never waits for a worker that does the same, or that
+    # In a thread: a parent that sends more than the pipe holds must not wait for a worker that also sends, or that
     # waits for Cassandra.
     tasks = ReadAhead(_received(parent))
     try:
         while True:
             task = tasks.take()
             if task is None:
-                loader.finish()  # nothing to overlap with: let the parent know how far we are
+                loader.finish()  # there is nothing else to do: report what is durable
                 _report(say, written, loader.completed)
                 task = tasks.wait()
             if isinstance(task, Precompute):
@@ -92,7 +92,7 @@ def rejected_message(error: Exception) -> str:
 
 
 class _Speaker:
-    """Sends to the parent, from any thread, whole messages. A parent that has ended needs none, nor the worker."""
+    """Sends whole messages to the parent, from any thread. When the parent has ended, the worker ends as well."""
 
     def __init__(self, parent: Connection) -> None:
         self._parent = parent
@@ -124,7 +124,7 @@ def _log_to(say: Say) -> None:
 
 
 def only_errors_of_store() -> None:
-    """Of what the store logs below an error the import itself says enough, once and not for each attempt."""
+    """Leave out warnings of the store: the import says the same once, and not for each attempt."""
     if logging.root.level > logging.DEBUG:
         log_of_store().setLevel(logging.ERROR)
 
@@ -135,7 +135,7 @@ def log_of_store() -> logging.Logger:
 
 
 def _done(job: Job, validated: ValidatedLines) -> Done:
-    """Return what the parent is to know of the job once its events are durable."""
+    """Return the message that the job is done, to be sent once its events are durable."""
     return Done(
         job.number,
         job.end,
@@ -172,7 +172,7 @@ def _precompute(days: list[int]) -> None:
 
 
 def _obstacle() -> str | None:
-    """Return what keeps this worker from writing."""
+    """Return why this worker cannot write; None: it can."""
     from django.conf import settings
 
     from events.importing.loader import readable_cause

@@ -1,4 +1,4 @@
-"""The worker processes of an import: start them, keep each busy, hear what they say."""
+"""The worker processes of an import: start them, keep each busy, receive their messages."""
 
 import logging
 import multiprocessing
@@ -20,7 +20,7 @@ JOBS_PER_WORKER = 2
 
 
 class WorkerPool:
-    """Workers behind pipes. ``on_wait`` learns why one waits for Cassandra, and by None that one goes on.
+    """Workers behind pipes. ``on_wait`` is called with the reason when one waits for Cassandra, with None afterwards.
 
     Every method that receives raises ImportFailed when a worker says that it cannot go on, or ends unexpectedly.
     """
@@ -89,7 +89,7 @@ class WorkerPool:
         try:
             pipe.send(task)
         except (BrokenPipeError, ConnectionResetError):
-            self._receive(pipe)  # its last word: why it ended
+            self._receive(pipe)  # its last message says why it ended
 
     def _receive(self, pipe: Connection) -> None:
         try:
@@ -120,8 +120,8 @@ def _started_worker(stack: ExitStack, *, now_ms: int, shift_ms: int, dry_run: bo
     ours, theirs = context.Pipe()
     options = {"now_ms": now_ms, "shift_ms": shift_ms, "dry_run": dry_run}
     process = context.Process(target=work, args=(theirs,), kwargs=options, daemon=True)
-    # The worker inherits what is blocked: the parent alone decides what Ctrl-C means, and gets it afterwards.
-    resource_tracker.ensure_running()  # its own start would unblock them
+    # The worker inherits the blocked signals: only the parent handles Ctrl-C.
+    resource_tracker.ensure_running()  # starting it later would unblock them
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         process.start()

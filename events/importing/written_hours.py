@@ -1,4 +1,4 @@
-"""The hours that an import has written to: announced to the reports, and counted by its workers before anybody asks."""
+"""The hours that an import has written to: announced to reports, and counted by its workers at the end."""
 
 from collections.abc import Iterable
 

@@ -54,7 +54,7 @@ def contents(folder: Path) -> dict[str, str]:
         (("link to day1", "--rejects", "day1.jsonl"), "day1.jsonl is to be imported"),
         (("day1.jsonl", "--rejects", "day1 too"), "day1 too is to be imported"),
         (("--rejects", "day1.jsonl", "day2.jsonl"), "day1.jsonl is there and is no rejects file of an import, so it"),
-        (("--dry-run", "--rejects", "day1.jsonl", "day2.jsonl"), "(it takes the one word behind it)"),
+        (("--dry-run", "--rejects", "day1.jsonl", "day2.jsonl"), "(which takes one word)"),
         (("--checkpoint", "day1.jsonl", "day2.jsonl"), "day1.jsonl is there and is no checkpoint file of an import"),
         (("day2.jsonl", "--rejects", "link to letter"), "link to letter is there and is no rejects file"),
         (("day2.jsonl", "--checkpoint", "link to letter"), "link to letter is there and is no checkpoint file"),

@@ -158,7 +158,7 @@ def test_max_rejects_is_a_number_or_all(refused, capsys, wrong):
         (
             Totals(10, 4, 6, 0),
             0,
-            "6 of the 10 lines of it are not stored: 6 are too old, 0 are rejected. With",
+            "6 of the 10 lines of it are not stored: 6 are too old or erased, 0 are rejected. With",
         ),
         (Totals(10, 0, 9, 1), 1, "They happened more than a year before the newest event"),
         (Totals(10, 4, 0, 6), 0, "6 are rejected. Their file says why."),
@@ -178,7 +178,7 @@ def test_a_warning_is_of_the_file_that_is_lost(run, tmp_path, player, country, n
     old, page = summary["warnings"]
     assert old.startswith("2 of the 2 lines of old are not stored: 2 are too old")
     assert page.startswith(
-        "2 of the 2 lines of page are not stored: 0 are too old, 2 are rejected. It looks like a web"
+        "2 of the 2 lines of page are not stored: 0 are too old or erased, 2 are rejected. It looks like a web"
     )
 
 
@@ -240,7 +240,7 @@ def test_what_packers_leave_behind_whole_streams_is_a_warning(tmp_path, pack, be
     dump = Dump(str(path))
     assert [line + b"\n" for block in dump.blocks() for line in block.lines] == [LINE] * 3
     assert dump.warnings == [
-        f"{path}: behind its last whole stream stand {len(behind):,} bytes that are no lines; they are left out."
+        f"{path}: {len(behind):,} bytes after its last whole stream are no lines; they are left out."
     ]
 
 
@@ -248,7 +248,7 @@ def test_with_such_a_warning_the_import_has_not_failed(run, tmp_path, player, co
     (tmp_path / "dump").write_bytes(bz2.compress(lines_of(player, country, now_ms).encode()) + b"\0" * 10)
     status, summary = run("dump", "--dry-run")
     assert (status, summary["would_be_stored"], summary["error"]) == (0, 10, None)
-    assert "10 bytes that are no lines" in summary["warnings"][0]
+    assert "10 bytes after its last whole stream are no lines" in summary["warnings"][0]
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_events_that_lie_years_apart_are_not_lost_in_silence(run, tmp_path, play
     status, summary = run("dump", "--rebase", "--dry-run")
     assert (status, summary["would_be_stored"], summary["discarded"]) == (0, 1, 2)
     [warning] = summary["warnings"]
-    assert warning.startswith("2 of the 3 lines of dump are not stored: 2 are too old, 0 are rejected.")
+    assert warning.startswith("2 of the 3 lines of dump are not stored: 2 are too old or erased, 0 are rejected.")
     assert warning.endswith("give each year a file, and rebase each.")
 
 

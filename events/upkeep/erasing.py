@@ -1,9 +1,9 @@
-"""Erasing a player: what happened at or before a moment is deleted, and stays away.
+"""Erasing a player: what happened at or before a moment is deleted, and does not come back.
 
-First the player is put on the list, which every entry point obeys; then what the player's own partitions tell of is
-deleted at once. What they do not tell of, a start that another start of its session has superseded or a write that was
-in flight, is found by one reading of the tables for all players who wait: see ``ErasurePass``. Every audit does the
-same again, for everybody on the list.
+First the player is put on the list, which every entry point obeys; then everything that the player's own partitions
+refer to is deleted at once. They do not refer to a start that another start of its session has superseded, nor to a
+write in flight: ``ErasurePass`` finds these by one reading of the tables for all pending erasures. Every audit does the
+same again, for all players on the list.
 """
 
 import hmac
@@ -34,9 +34,9 @@ from store.cassandra import Row, Statement
 log = logging.getLogger(__name__)
 
 PENDING, DONE = "pending", "done"
-# A process may not know of the list for so long, and then have a write in flight.
+# For how long a process may not know of an entry of the list, plus a write in flight, plus clocks apart.
 DUE_AFTER_MS = int(MOST_SECONDS_OLD * SECOND_MS) + IN_FLIGHT_MS + CLOCKS_APART_MS
-# What a request may take the time to delete; the pass deletes the rest.
+# How many sessions a request deletes at once; the pass deletes those of a player with more.
 MOST_SESSIONS_AT_ONCE = 1_000
 # Ids that clients with a bug send for everybody: erasing one erases sessions of many.
 NOBODY = frozenset({"null", "nil", "none", "undefined", "unknown", "anonymous", "guest", "nan", "0", "-1"})
@@ -61,7 +61,7 @@ DELETE_ORDER = "DELETE FROM {keyspace}.completed_session_by_player_id USING TIME
 
 
 class Erasure(NamedTuple):
-    """What was asked for: everything of the player that happened at or before ``until_ms`` goes."""
+    """A request to erase everything that the player did at or before ``until_ms``."""
 
     player_id: str
     until_ms: int
@@ -71,7 +71,7 @@ class Erasure(NamedTuple):
 
     @property
     def due_ms(self) -> int:
-        """Return from when on nothing can be in flight that does not know of it."""
+        """Return from when on no write can be in flight that does not know of it."""
         return self.requested_at_ms + DUE_AFTER_MS
 
 
@@ -81,9 +81,10 @@ def stands_for_nobody(player_id: str) -> bool:
 
 
 def request_erasure(player_id: str, *, requested_by: str, until_ms: int | None = None) -> Erasure:
-    """Put a player on the list, and return what stands there: the latest ``until`` of all requests. Raises StoreError.
+    """Put a player on the list, and return the entry, which has the latest ``until`` of all requests.
 
-    Without ``until_ms`` it is now and as much later as an event may be ahead: none that is stored lies behind it.
+    Without ``until_ms`` it is the latest moment that a stored event may have: as far after now as is tolerated. Raises
+    StoreError.
     """
     now_ms = wall_clock_ms()
     until_ms = latest_moment_ms(now_ms) if until_ms is None else until_ms
@@ -97,7 +98,7 @@ def request_erasure(player_id: str, *, requested_by: str, until_ms: int | None =
 
 
 def erasure_of(player_id: str) -> Erasure | None:
-    """Return what was asked for of a player; None: nothing. Raises StoreError."""
+    """Return the erasure of a player, None if there was no request. Raises StoreError."""
     rows = cassandra.execute(SELECT_REQUEST, (bucket_of(player_id), player_id))
     return Erasure(*rows[0]) if rows and rows[0][1] is not None else None
 
@@ -110,14 +111,15 @@ def erasures() -> list[Erasure]:
 
 
 def pending_erasures() -> list[Erasure]:
-    """Return those of the list that are not done. Raises StoreError."""
+    """Return the erasures that are not done. Raises StoreError."""
     return [one for one in erasures() if one.state != DONE]
 
 
 def erase_known(erasure: Erasure, *, most_sessions: int | None = None, seconds: float = STARTS_SECONDS) -> int:
-    """Delete what the player's partitions tell of, and return how many rows that were. Raises StoreError.
+    """Delete what the player's partitions refer to, and return the number of rows. Raises StoreError.
 
-    Of a player with more than ``most_sessions`` nothing. To read the starts may take so many ``seconds``.
+    For a player with more than ``most_sessions`` it deletes nothing and returns 0. Reading the starts may take
+    ``seconds``.
     """
     clock = Clock(wall_clock_ms(), {erasure.player_id: erasure.until_ms})
     sessions: list[Row] = []
@@ -126,7 +128,7 @@ def erase_known(erasure: Erasure, *, most_sessions: int | None = None, seconds: 
         if most_sessions is not None and len(sessions) > most_sessions:
             return 0
     events = [event for row in sessions for event in events_of(SessionByPlayerId, row)]
-    # The starts first: when this ends half-way, the partitions still tell of them.
+    # The starts first: if this ends half-way, the partitions still refer to them.
     starts = [event for event in events if event.ts_ms <= erasure.until_ms and event.country]
     number = _delete_starts(starts, clock, seconds=seconds)
     number += sum(1 for row in sessions if any(UPKEEP[SessionByPlayerId].erased(row, clock)))
@@ -143,7 +145,7 @@ def erase_known(erasure: Erasure, *, most_sessions: int | None = None, seconds: 
 
 
 def finish(erasure: Erasure) -> None:
-    """Look once more at the partitions of a player of whom the tables have been read; it is done. Raises StoreError."""
+    """Erase once more what the player's partitions refer to, then set the state to done. Raises StoreError."""
     erase_known(erasure)
     key = (bucket_of(erasure.player_id), erasure.player_id)
     execute([(UPDATE_STATE, (erasure.until_ms * MICROSECONDS + 1, DONE, *key))])
@@ -167,7 +169,7 @@ def _delete_starts(starts: list[Event], clock: Clock, *, seconds: float) -> int:
 
 
 def _delete_what_others_wrote(player_id: str, clock: Clock) -> None:
-    """Delete rows that another tool wrote at a later time than what they tell of: each by itself."""
+    """Delete, one by one, rows with a write timestamp after their event: those of another tool."""
     for table in (SessionByPlayerId, CompletedSessionByPlayerId):
         for page in _rows_of_player(table, player_id):
             problems = [problem for row in page for problem in UPKEEP[table].erased(row, clock)]
@@ -181,9 +183,9 @@ def _rows_of_player(table: Table, player_id: str) -> Iterator[list[Row]]:
 
 
 class ErasurePass(Walk):
-    """One reading of the tables that name players, for all players who wait; their state is ``done`` then.
+    """One reading of the tables that name players, for all pending erasures, whose state is then ``done``.
 
-    ``most_rows`` are read in a second. Whoever was asked for a moment ago has to wait for the next pass.
+    It reads at most ``most_rows`` a second. Erasures that are not due yet wait for the next pass.
     """
 
     def __init__(
@@ -238,10 +240,10 @@ class ErasurePass(Walk):
 
 
 def log_erased(erasure: Erasure, rows: int) -> None:
-    """Tell of an erasure without the id: a keyed hash of it, which only who has the key can make again."""
+    """Log an erasure with a keyed hash of the id, which only the owner of the key can compute."""
     log.info("Erased %d rows of the player %s, asked for by %s", rows, hashed(erasure.player_id), erasure.requested_by)
 
 
 def hashed(player_id: str) -> str:
-    """Return what stands for a player in the log."""
+    """Return what the log has in place of a player's id."""
     return hmac.new(settings.SECRET_KEY.encode(), player_id.encode(), "sha256").hexdigest()[:16]

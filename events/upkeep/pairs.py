@@ -1,9 +1,9 @@
-"""Rows that must come in twos: a start in both tables of sessions, an end in both tables of players.
+"""Rows that must come in pairs: a start in both tables of sessions, an end in both tables of players.
 
-To ask for the counterpart of every row would cost a statement each. So the audit, which reads all rows anyway, adds a
-digest of each to a bucket: of two equal rows nothing is left. Only the rows of buckets in which something is left are
-asked for: those without a counterpart, those that a later start or end of their session has superseded, what came
-meanwhile, and who shares their bucket.
+Looking up the counterpart of every row would cost a statement each. So the audit, which reads all rows anyway, XORs a
+digest of each row into a bucket: two counterparts cancel out. Only rows in buckets that are not zero are looked up:
+those without a counterpart, those that a later start or end of their session has superseded, those written meanwhile,
+and others in the same buckets.
 """
 
 from array import array
@@ -28,9 +28,9 @@ WITHOUT_END = "end without its row in session_by_player_id"
 SUPERSEDED_STARTS = "starts that a later start of the session superseded"
 SUPERSEDED_ENDS = "ends that a later end of the session superseded"
 
-# 2 MB for starts and as much for ends. Whatever shares a bucket with a superseded row is asked for.
+# 2 MB for starts and 2 MB for ends. Every row that shares a bucket with a superseded row is looked up.
 BUCKETS = 1 << 18
-# What is about to expire may have one row left.
+# An event that is about to expire may have only one row left.
 EXPIRING_MS = 120_000
 
 SELECT_SESSION = """
@@ -45,7 +45,7 @@ SELECT_COMPLETED = """
 
 
 class Buckets:
-    """What is left of the digests of rows, each of which was added twice if it has its counterpart."""
+    """Sums (XOR) of digests of rows; a row with its counterpart adds its digest twice, which is nothing."""
 
     def __init__(self, packed: str = "") -> None:
         self._left = array("Q", decompress(b64decode(packed)) if packed else bytes(8 * BUCKETS))
@@ -64,7 +64,7 @@ class Buckets:
         return not any(self._left)
 
     def is_left(self, event: Event) -> bool:
-        """Return whether something is left where the row of the event is."""
+        """Return whether the bucket of the event is not zero."""
         return self._left[_digest(event) % BUCKETS] != 0
 
 
@@ -74,14 +74,14 @@ def _digest(event: Event) -> int:
 
 
 class Question(NamedTuple):
-    """An event of which one row is there: the statement that asks for the other, and what to make of its answer."""
+    """An event of which one row was read, the statement that looks up the other, and the check of its answer."""
 
     event: Event
     statement: Statement
     check: Callable[[Event, Sequence[Row], Clock], "Problem | str | None"]
 
     def answered(self, rows: Sequence[Row], clock: Clock) -> "Problem | str | None":
-        """Return what is wrong, or by what name the row is counted when nothing is."""
+        """Return what is wrong, or else the name under which the row is counted, if any."""
         return self.check(self.event, rows, clock)
 
 
@@ -141,7 +141,7 @@ def _check_completed(event: Event, rows: Sequence[Row], clock: Clock) -> Problem
 def _above(
     event: Event, written: int | None, cql: str, values: tuple[object, ...], clock: Clock
 ) -> Sequence[Statement]:
-    """Return the statement that writes over what another tool wrote after the event happened, if it did."""
+    """Return the statement that overwrites what another tool wrote after the event, if it did."""
     if written is None or written < event.ts_ms * MICROSECONDS:
         return []
     return [(cql, (*values, written + 1, clock.ttl(event.ts_ms)))]

@@ -1,4 +1,4 @@
-"""What is stored of a player in all tables, as JSON lines, the last of which says how many there are."""
+"""The rows of a player in all tables, as JSON lines; the last line says how many there are."""
 
 import json
 from collections.abc import Callable, Iterator

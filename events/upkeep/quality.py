@@ -1,4 +1,4 @@
-"""What the stored events say of those who sent them: a report on data quality, in numbers of rows."""
+"""A report on the quality of the stored data, in numbers of rows."""
 
 from collections import Counter
 
@@ -15,7 +15,7 @@ WITHOUT_START = "sessions without a start"
 ENDED_BEFORE_START = "sessions whose latest end is before their latest start"
 AHEAD = "events ahead of this clock"
 UNASSIGNED = "starts in {}, which ISO 3166 assigns to no country"
-# By how long after it happened a start came. Rows do not tell: of the last day the markers of late writes do.
+# How late starts came. Rows do not say; for the last day the markers of late writes do.
 LATE = "late starts of the last day, {} late (minutes of countries)"
 LATENESS = {
     "up to 10 minutes": 10 * MINUTE_MS,

@@ -1,7 +1,7 @@
 """What can be wrong with a stored row by itself, and the statements that fix it.
 
-A row is read with the times to live and the write timestamps of its columns. What another tool wrote has its own: it is
-rewritten one microsecond above that, and deleted at it (a deletion wins over what was written at the same time).
+A row is read with the times to live and the write timestamps of its columns. A row of another tool has a timestamp of
+its own: it is rewritten one microsecond later, or deleted at the same timestamp (a deletion then wins).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ from events.late_writes import INSERT_MARKER, MARKER_SECONDS, MICROSECONDS, WHOL
 from events.rows import INSERT_ENDED, INSERT_INDEX_ENTRY, INSERT_START, INSERT_STARTED, shards_of
 from store.cassandra import Row, Statement
 
-# What is found. Of a row that nobody can fix there is nothing to write: it is reported until it has expired.
+# Kinds of problems. A row that cannot be fixed is reported until it has expired.
 TOO_OLD = "older than the retention"
 WITHOUT_TTL = "without a time to live"
 TTL_TOO_LONG = "time to live too long"
@@ -31,7 +31,7 @@ ENTRY_WITH_TTL = "entry of an erased player with a time to live"
 
 # A time to live is taken from a writer's clock and runs by a node's, and a write may take this long.
 TTL_TOLERANCE_SECONDS = (CLOCKS_APART_MS + IN_FLIGHT_MS) // SECOND_MS + 2
-# In place of a deletion that would hide later columns: the row itself goes, its columns stay.
+# In place of a deletion, which would hide later columns: the row expires, its columns stay.
 SOON = 1
 
 DELETE_START = """
@@ -66,7 +66,7 @@ KEEP_ERASED = "INSERT INTO {keyspace}.erased_player (bucket, player_id, until) V
 class Problem(NamedTuple):
     """Something that is wrong with a row. To fix it, ``events`` are recorded, then ``statements`` are executed.
 
-    ``cell`` are the minutes that have fewer starts then. With neither, nobody can fix it.
+    ``cell`` are the minutes that then have fewer starts. Without events and statements it cannot be fixed.
     """
 
     kind: str
@@ -77,7 +77,7 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """When rows were read, what is older than the retention then, and until when which players were ``erased``."""
+    """When rows were read, what was older than the retention then, and which players were ``erased`` until when."""
 
     now_ms: int
     erased: Mapping[str, int] = field(default_factory=dict)
@@ -124,7 +124,7 @@ def right_place(event: Event) -> tuple[str, int, int]:
 
 
 def start_of(row: Row) -> Event | None:
-    """Return the start that a row of ``session_by_country`` stands for; None when nobody can tell."""
+    """Return the start of a row of ``session_by_country``; None when the row is unreadable."""
     country, _, _, ts, session, player = row[:6]
     if player is None or not domain.COUNTRY.match(country):
         return None

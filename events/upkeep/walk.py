@@ -1,7 +1,7 @@
-"""Reading whole tables beside a running service: by token range, so many rows in a second, a page in memory.
+"""Reading whole tables beside a running service: by token range, at a limited rate, with one page in memory.
 
-Of every copy: what was deleted may be back on one node alone, which a quorum need not ask. While a node does not answer
-a quorum must do.
+It reads every copy: a deleted row may have come back on one node only, which a quorum need not read. While a node does
+not answer, it reads a quorum.
 """
 
 import time
@@ -17,13 +17,13 @@ from store import cassandra
 from store.cassandra import Page, Row
 from store.errors import StoreUnavailable
 
-# Of each table: what is done again by a walk that was stopped.
+# Of each table. A walk that was stopped repeats one of them.
 RANGES = 32
 FIRST_TOKEN, LAST_TOKEN = -(2**63), 2**63 - 1
 # A page takes 10 to 20 ms.
 ROWS_PER_PAGE = 1_000
 RETRY_SECONDS = 1.0
-# A node that is away is away for some time, and to find out may take a timeout.
+# A node that does not answer is usually down for some time, and finding out may take a timeout.
 SECONDS_WITH_A_QUORUM = 60.0
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class TableRange(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """How far a walk has come: of its units it has done so many, and has read so many rows."""
+    """How far a walk has come: how many of its units are done, and how many rows were read."""
 
     unit: Unit
     done: int
@@ -64,7 +64,7 @@ class Stopped(Exception):
 
 
 class Walk:
-    """Goes through units; ``most_rows`` are read in a second. While Cassandra is unavailable it waits."""
+    """Goes through units, reading at most ``most_rows`` a second. While Cassandra is unavailable it waits."""
 
     def __init__(self, *, most_rows: int, on_progress: Callable[[Progress], None]) -> None:
         self.stop_requested = False
@@ -76,7 +76,7 @@ class Walk:
         raise NotImplementedError
 
     def _pages(self, reading: Reading, table: Table, *, after: int, until: int) -> Iterator[tuple[list[Row], Clock]]:
-        """Yield the rows of a range in pages, each with the clock and the list of erased players of its reading."""
+        """Yield the rows of a range in pages, each with the time and the list of erased players when it was read."""
         cql, next_page = reading.cql(table), None
         while True:
             began = time.monotonic()
@@ -99,11 +99,11 @@ class Walk:
         return cassandra.read_page(cql, values, rows=ROWS_PER_PAGE, after=next_page)
 
     def _pause(self, rows: int, *, began: float) -> None:
-        """Return when what costs as much as so many rows may be followed by the next."""
+        """Sleep for the rest of the time that this many rows may take."""
         time.sleep(max(rows / self._most_rows - (time.monotonic() - began), 0))
 
     def _patiently(self, call: Callable[[], T]) -> T:
-        """Return what the call does, once Cassandra is there. What it writes is idempotent. Raises Stopped."""
+        """Return what the call returns, repeating it while Cassandra is unavailable. Raises Stopped."""
         while True:
             try:
                 return call()
@@ -115,7 +115,7 @@ class Walk:
 
 
 def token_ranges() -> Iterator[tuple[int, int]]:
-    """Yield the tokens after which, and up to which, each range of a table goes."""
+    """Yield each range of a table: the token after which it begins, and its last token."""
     size = (LAST_TOKEN - FIRST_TOKEN + 1) // RANGES
     for number in range(RANGES):
         after = FIRST_TOKEN + number * size

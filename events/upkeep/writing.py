@@ -1,4 +1,4 @@
-"""Writes of upkeep: what is written or deleted of starts is announced, as late starts are: counts stay exact."""
+"""Writes of upkeep. Starts that are written or deleted are announced like late starts, so counts stay exact."""
 
 from collections.abc import Collection, Sequence
 
@@ -24,7 +24,10 @@ def execute(statements: Sequence[Statement]) -> None:
 
 
 def execute_and_recount(statements: Sequence[Statement], cells: Collection[Cell]) -> None:
-    """Execute what writes or deletes starts of these minutes, and have the minutes counted again. Raises StoreError."""
+    """Execute statements that write or delete starts of these minutes, and have these counted again.
+
+    Raises StoreError.
+    """
     took_ms = LATE_MS
     while took_ms >= LATE_MS:  # the markers of a process that was paused may be in slots that were counted meanwhile
         now_ms = wall_clock_ms()
