@@ -1,4 +1,4 @@
-"""``python -m sessions_project``: serve over HTTP with the server and the numbers that production uses.
+"""``python -m sessions_project``: serve over HTTP, with the server and the options that production uses.
 
 HOST, PORT, WEB_WORKERS and WEB_THREADS change them, METRICS_HOST and METRICS_PORT where metrics are served. Any
 Granian option can be given after the command.
@@ -17,7 +17,7 @@ def main() -> None:
     """Check the settings, then become the server process: signals reach it directly."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sessions_project.settings")
     django.setup()
-    # What these import reads the settings.
+    # These modules read the settings when they are imported.
     from metrics import sender, supervisor
     from sessions_project.checks import check_settings, refuse
     from sessions_project.startup import startup_report
@@ -48,7 +48,7 @@ def main() -> None:
     logging.getLogger("store").setLevel(logging.CRITICAL)
     print(startup_report(), flush=True)
     if settings.METRICS_PORT:
-        # As the settings have them, which may come from a file that the server does not read.
+        # The settings may come from a .env file, which the server does not read.
         os.environ["METRICS_HOST"] = numeric_address("METRICS_HOST")
         os.environ["METRICS_PORT"] = str(settings.METRICS_PORT)
         os.environ[sender.SOCKET_VARIABLE] = str(supervisor.new_socket())
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def numeric_address(setting: str) -> str:
-    """Return the address of the name in a setting, which the server does not take; of several an IPv4 one."""
+    """Return the address of the host in a setting, because the server takes no names; IPv4 if there are several."""
     host = getattr(settings, setting)
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
@@ -66,7 +66,7 @@ def numeric_address(setting: str) -> str:
 
 
 def refuse_a_taken_port(host: str, port: int) -> None:
-    """Exit when somebody listens there: the server would share the port, and each would get some of the requests."""
+    """Exit when another program listens there: both would share the port, and each would get some of the requests."""
     try:
         socket.create_connection((host, port), timeout=1).close()
     except OSError:

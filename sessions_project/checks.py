@@ -1,4 +1,4 @@
-"""Settings are checked before anything starts: each complaint has an id and says what to write instead."""
+"""Settings are checked before anything starts: each message has an id and says what to write instead."""
 
 import ipaddress
 import os
@@ -16,12 +16,12 @@ from django.core.checks import Warning as CheckWarning
 from events.domain import parse_shards
 
 KEYSPACE = re.compile(r"[a-z][a-z0-9_]{0,47}\Z")
-# Cassandra's own limit of a TTL is 20 years, which begin at the end of an event's hour, and events may be of tomorrow.
+# Cassandra's limit of a TTL is 20 years. A TTL counts from the end of an event's hour, and events may be a day ahead.
 MOST_RETENTION_SECONDS = 630_720_000 - 3_600 - 86_400
 
-# Of the checks that our commands run; 'manage.py check' runs all.
+# Our commands run the checks with this tag; 'manage.py check' runs all.
 SETTINGS_TAG = "settings"
-# CASSANDRA_HOST and CASSANDRA_HOSTS are; CASSANDRA_HOME, which Cassandra itself reads, is not.
+# CASSANDRA_HOST is alike to CASSANDRA_HOSTS; CASSANDRA_HOME, which Cassandra itself reads, is not.
 MOSTLY_ALIKE = 0.93
 
 
@@ -38,7 +38,7 @@ def check_network(app_configs: Any, **options: Any) -> list[CheckMessage]:
 
 
 def refuse(complaints: Iterable[CheckMessage]) -> None:
-    """Say each in a line, with what to write instead, and end the process when one of them is serious."""
+    """Print each in a line, with what to write instead, and end the process when one of them is serious."""
     complaints = list(complaints)
     for one in complaints:
         print(f"{one.msg} {one.hint or ''} ({one.id})", file=sys.stderr)
@@ -62,12 +62,12 @@ def _environment() -> Iterator[CheckMessage]:
         yield _error(
             "E005",
             f"AUTH is {settings.AUTH!r}." if settings.AUTH else "AUTH is not set.",
-            "Write keys; or none, if nobody reaches the service who may not store events and read all players.",
+            "Write keys; or none, if everybody who reaches the service may store events and read all players.",
         )
     elif settings.IN_PRODUCTION and settings.AUTH == "none":
         yield _warning(
             "W001",
-            "AUTH is none: whoever reaches the service may store events and read every player.",
+            "AUTH is none: everybody who reaches the service may store events and read every player.",
             "Write AUTH=keys, and make keys with 'manage.py api_keys create'.",
         )
 
@@ -126,14 +126,14 @@ def _redis() -> Iterator[CheckMessage]:
 
 
 def _variables() -> Iterator[CheckMessage]:
-    """Name variables that are nearly settings: a misspelled one would be ignored without a word."""
+    """Name variables that resemble settings: a misspelled one would be ignored silently."""
     for name in sorted(set(os.environ) - settings.VARIABLES):
         if name.isupper() and (near := get_close_matches(name, settings.VARIABLES, n=1, cutoff=MOSTLY_ALIKE)):
             yield _warning("W002", f"{name} is no setting of the service.", f"Write {near[0]}, if that is meant.")
 
 
 def _network() -> Iterator[CheckMessage]:
-    """Return what is wrong only where strangers can listen."""
+    """Return what is unsafe on a network that others can listen to."""
     if "*" in settings.ALLOWED_HOSTS:
         yield _warning("W003", "ALLOWED_HOSTS takes any name.", "Write the host names that clients use.")
     if (

@@ -1,4 +1,4 @@
-"""``manage.py``: our commands first, and nothing that cannot work without a relational database."""
+"""``manage.py``: lists our commands first, and refuses those that need a relational database."""
 
 import errno
 import os
@@ -74,7 +74,7 @@ class CommandLine(ManagementUtility):
             return super().fetch_command(subcommand)
         refuse(check_settings(None))
         command = super().fetch_command(subcommand)
-        # Django's own checks import every address with all that it needs, which is half of a command's start.
+        # Django's own checks import all views, which is half of a command's start.
         command.requires_system_checks = [SETTINGS_TAG]
         return command
 

@@ -1,13 +1,13 @@
-"""Swagger UI and Redoc: the bundles of drf-spectacular in pages of ours, which ask nothing of the internet.
+"""Swagger UI and Redoc: the bundles of drf-spectacular in pages of ours, which load nothing from the internet.
 
-Redoc shows a logo from elsewhere, and a service that is on the internet would have Swagger UI ask a validator. The
-policy lets a browser ask this service alone.
+Redoc loads a logo from elsewhere, and Swagger UI asks a validator on the internet. The policy lets a browser load from
+this service only.
 """
 
 from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitView
 from rest_framework.views import APIView
 
-# Both put styles into their pages; Redoc searches in a worker that it makes of its own text.
+# Both add styles to their pages; Redoc starts its search in a worker from a blob.
 POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -26,7 +26,7 @@ HEADERS = {"Content-Security-Policy": POLICY, "X-Frame-Options": "DENY"}
 
 
 class SelfContainedPage(APIView):
-    """A page that may ask this service alone."""
+    """A page that may load from this service only."""
 
     @property
     def default_response_headers(self) -> dict[str, str]:
@@ -34,7 +34,7 @@ class SelfContainedPage(APIView):
 
 
 class SwaggerPage(SelfContainedPage, SpectacularSwaggerSplitView):
-    """Every operation, to be tried; its script is a file of its own, which the policy lets run."""
+    """Every operation, to try it; its script is a separate file, which the policy allows."""
 
     template_name = "swagger.html"
 

@@ -15,7 +15,7 @@ from web.problems import RETRY_AFTER_SECONDS
 
 
 class HealthMiddleware:
-    """Answers PROBES before anything looks at the Host: load balancers ask by the address of a machine."""
+    """Answers PROBES before the Host is checked: load balancers use the address of a machine."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -34,9 +34,9 @@ def livez(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> HttpResponse:
     """200 when reports can be read and the tables are as this version needs them, else 503.
 
-    A store that answers too late is a reason for 503 only after PATIENCE_SECONDS of it: every replica has the same
-    store, and to take all of them out because it is slow would help nobody. The body says what is missing. Redis is
-    named in it, and not required.
+    A store that answers too late is a reason for 503 only after PATIENCE_SECONDS: every replica has the same store, and
+    taking all of them out because it is slow would not help. The body says what is missing. It also has the state of
+    Redis, which is not required.
     """
     store = store_state()
     checks = {
@@ -54,18 +54,18 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 PROBES = {"/livez": livez, "/readyz": readyz}
 
-# As long as two or three looks of a load balancer.
+# About two or three probes of a load balancer.
 PATIENCE_SECONDS = 10.0
 
 
 class Patience:
-    """How long a store may answer too late, and nothing in time."""
+    """Tolerates a store that answers too late, for PATIENCE_SECONDS."""
 
     def __init__(self) -> None:
         self._late_since: float | None = None
 
     def is_over(self, trouble: str | None) -> bool:
-        """Take what was found now, and return whether it is a reason not to serve."""
+        """Return whether the trouble that was found now is a reason not to serve."""
         if trouble != TOO_LATE:
             self._late_since = None
             return trouble is not None

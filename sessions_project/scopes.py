@@ -9,17 +9,17 @@ from access.authorization import ANY_KEY, OPEN, SAFE_METHODS
 from access.keys import ERASE, READ, WRITE
 from sessions_project.health import PROBES
 
-# The page is empty until its reader has signed in; probes come from machines that have no key.
+# The page is empty until its reader has signed in; probes have no key.
 OPEN_PATHS = {*PROBES, *(reverse(name) for name in ("page", "page-script", "favicon"))}
 OPEN_BELOW = f"/{settings.STATIC_URL.lstrip('/')}"
-# What the service says of itself is for everybody who has a key.
+# Every key may read the documentation of the service.
 ABOUT_ITSELF = {reverse(name) for name in ("api-root", "schema", "docs", "redoc")}
 OF_A_PLAYER = "/api/v1/players/"
 
 
 @lru_cache(maxsize=4_096)
 def scope_needed(method: str, path: str) -> str:
-    """Return the scope that a request needs, OPEN or ANY_KEY. An address that does not exist is like any other."""
+    """Return the scope that a request needs, OPEN or ANY_KEY, also for an address that does not exist."""
     if path in OPEN_PATHS or path.startswith(OPEN_BELOW):
         return OPEN
     if path.startswith(OF_A_PLAYER):

@@ -1,7 +1,7 @@
-"""``python -m sessions_project.server``: Granian's own command, but for one bound and one warning; and the exporter.
+"""``python -m sessions_project.server``: Granian's own command without one limit and one warning, and the exporter.
 
-It lets ``--http1-header-read-timeout`` be 60 s at most. That is also how long an idle connection stays open, and must
-be longer than proxies keep theirs, often 60 s: else one sends a request just when the server closes.
+Granian allows at most 60 s for ``--http1-header-read-timeout``. That is also how long an idle connection stays open, so
+it must be longer than proxies keep theirs, often 60 s: otherwise a proxy sends a request just when the server closes.
 """
 
 import logging
@@ -14,8 +14,8 @@ from granian.cli import cli
 from metrics import supervisor
 from metrics.sender import SOCKET_VARIABLE
 
-# Granian compares all threads with the cores, at every start. Of ours WEB_THREADS work at a time; the others wait for a
-# worker slot, refuse or read bodies (web/load_shedding.py, web/transport.py), for which no core is needed.
+# At every start Granian compares the number of threads with that of cores. Only WEB_THREADS of ours work at a time; the
+# others wait for a worker slot, refuse requests or read bodies (web/load_shedding.py, web/transport.py).
 WARNING_OF_THREADS = "Configuration allows spawning up to"
 
 

@@ -166,8 +166,8 @@ MAX_BODY_BYTES = _whole_number("MAX_BODY_BYTES", 262_144)
 
 # --- Who may do what --------------------------------------------------------------------------------------------------
 
-# "keys": every request needs a key ("manage.py api_keys"); "none": whoever reaches the service may store events and
-# read everything. Production does not start without a choice.
+# "keys": every request needs a key ("manage.py api_keys"); "none": everybody who reaches the service may store events
+# and read everything. Production does not start without a choice.
 AUTH = _text("AUTH", "" if IN_PRODUCTION else "none")
 # How many events a second a key without a limit of its own may send; 0: no limit.
 EVENTS_PER_SECOND = _whole_number("EVENTS_PER_SECOND", 0)

@@ -1,4 +1,4 @@
-"""How the store is, as a report would find it. Without the framework: the server says it before it starts."""
+"""The state of the store, as a report would find it. It needs no views: the server prints it before it starts."""
 
 import random
 import time
@@ -14,8 +14,8 @@ from store import cassandra
 from store.errors import StatementRejected, StoreTimeout, StoreUnavailable
 
 TOO_LATE = "Cassandra does not answer in time"
-# As a report reads: from a quorum, and columns of the latest version. Of days that have none, because they were before
-# there was any game: other ones each time, so that it is seen when a part of the ring cannot be read.
+# It reads like a report: from a quorum, and columns of the latest version. The days are long past and have no rows;
+# other ones are read each time, so that parts of the ring that cannot be read are found.
 SELECT_A_DAY = "SELECT minutes, day_hours FROM {keyspace}.start_count WHERE day = ? LIMIT 1"
 DAYS_LOOKED_AT, DAYS_BEFORE = 16, range(3_650)
 SYNC = "run 'manage.py sync_cassandra'"
@@ -23,9 +23,9 @@ TABLES_NEEDED = [*(model.__table_name__ for model in TABLES), ApiKey.__table_nam
 
 
 class StoreState(NamedTuple):
-    """``trouble`` keeps reports from being read, and says what to do about it; ``note`` does not, and is said as well.
+    """``trouble`` says why reports cannot be read and what to do; ``note`` says what else there is to know.
 
-    ``note`` continues a line.
+    ``note`` is the continuation of a line.
     """
 
     trouble: str | None
@@ -33,7 +33,7 @@ class StoreState(NamedTuple):
 
 
 def store_state() -> StoreState:
-    """Return how the store is, as a report would find it."""
+    """Return the state of the store, as a report would find it."""
     try:
         tables = cassandra.table_comments()
         state = _tables_state(tables)
@@ -50,7 +50,7 @@ def store_state() -> StoreState:
 
 
 def _tables_state(comments: Mapping[str, str]) -> StoreState:
-    """Return what the names of the tables and their comments tell."""
+    """Return the state that follows from the names of the tables and their comments."""
     if missing := [name for name in TABLES_NEEDED if name not in comments]:
         return StoreState(f"missing tables: {', '.join(missing)}; {SYNC}")
     version = schema_version_of(comments[VERSION_TABLE.__table_name__])

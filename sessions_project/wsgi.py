@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
-# A request makes some hundreds that go without the collector; few of ours are in cycles.
+# A request makes some hundreds of objects that are freed without the collector; few of ours are in cycles.
 NEW_OBJECTS_PER_COLLECTION = 10_000
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sessions_project.settings")
@@ -40,17 +40,17 @@ from web.request_log import RequestLog  # noqa: E402
 from web.transport import Transport  # noqa: E402
 from web.wsgi_types import Application  # noqa: E402
 
-# What is there now stays: the collector need not look at it again, which takes milliseconds each time and 5 % in all.
+# All objects so far stay: the collector need not look at them again, which takes milliseconds each time, 5 % in all.
 gc.freeze()
 gc.set_threshold(NEW_OBJECTS_PER_COLLECTION, *gc.get_threshold()[1:])
 
 try:
     cassandra.connect()
 except StoreError:
-    # Serve all the same: requests get 503 and try again, /readyz tells why.
+    # Serve anyway: requests get 503 and try again, and /readyz says why.
     logging.getLogger(__name__).warning("Serving without Cassandra; every request tries to connect.")
 
-# What scripts of other pages may read.
+# Scripts of other pages may read addresses below this.
 REPORTS = "/api/v1/reports/"
 
 
@@ -72,31 +72,31 @@ def with_request_log() -> Callable[[Any], Application]:
 
 # What a request meets before Django, from the outside in. A stage answers, or passes the request on to the next one.
 STAGES: list[Callable[[Any], Application]] = [
-    # First: it makes every reply heard, whichever stage gives it.
+    # First: it makes sure that every reply arrives, whichever stage gives it.
     Transport,
-    # Outside of all that answers.
+    # Before all stages that answer.
     *([with_request_log()] if settings.LOG_REQUEST_SHARE or settings.LOG_SLOW_SECONDS else []),
-    # Outside of keys: a preflight has none.
+    # Before keys: a preflight has none.
     *([partial(Cors, origins=settings.CORS_ORIGINS, path=REPORTS)] if settings.CORS_ORIGINS else []),
     # Before the first stage that answers a question.
     *([with_keys()] if settings.AUTH == "keys" else []),
-    # Outside of all that answers and caches: these two know of a reply only what its headers say.
+    # Before all stages that answer and cache: these two look only at the headers of a reply.
     Conditional,
     Compression,
-    # Before load shedding: a reply from memory costs less than to refuse it.
+    # Before load shedding: a reply from memory costs less than a refusal.
     partial(MemoryTier, lifetime_seconds=settings.REPORT_CACHE_SECONDS),
-    # Behind the memory tier, which counts its own replies. A stage before it that answers must do so, too.
+    # After the memory tier, which counts its own replies. A stage before this one that answers must do so as well.
     Measuring,
-    # Before everything that works: what is refused has cost nothing.
+    # Before everything that does work: a refused request has cost nothing.
     partial(
         LoadShedding,
         working=settings.WEB_THREADS,
-        # What needs no key must answer whatever the load: a replica that is taken out because it is busy leaves more
-        # for the others; and the page is to say what is wrong, for which it needs all of its files.
+        # What needs no key must answer under any load: a busy replica that is taken out leaves more load to the others,
+        # and the page needs all of its files to say what is wrong.
         exempt=OPEN_PATHS,
         exempt_below=OPEN_BELOW,
     ),
-    # Last: it does in Django's place what Django and its middleware would do for a batch or a player's report.
+    # Last: it replaces Django and its middleware for a batch or a player's report.
     partial(FastPath, kinds=[batches(), players()]),
 ]
 

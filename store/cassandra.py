@@ -38,19 +38,19 @@ from store.row_packing import PackedRowsHandler, RowPacker, Rows
 log = logging.getLogger(__name__)
 
 ALIAS = "cassandra"
-# Enough to keep every core of a small cluster busy, few enough that one report does not crowd out the writes.
+# Enough to keep every core of a small cluster busy, and few enough that one report does not crowd out writes.
 READS_IN_FLIGHT = 16
-# After a failed attempt to connect, requests fail at once for this long instead of queueing behind the next attempt.
+# After a failed attempt to connect, requests fail at once for this long instead of waiting for the next attempt.
 CONNECT_PAUSE_SECONDS = 1.0
 CONNECT_WAIT_SECONDS = 2.0
 # A node that pauses while a worker prepares its statements; the next node is asked then.
 PREPARE_SECONDS = 0.5
-# What a batch is given when preparing has taken all of its time: enough for a store that is well.
+# The least time for a batch when preparing has taken all of its time: enough for a healthy store.
 LEAST_SECONDS = 0.1
 # Before its rows, a logged batch goes to the log of two other nodes. In a ring of three those are the only two, and
 # until the ring has noticed that one is lost, 10 to 20 s, no logged batch comes through. A busy node answers sooner.
 LOG_SECONDS = 0.4
-# While the log is known to stall: enough for the batch to reach the log of the nodes that are there.
+# While the log is known to stall: enough for the batch to reach the log of the nodes that are up.
 STALLED_LOG_SECONDS = 0.05
 
 Row = tuple[Any, ...]
@@ -65,11 +65,11 @@ class _Prepared(NamedTuple):
     packer: RowPacker
 
 
-# With every thread waiting for a store that is paused, requests would queue for one timeout after another. Reads and
-# writes fail each for themselves: reads of many rows can be too slow where a write is not.
+# If every thread waited for a paused store, requests would queue for one timeout after another. Reads and writes have a
+# breaker each: reads of many rows can be too slow while writes are not.
 _reads = Breaker(pause_seconds=1.0)
 _writes = Breaker(pause_seconds=1.0)
-# Open while batches come through only without the log; one in a second waits for it, to see whether it is back.
+# Open while batches succeed only without the log; one a second waits for the log, to see whether it is back.
 _batch_log = Breaker(pause_seconds=1.0)
 BREAKERS_OPEN.is_read_by(lambda: _reads.is_open, "reads")
 BREAKERS_OPEN.is_read_by(lambda: _writes.is_open, "writes")
@@ -81,7 +81,7 @@ _session: Session | None = None
 _statements: dict[str, _Prepared] = {}
 _no_attempt_before = 0.0
 
-# What a node says that cannot read the permissions of anybody: it will pass.
+# The error of a node that cannot read permissions: it is temporary.
 AUTHORIZATION_UNAVAILABLE = "Unable to perform authorization"
 _DRIVER_ERRORS = (
     DriverException,
@@ -119,13 +119,13 @@ def execute_many(
     """Return the rows of every statement, in order, so many ``at_a_time``, all of them before ``deadline``.
 
     ``counting`` ones, which may read thousands of rows, may take all of that time (a node ends one after its
-    read_request_timeout). Those ``for_writes``, without which nothing can be written, are refused only while writes
-    are. Raises StoreError when one fails, any other takes longer than CASSANDRA_TIMEOUT_SECONDS, or the time is over.
+    read_request_timeout). Those ``for_writes``, without which nothing can be written, use the breaker of writes. Raises
+    StoreError when one fails, any other takes longer than CASSANDRA_TIMEOUT_SECONDS, or the time is over.
     """
     breaker = _writes if for_writes else _reads
     statements = list(statements)
     if not statements:
-        return []  # of the tries that the breaker lets through none is spent on nothing
+        return []  # and use none of the tries that an open breaker allows
     most_seconds = math.inf if counting else settings.CASSANDRA_TIMEOUT_SECONDS
     profile = settings.CASSANDRA_COUNTING_PROFILE if counting else settings.CASSANDRA_PROFILE
     kind = "count" if counting else "read"
@@ -208,13 +208,13 @@ class WriteInFlight:
 def execute_batch(statements: Sequence[Statement], *, seconds: float) -> None:
     """Write all statements in one logged batch, whole or not at all; returns once they are durable at LOCAL_QUORUM.
 
-    When the log does not answer in time, the same rows are sent once more without it, and the first answer counts: the
-    nodes that are there have the batch in their log by then, and replay it should the second way break half-way.
+    When the log does not answer in time, the same rows are sent once more without it, and the first answer counts. By
+    then the nodes that are up have the batch in their log, and replay it if the second attempt breaks half-way.
     Raises StoreError, after ``seconds`` at the latest, or LEAST_SECONDS later.
     """
     session = _session_to_ask(_writes)
     if len(session.cluster.metadata.all_hosts()) == 1:
-        # The log of a single node is its own; when it is slow, a second way only makes it slower.
+        # The log of a single node is local; when it is slow, a second attempt only makes it slower.
         WriteInFlight(_sent(session, statements, logged=True, timeout=seconds), kind="batch").wait()
         return
     patience = LOG_SECONDS if _batch_log.allows() else STALLED_LOG_SECONDS
@@ -252,7 +252,7 @@ def _send_answering(
     answering = weakref.proxy(future)
 
     def answered(error: BaseException | None) -> None:
-        if not (logged and error):  # where the log stalls, no node is to blame that was asked
+        if not (logged and error):  # when the log stalls, the node that was asked is not to blame
             note_answer(answering)
         _count_statement(answering, kind="batch", error=error)
         _break_reference_cycle(answering)
@@ -349,7 +349,7 @@ def _count_statement(future: ResponseFuture, *, kind: str, error: BaseException 
 
 
 def _break_reference_cycle(future: ResponseFuture) -> None:
-    """Let the rows of a statement that is answered be freed at once.
+    """Let the rows of an answered statement be freed at once.
 
     Future and timer hold each other, and all rows with them, until the garbage collector comes: it stops the process
     for milliseconds, the more often the more it has to find.
@@ -358,7 +358,7 @@ def _break_reference_cycle(future: ResponseFuture) -> None:
 
 
 def _session_to_ask(breaker: Breaker) -> Session:
-    """For one request: while the breaker is open it lets one through, so whoever asks twice is refused."""
+    """Return the session for one request. Call it once: an open breaker lets only one call through."""
     if not breaker.allows():
         raise StoreTimeout("Cassandra has not answered for a while.")
     return _connected()
@@ -393,20 +393,20 @@ def _connect() -> Session:
         raise
     # Every SELECT here is bounded by its partition or its LIMIT; a second page would be fetched outside the deadline.
     registered.session.default_fetch_size = None
-    # Of Session.prepare alone, which has no timeout of its own: every other request takes its profile's.
+    # For Session.prepare only, which has no timeout of its own; every other request has its profile's.
     registered.session._default_timeout = PREPARE_SECONDS
     registered.session.client_protocol_handler = PackedRowsHandler
     _session = registered.session
-    # News only to whoever has read that it could not be reached.
+    # It is only of interest after the log has said that Cassandra could not be reached.
     level = logging.INFO if _no_attempt_before else logging.DEBUG
     log.log(level, "Connected to Cassandra at %s", ",".join(settings.CASSANDRA_HOSTS))
     return _session
 
 
 def _end_cluster() -> None:
-    """Have the next attempt begin anew.
+    """Let the next attempt start from scratch.
 
-    When the driver reached a node and found none to ask, its threads and a connection are left.
+    When the driver reached a node but found none to use, its threads and a connection are left.
     """
     registered = cqlengine._connections[ALIAS]
     if registered.cluster is not None:
@@ -415,7 +415,7 @@ def _end_cluster() -> None:
 
 
 def _log_other_data_centres() -> None:
-    """Log which data centres there are: the driver takes no node of another one, and says only that there is none."""
+    """Log the data centres of the nodes: the driver uses no node of another one, and only says that it has none."""
     cluster = cqlengine._connections[ALIAS].cluster
     there = {host.datacenter for host in cluster.metadata.all_hosts()} - {None} if cluster else set()
     if there and settings.CASSANDRA_LOCAL_DATACENTER not in there:
@@ -438,7 +438,7 @@ def _prepared(session: Session, cql: str, *, until: float) -> _Prepared:
 
 
 def _prepare(session: Session, cql: str, *, until: float) -> _Prepared:
-    """Prepare before ``until``, or 2 * PREPARE_SECONDS later; the next request goes on with the next statement."""
+    """Prepare a statement before ``until``, or 2 * PREPARE_SECONDS later; what was prepared stays so."""
     left = until - time.monotonic()
     if left <= 0 or not _preparing.acquire(timeout=left):
         raise StoreUnavailable("Preparing a statement takes long.")
@@ -461,7 +461,7 @@ def _prepared_by_some_node(session: Session, cql: str) -> PreparedStatement:
 
 
 def _store_error(error: BaseException, breaker: Breaker | None = None) -> StoreError:
-    """Return what to raise in place of a driver's error; the breaker of what was asked learns of a timeout."""
+    """Return the StoreError for an error of the driver, after noting a timeout in the breaker."""
     if breaker and isinstance(error, OperationTimedOut | Timeout):
         waited = max(getattr(error, "timeout", None) or 0, settings.CASSANDRA_TIMEOUT_SECONDS)
         breaker.failed(asked_at=time.monotonic() - waited)

@@ -5,7 +5,7 @@ import time
 
 
 class Breaker:
-    """Opens when a question failed and none was answered since half-way, so one slow answer among many does not matter.
+    """Opens when a request failed and none was answered in the second half of its time; one slow answer is fine.
 
     While it is open, one caller in every ``pause_seconds`` may try; an answer closes it. Safe between threads.
     """
@@ -42,7 +42,7 @@ class Breaker:
         """Note that a question was not answered; ``asked_at`` is of ``time.monotonic()``."""
         with self._lock:
             now = time.monotonic()
-            # Not since ``asked_at``: others that were answered just before the server stopped would keep it closed.
+            # Not since ``asked_at``: answers from just before the server stopped would keep it closed.
             if self._last_answer < (asked_at + now) / 2:
                 self._open = True
                 self._next_try = now + self._pause_seconds

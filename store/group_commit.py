@@ -1,7 +1,7 @@
-"""Group commit: writes that would have to wait for each other go together, as one.
+"""Group commit: writes that would have to wait for each other are sent together, as one.
 
-While few writes are in flight each goes at once and alone. Beyond that those who come gather until one of them has
-ended, and are then one write. So the busier the store is, the larger its batches, and the less a row costs both sides.
+While few writes are in flight, each is sent at once and alone. Beyond that, new writes are gathered until one in flight
+has ended, and are then sent as one. So the busier the store, the larger its batches, and the less a row costs.
 """
 
 import threading
@@ -35,8 +35,8 @@ class GroupCommit(Generic[T]):
     def write(self, statements: Sequence[T], *, seconds: float) -> None:
         """Return once the statements are durable. Raises StoreError when they are not.
 
-        Whoever begins a group waits for its turn, and writes for all who have joined until then; its ``seconds`` are
-        theirs, too.
+        The caller that begins a group waits for its turn, and writes for all that have joined until then, within its
+        own ``seconds``.
         """
         until = time.monotonic() + seconds
         with self._lock:
@@ -70,7 +70,7 @@ class GroupCommit(Generic[T]):
             group.ended.set()
 
     def _close(self, group: "_Group[T]") -> None:
-        """Nobody joins from now on."""
+        """Let no caller join the group from now on."""
         with self._lock:
             if self._gathering is group:
                 self._gathering = None

@@ -23,12 +23,12 @@ _nodes: defaultdict[Host, Breaker] = defaultdict(lambda: Breaker(pause_seconds=1
 class ResponsiveNodesFirst(TokenAwarePolicy):
     """Replicas at random, then the other nodes; those that left a statement unanswered last, until they answer.
 
-    With ``probes_unresponsive`` one statement in a second begins with such a node, to see whether it is back. Behind
-    these come nodes without a connection: when a node closes its own, the driver lets statements wait for a new one,
-    2 s each.
+    With ``probes_unresponsive`` one statement a second begins with such a node, to see whether it is back. Nodes
+    without a connection come last: after a node has closed its connections, the driver lets each statement wait up to
+    2 s for a new one.
 
-    The driver's own plan is read one node at a time from a list that all statements share and each shuffles: by the
-    second try it could name the node of the first again. This one is drawn up before the first try.
+    The driver's own plan is read lazily from a list that all statements share and each shuffles, so the second try
+    could get the node of the first again. This plan is complete before the first try.
     """
 
     def __init__(self, child_policy: LoadBalancingPolicy, *, probes_unresponsive: bool) -> None:

@@ -1,6 +1,6 @@
-"""Rows of a batch as they go over the wire, each packed in one go: the driver looks at every value three times.
+"""Rows of a batch in the wire format, each packed in one step; the driver handles every value three times.
 
-A row costs the driver 4 µs, this 1.
+A row costs the driver 4 µs, and 1 µs here.
 """
 
 import struct
@@ -26,7 +26,7 @@ SIZED = {DateType: "q", LongType: "q", Int32Type: "i", UUIDType: "16s"}
 # And what their values are made into before.
 CONVERTED: dict[Any, Callable[[Any], bytes]] = {UUIDType: attrgetter("bytes"), VarcharType: str.encode}
 
-# Of a statement: player ids have 64 lengths, countries one. Others, such as a day's counts, are not worth keeping.
+# For each statement: player ids have 64 lengths, countries one. Others, such as a day's counts, are not cached.
 MOST_PACKERS = 128
 
 

@@ -82,7 +82,7 @@ def test_variables_of_other_programs_are_none_of_ours():
 def test_the_warning_that_nobody_needs_a_key_is_said_at_every_start(web_server, tmp_path):
     log = tmp_path / "log"
     web_server(log=log, **{**PRODUCTION, "AUTH": "none", "ALLOWED_HOSTS": "127.0.0.1"}, WEB_WORKERS="1")
-    assert "whoever reaches the service may store events" in log.read_text()
+    assert "everybody who reaches the service may store events" in log.read_text()
 
 
 def test_a_password_in_a_bad_address_of_redis_is_not_shown():
