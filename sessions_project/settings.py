@@ -86,7 +86,8 @@ IN_PRODUCTION = ENVIRONMENT == "production"
 # Django's own; never in production.
 DEBUG = _flag("DEBUG", default=False)
 DEVELOPMENT_SECRET_KEY = "for-development-only"  # noqa: S105  # the system check refuses it in production
-# Signs the cursors of paged reports; every web process of one service needs the same.
+# Signs the cursors of paged reports, and is the key of the hashes that logs have in place of the ids of erased players.
+# Every web process and command of one service needs the same.
 SECRET_KEY = _text("SECRET_KEY", DEVELOPMENT_SECRET_KEY)
 # Former values: cursors that were signed with one of them are still valid. Remove them after a day.
 SECRET_KEY_FALLBACKS = _list("SECRET_KEY_FALLBACKS", "")

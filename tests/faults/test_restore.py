@@ -234,7 +234,7 @@ def test_a_restore(
             after = reports(web.url, players, as_of=as_of)
         assert [(path, there[path], after.get(path)) for path in there if after.get(path) != there[path]] == []
         assert after.keys() == there.keys()
-        assert "3 players are erased" in erasing
+        assert "Players erased: 3." in erasing
         for player in (*players[:2], gone):
             assert after[f"/by-player/{player}"] == []
         with drill.step("audit"):

@@ -115,7 +115,7 @@ class Command(BaseCommand):
         if not ended:
             note(STOPPED)
             sys.exit(128 + caught[0])
-        say(self.stdout, f"{len(pending):,} players are erased.\n")
+        say(self.stdout, f"Players erased: {len(pending):,}.\n")
         left = [one for one in asked if (erasure := erasure_of(one)) is None or erasure.state != DONE]
         if left:
             raise CommandError(f"Requested again meanwhile, and still pending: {', '.join(left)}. Run it again.")
