@@ -307,7 +307,7 @@ def test_the_command_says_how_to_go_on_when_it_is_stopped_while_it_waits(
         if line.startswith(b"Waiting"):
             break
     run.send_signal(signal.SIGINT)
-    assert run.stderr.read() == b"Stopped. What was asked for waits: run erase_players --pending.\n"
+    assert run.stderr.read() == b"Stopped. The erasures are still pending: run erase_players --pending.\n"
     assert run.wait(10) == 128 + signal.SIGINT
     assert erasure_of(player).state == PENDING
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import time
 from argparse import ArgumentParser
@@ -31,6 +32,8 @@ DEFAULT_ROWS_PER_SECOND = 2_000
 NICENESS = 10
 # What an audit that is killed does again, at most, beside a range.
 SECONDS_BETWEEN_CHECKPOINTS = 10.0
+# How one begins, also of another release: a line of what it belongs to, and the state as JSON.
+CHECKPOINT = re.compile(r'[^\n]*\n\{"started_ms"')
 
 
 class Command(BaseCommand):
@@ -117,17 +120,16 @@ def _resumed(path: Path, *, fix: bool) -> State:
 
 
 def _begun(path: Path) -> State:
-    """Return the state of an audit that begins. Raises CommandError when it would overwrite what is no checkpoint."""
+    """Return the state of an audit that begins. Raises CommandError when it would overwrite what no audit has written."""
     try:
-        if text := path.read_text():
-            State.from_text(text.partition("\n")[2])
+        text = path.read_text(errors="replace")
     except FileNotFoundError:
-        pass
-    except ValueError:
+        return State.new()
+    if text and not CHECKPOINT.match(text):
         raise CommandError(
             f"{path} is there and is no checkpoint of an audit, so it is not overwritten. Name another file with "
             "--checkpoint."
-        ) from None
+        )
     return State.new()
 
 
