@@ -315,7 +315,7 @@ def test_the_command_says_how_to_go_on_when_it_is_stopped_while_it_waits(
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('{"player_id": 5, "until": "2026-11-30T00:00:00Z"}', "no text"),
+        ('{"player_id": 5, "until": "2026-11-30T00:00:00Z"}', "not a string"),
         ('{"player_id": "a", "until": 5}', "expected string"),
         ('{"player_id": "a", "until": "9999-11-30T00:00:00Z"}', "in the future"),
         ('{"player_id": "a", "until": "0001-01-01T00:00:00+14:00"}', "before the year 1"),

@@ -120,7 +120,7 @@ def test_what_somebody_else_creates_meanwhile_is_waited_for(monkeypatch: pytest.
     call_command("sync_cassandra", wait=10, stdout=StringIO())
     assert tries() > 1
     fails_once(monkeypatch, error)
-    with pytest.raises(CommandError, match="Another sync_cassandra is at work"):
+    with pytest.raises(CommandError, match="Another sync_cassandra is running"):
         call_command("sync_cassandra", stdout=StringIO())
 
 

@@ -120,7 +120,7 @@ def _resumed(path: Path, *, fix: bool) -> State:
 
 
 def _begun(path: Path) -> State:
-    """Return the state of an audit that begins. Raises CommandError when it would overwrite what no audit has written."""
+    """Return the state of an audit that begins. Raises CommandError when it would overwrite another file."""
     try:
         text = path.read_text(errors="replace")
     except FileNotFoundError:
