@@ -8,8 +8,8 @@ from store import cassandra
 from store.cassandra import Statement
 from store.group_commit import GroupCommit
 
-# Requests that come while so many writes are in flight go together. With 3, what the threads of a process bring at a
-# time is either in flight or gathered, however slow the store is; with 1 or 2 a fast one is no faster.
+# While so many writes are in flight, requests that come are gathered into the next one. With 3 a slow store is never
+# idle while requests wait; with 1 or 2 a fast one is no faster.
 WRITES_AT_A_TIME = 3
 # Five full requests: 20 KiB, which leave room below Cassandra's limit of 50 KiB (batch_size_fail_threshold).
 STATEMENTS_PER_WRITE = 100

@@ -82,7 +82,7 @@ COUNTING_ROUNDS = Counter(
 DAYS_COUNTED = Counter("player_sessions_counting_done_total", "Days that the background has brought up to date.")
 DAYS_WAITING = Gauge(
     "player_sessions_counting_waiting",
-    "Days that the background has to look at: late (something came late), unread (nobody knows), failed.",
+    "Days that the background has to look at: late (late starts came), unread (not looked at yet), failed.",
     ("reason",),
 )
 
@@ -93,7 +93,7 @@ WORKERS = Gauge("player_sessions_workers", "Workers that tell what they count.")
 WORKERS_ENDED = Counter("player_sessions_workers_ended_total", "Workers that ended, for whatever reason.")
 SNAPSHOT_AGE = Gauge(
     "player_sessions_worker_snapshot_age_seconds",
-    "Since the worker that was heard last of all was heard; more than a few means that it hangs.",
+    "Age of the oldest snapshot of a worker; more than a few seconds mean that the worker hangs.",
 )
 BUILD_INFO = Gauge("player_sessions_build_info", "1, with the versions of service and Python.", ("version", "python"))
 
@@ -114,7 +114,7 @@ AUDIT_ENDED = Gauge("player_sessions_audit_ended_timestamp_seconds", "When the l
 ERASURES_PENDING = Gauge("player_sessions_erasures_pending", "Players whose erasure was not done then.")
 ERASURES_SINCE = Gauge(
     "player_sessions_erasures_pending_since_timestamp_seconds",
-    "When the one of them was asked for who has waited longest; 0 when nobody waits.",
+    "When the oldest of them was requested; 0 when none is pending.",
 )
 OF_AUDITS = (
     AUDIT_ROWS,

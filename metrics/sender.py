@@ -80,5 +80,5 @@ def _run(path: str, worker: str) -> None:
         except OSError as error:
             log.debug("The exporter does not take what was counted: %s", error)
         except Exception:
-            log.exception("What was counted cannot be told")
+            log.exception("The snapshot of the metrics cannot be sent")
         time.sleep(SECONDS_BETWEEN_SNAPSHOTS)

@@ -22,7 +22,7 @@ from cassandra import (
     RequestValidationException,
     Timeout,
 )
-from cassandra.cluster import NoHostAvailable, ResponseFuture, Session
+from cassandra.cluster import NoHostAvailable, ResponseFuture, ResultSet, Session
 from cassandra.connection import ConnectionException
 from cassandra.cqlengine import connection as cqlengine
 from cassandra.protocol import ErrorMessage, SyntaxException
@@ -171,11 +171,7 @@ def read_page(
             bound.consistency_level = ConsistencyLevel.ALL
         profile = settings.CASSANDRA_COUNTING_PROFILE
         future = session.execute_async(bound, timeout=seconds, execution_profile=profile, paging_state=after)
-        try:
-            result = future.result()
-        finally:
-            note_answer(future)
-            _break_reference_cycle(future)
+        result = _result(future, kind="read")
     except _DRIVER_ERRORS as error:
         raise _store_error(error, _reads) from error
     _reads.succeeded()
@@ -327,9 +323,16 @@ def disconnect() -> None:
 
 
 def _rows(future: ResponseFuture, breaker: Breaker, *, kind: str) -> list[Row]:
+    rows = list(_result(future, kind=kind))
+    breaker.succeeded()
+    return rows
+
+
+def _result(future: ResponseFuture, *, kind: str) -> ResultSet:
+    """Return the answer to a statement, and note how it ended and which nodes answered."""
     failure: BaseException | None = None
     try:
-        rows = list(future.result())
+        return future.result()
     except BaseException as error:
         failure = error
         raise
@@ -337,8 +340,6 @@ def _rows(future: ResponseFuture, breaker: Breaker, *, kind: str) -> list[Row]:
         _count_statement(future, kind=kind, error=failure)
         note_answer(future)
         _break_reference_cycle(future)
-    breaker.succeeded()
-    return rows
 
 
 def _count_statement(future: ResponseFuture, *, kind: str, error: BaseException | None) -> None:

@@ -14,6 +14,8 @@ from django.db import connections
 from benchmarks.players import fill_player
 from events.domain import HOUR_MS, MINUTE_MS, Event, Window
 from events.services import record_events
+from metrics.catalogue import STATEMENTS
+from metrics.cells import totals
 from reports.starts import starts_of_country
 from store import cassandra
 from store.circuit_breaker import Breaker
@@ -22,6 +24,16 @@ from store.load_balancing import SECOND_COUNT_SECONDS, SECOND_TRY_SECONDS
 
 # Of the tests' settings: one statement, not a report.
 MOST_SECONDS = settings.CASSANDRA_TIMEOUT_SECONDS
+
+
+def test_each_page_of_a_long_read_is_counted_as_a_statement(player: str, now_ms: int) -> None:
+    fill_player(player, 5, now_ms=now_ms)
+    select = "SELECT session_id FROM {keyspace}.session_by_player_id WHERE player_id = ?"
+    answered = (STATEMENTS.name, "read", "answered")
+    before = totals().get(answered, [0])[0]
+    pages = [*cassandra.read_pages(select, (player,), rows=2)]
+    assert [len(rows) for rows in pages] == [2, 2, 1]
+    assert totals()[answered][0] == before + 3
 
 
 def test_a_batch_of_events_is_one_logged_batch_at_the_local_quorum(api, player, monkeypatch: pytest.MonkeyPatch):

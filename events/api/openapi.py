@@ -39,7 +39,7 @@ EVENT_OR_BATCH = PolymorphicProxySerializer(
 RECEIPT = OpenApiResponse(ReceiptSerializer, description="Every event was valid; the stored ones are durable.")
 LENIENT_RECEIPT = OpenApiResponse(
     ReceiptSerializer,
-    description="With Prefer: handling=lenient: some events were invalid, the others are durable or were too old.",
+    description="With Prefer: handling=lenient: some events were invalid, the others are durable or were discarded.",
 )
 
 PREFER = OpenApiParameter(
@@ -65,7 +65,7 @@ def event_problems(pointer: str) -> dict[Any, OpenApiResponse]:
 
 
 def bound_batches(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Return a drf-spectacular hook: how many events a batch may have, and what a start and a request need.
+    """Add to the schema how many events a batch may have, and what a start and a request need (drf-spectacular hook).
 
     A batch has a name: without one, makers of clients invent some.
     """

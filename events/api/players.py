@@ -67,7 +67,7 @@ class PlayerViewSet(ViewSet):
         "reports of the player and all counts at once, from cached reports within 50 s. What comes of it later is "
         "`discarded`. The state is `done` when all tables have been read: by the daily audit, or by `manage.py "
         "erase_players --pending`. "
-        "Sending it again moves `until` to now. Ids that stand for nobody, such as `null`, are refused.",
+        "Sending it again moves `until` on. Ids that stand for nobody, such as `null`, are refused.",
         tags=["players"],
         parameters=[PLAYER, *COMMON_HEADERS],
         responses={202: ErasureSerializer, **problems(400, 406, 503, invalid=UNKNOWN_PARAMETER)},

@@ -127,7 +127,7 @@ class EventHandlerViewSet(EventViewSet):
         request=EventSerializer,
         parameters=[openapi.CONTENT_ENCODING, *COMMON_HEADERS],
         responses={
-            204: OpenApiResponse(description="Durable, or too old and discarded."),
+            204: OpenApiResponse(description="Durable, or discarded: too old, or of an erased player."),
             **openapi.event_problems(""),
         },
         examples=[OpenApiExample("a start", value=openapi.EXAMPLE_EVENT, request_only=True)],
