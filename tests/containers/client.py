@@ -2,10 +2,11 @@
 
 ``load``: clients post batches for so many seconds and repeat what was not acknowledged; then each session that was is
 looked for. ``upload``: a body that takes so many seconds to send. ``get``: the status and the body of an address. Each
-prints one JSON object.
+prints one JSON object. KEY is the key to send.
 """
 
 import json
+import os
 import sys
 import threading
 import time
@@ -19,7 +20,11 @@ from urllib.parse import urlsplit
 
 CLIENTS, SESSIONS_PER_BATCH, BATCHES_PER_PLAYER = 4, 5, 10
 READ_BACK_SECONDS = 120.0
-HEADERS = {"Host": "localhost", "Content-Type": "application/json"}
+HEADERS = {
+    "Host": "localhost",
+    "Content-Type": "application/json",
+    "Authorization": f"Bearer {os.environ['KEY']}",
+}
 
 
 def ask(url: str, body: object = None) -> tuple[int, bytes]:

@@ -59,7 +59,7 @@ class Stack:
     def __init__(self, file: str, **environment: str) -> None:
         self.name = f"test-{uuid.uuid4().hex[:8]}"
         self.file = f"docker/{file}"
-        self.environment = {**os.environ, "PORT": "0", "SECRET_KEY": "x" * 50, **environment}
+        self.environment = {**os.environ, "PORT": "0", "SECRET_KEY": "x" * 50, "KEY": "", **environment}
 
     def compose(self, *words: str, **options: Any) -> str:
         command = ("docker", "compose", "-p", self.name, "-f", self.file, *words)
@@ -67,9 +67,9 @@ class Stack:
 
     def start_client(self, *words: str) -> "subprocess.Popen[str]":
         """The client, in a container beside the service."""
-        command = ["docker", "compose", "-p", self.name, "-f", self.file, "run", "--rm", "-T", "--no-deps", "web"]
+        run_beside = ("run", "--rm", "-T", "--no-deps", "--env", "KEY", "web")
         return subprocess.Popen(
-            [*command, "python", "-c", CLIENT, *words],
+            ["docker", "compose", "-p", self.name, "-f", self.file, *run_beside, "python", "-c", CLIENT, *words],
             cwd=PROJECT,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -99,8 +99,30 @@ class Stack:
             assert time.monotonic() < began + seconds, self.compose("logs", "--tail", "20")
         return time.monotonic() - began
 
+    def of_prometheus(self, what: str) -> dict[str, Any]:
+        """An answer of Prometheus' own API."""
+        return json.loads(self.client("get", f"http://prometheus:9090/api/v1/{what}")["body"])["data"]
+
+    def scraped(self, number: int) -> list[dict[str, Any]]:
+        """What Prometheus reads from, once it is so many and all answer."""
+        self.wait_until("http://prometheus:9090/-/ready", seconds=120)
+        deadline = time.monotonic() + 120
+        found = self.of_prometheus("targets")["activeTargets"]
+        while [one["health"] for one in found] != ["up"] * number:
+            assert time.monotonic() < deadline, found
+            time.sleep(2)
+            found = self.of_prometheus("targets")["activeTargets"]
+        return found
+
+    def make_key(self) -> None:
+        """One for the clients, without a limit: the files ask for keys."""
+        scopes = ("--scope", "events:write", "--scope", "reports:read", "--events-per-second", "0")
+        make = ("python", "manage.py", "api_keys", "create", "--name", "tests", *scopes)
+        self.environment["KEY"] = self.compose("exec", "-T", "web", *make).split()[0]
+        time.sleep(4)  # every process of the service knows of it within three seconds
+
     def remove(self) -> None:
-        self.compose("down", "--volumes", "--timeout", "5", check=False)
+        self.compose("--profile", "observe", "down", "--volumes", "--timeout", "5", check=False)
 
 
 def started(file: str, **environment: str) -> Iterator[Stack]:
@@ -109,6 +131,7 @@ def started(file: str, **environment: str) -> Iterator[Stack]:
         began = time.monotonic()
         stack.compose("up", "--detach", "--wait", "--wait-timeout", str(START_SECONDS))
         stack.seconds_to_start = time.monotonic() - began
+        stack.make_key()
     except AssertionError as error:  # why it did not start is in the logs, which end with the stack
         error.add_note(stack.compose("logs", "--tail", "40", check=False))
         stack.remove()

@@ -36,13 +36,13 @@ def test_a_replica_and_a_node_are_killed(cluster: Stack, figure: Figure) -> None
 def test_nodes_start_in_another_order(cluster: Stack, figure: Figure) -> None:
     """Nodes that start in another order find their ring: each has its address.
 
-    All three are stopped, and started from the last to the first.
+    All three are stopped, and started from the last to the first with `docker start`.
     """
     nodes = [f"cassandra-{number}" for number in (3, 2, 1)]
     before = {node: address(cluster, node) for node in nodes}
     cluster.compose("stop", *nodes)
-    for node in nodes:
-        cluster.compose("start", node)
+    for node in nodes:  # "docker compose start" would begin with the first, which the others depend on
+        run("docker", "start", *cluster.containers(node))
     took = cluster.wait_until("http://proxy:8080/by-country/NO/1", seconds=400)
     assert {node: address(cluster, node) for node in nodes} == before
     assert "collision" not in cluster.compose("logs", *nodes).lower()
@@ -56,17 +56,20 @@ def address(stack: Stack, service: str) -> str:
 
 
 def test_more_replicas(cluster: Stack, figure: Figure) -> None:
-    """Replicas can be added while it runs; the proxy sends requests to each.
+    """Replicas can be added while it runs; the proxy sends requests to each, and Prometheus reads from each.
 
-    `--scale web=3`, ten seconds of load through the proxy, and the metrics of each replica.
+    `--scale web=3`, ten seconds of load through the proxy, the metrics of each replica, and the targets of Prometheus.
     """
     cluster.compose("up", "--detach", "--wait", "--scale", "web=3", "--no-recreate")
     time.sleep(6)  # nginx asks for their addresses every 5 s
+    before = {container: requests_of(cluster, container) for container in cluster.containers("web")}
     seen = cluster.client("load", "http://proxy:8080", "10")
     assert seen["lost"] == 0
-    handled = [requests_of(cluster, container) for container in cluster.containers("web")]
+    handled = [requests_of(cluster, container) - number for container, number in before.items()]
     assert len(handled) == 3
     assert all(number > 0 for number in handled), handled
+    cluster.compose("up", "--detach", "prometheus")
+    cluster.scraped(3)
     cluster.compose("up", "--detach", "--wait", "--scale", "web=2", "--no-recreate")
     figure(f"{handled[0]:,.0f}, {handled[1]:,.0f} and {handled[2]:,.0f} batches")
 

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
+import yaml
 
 from conftest import PROJECT
 from tests.containers.conftest import IMAGE, Stack, run
@@ -159,6 +160,21 @@ def test_an_upload_finishes_while_the_service_stops(one_node: Stack, figure: Fig
     assert took < STOP_SECONDS
     assert (state["ExitCode"], state["OOMKilled"]) == (0, False)
     figure(f"201; stopped after {took:.1f} s")
+
+
+def test_prometheus_watches_the_service(one_node: Stack, figure: Figure) -> None:
+    """With the profile `observe`, Prometheus takes its configuration and the alerts, and reads from the service.
+
+    `docker compose up prometheus`; it lists its targets and rules itself.
+    """
+    one_node.compose("up", "--detach", "prometheus")
+    [target] = one_node.scraped(1)
+    rules = [rule for group in one_node.of_prometheus("rules")["groups"] for rule in group["rules"]]
+    alerts = yaml.safe_load((PROJECT / "deploy/prometheus/alerts.yml").read_text())
+    assert [rule["name"] for rule in rules] == [
+        rule.get("alert") or rule["record"] for group in alerts["groups"] for rule in group["rules"]
+    ]
+    figure(f"{len(rules)} rules; metrics read in {target['lastScrapeDuration'] * 1000:.0f} ms")
 
 
 def test_everything_is_restarted(one_node: Stack, figure: Figure) -> None:
