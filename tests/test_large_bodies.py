@@ -172,7 +172,7 @@ def refuses(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iter
 def headers_of(sent: BytesIO, **environ: str) -> dict[str, str]:
     """What ``refuses`` sends behind the stage."""
     replied: list[Any] = []
-    asked = {"SERVER_PROTOCOL": "HTTP/1.1", "wsgi.input": sent, **environ}
+    asked = {"REQUEST_METHOD": "POST", "SERVER_PROTOCOL": "HTTP/1.1", "wsgi.input": sent, **environ}
     assert Transport(refuses)(asked, lambda *head: replied.append(head)) == [b"later"]
     [(status, headers)] = replied
     assert status == "503 Service Unavailable"
