@@ -34,8 +34,11 @@ run: $(READY) ## start everything and serve on PORT (8000) until Ctrl-C
 
 # Some machines are told to keep no bytecode: hundreds of processes would compile the same files again.
 test: export PYTHONDONTWRITEBYTECODE :=
+# What compiles well takes a quarter of what Cassandra takes for the tests, and is done when they are.
+test: export JAVA_TOOL_OPTIONS := -XX:TieredStopAtLevel=1
+# Four processes, for two cores: half of what a test takes it waits.
 test: $(READY) ## run the tests on a real Cassandra and Redis
-	@$(STACK) sh -c '$(BIN)/pytest -m "not alone" --numprocesses=2 --dist=loadfile --no-loadscope-reorder; \
+	@$(STACK) sh -c '$(BIN)/pytest -m "not alone" --numprocesses=4 --dist=loadfile --no-loadscope-reorder; \
 		others=$$?; $(BIN)/pytest -m alone && exit $$others'
 
 test-faults: $(READY) ## break nodes, Redis, network and clocks under load (some minutes; FAULTS=long: an hour)

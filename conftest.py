@@ -46,9 +46,9 @@ _countries = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that start a Cassandra come first: while a node starts, the other process of ``make test`` has work left.
+    """Files that start a Cassandra come first: while a node starts, the others of ``make test`` have work left.
 
-    Then the long ones, so that in the end both processes have something to do. Who breaks a Redis measures that it
+    Then the long ones, so that in the end all processes have something to do. Who breaks a Redis measures that it
     costs a moment: such a test runs alone.
     """
     with_node, long = ({item.path for item in items if item.get_closest_marker(name)} for name in ("own_node", "long"))
@@ -67,15 +67,22 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 def store() -> Iterator[None]:
     """The tables, empty, in the tests' own keyspace."""
     assert settings.CASSANDRA_KEYSPACE.endswith("_test")
-    try:
-        cassandra.connect()
-    except StoreUnavailable:
-        pytest.exit(f"No Cassandra at {settings.CASSANDRA_HOSTS}. Run 'make test', or 'make up' before pytest.", 1)
+    _connect()
     drop_keyspace(settings.CASSANDRA_KEYSPACE)
     cassandra.disconnect()
-    call_command("sync_cassandra", verbosity=0, stdout=StringIO())
+    call_command("sync_cassandra", verbosity=0, wait=60, stdout=StringIO())
     yield
     cassandra.disconnect()
+
+
+def _connect() -> None:
+    """In a few tries: all processes of ``make test`` do so at once, and a try waits for a second."""
+    for _ in range(5):
+        try:
+            return cassandra.connect()
+        except StoreUnavailable:
+            time.sleep(cassandra.CONNECT_PAUSE_SECONDS)
+    pytest.exit(f"No Cassandra at {settings.CASSANDRA_HOSTS}. Run 'make test', or 'make up' before pytest.", 1)
 
 
 def drop_keyspace(name: str) -> None:
@@ -144,6 +151,13 @@ class QuickNode(CassandraNode):
         java, *rest = super().command(java, jars)
         return [java, "-XX:TieredStopAtLevel=1", "-Dcassandra.skip_wait_for_gossip_to_settle=0", *rest]
 
+    def kill(self) -> None:
+        """When its tests are over: an orderly end takes 3 s, for the sake of data and of other nodes."""
+        if process := self.process():
+            process.kill()
+        if self._child:
+            self._child.wait()
+
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraNode]:
@@ -152,11 +166,11 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraNode]:
     try:
         own.start()
         own.wait_until_ready(seconds=READY_SECONDS)
-        synced = manage("sync_cassandra", env={**os.environ, **environment_of_node(own)})
+        synced = manage("sync_cassandra", "--wait", "60", env={**os.environ, **environment_of_node(own)})
         assert synced.returncode == 0, synced.stderr
         yield own
     finally:
-        own.stop()
+        own.kill()
 
 
 def environment_of_node(node: CassandraNode) -> dict[str, str]:
@@ -224,7 +238,13 @@ class WebServer:
 
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis that the test may break."""
+    """A Redis that the test may break: it measures what that costs, so it runs alone."""
+    yield from _redis_server(tmp_path)
+
+
+@pytest.fixture
+def unmeasured_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis that the test may break; how long anything takes is not asked, so others may run beside it."""
     yield from _redis_server(tmp_path)
 
 

@@ -1069,7 +1069,7 @@ def empty_web(web_server: Callable[..., WebServer]) -> Iterator[WebServer]:
     keyspace = {"CASSANDRA_KEYSPACE": EMPTY_KEYSPACE}
     own = {**os.environ, **keyspace, "DJANGO_SETTINGS_MODULE": "sessions_project.settings"}
     try:
-        assert manage("sync_cassandra", env=own).returncode == 0
+        assert manage("sync_cassandra", "--wait", "60", env=own).returncode == 0
         yield web_server(**keyspace, REPORT_CACHE_SECONDS="0", WEB_WORKERS="1")
     finally:
         drop_keyspace(EMPTY_KEYSPACE)

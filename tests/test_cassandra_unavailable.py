@@ -6,7 +6,8 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import NamedTuple
 
 import pytest
@@ -35,9 +36,16 @@ class Node(NamedTuple):
     web: WebServer
 
 
-@pytest.fixture
-def served(node: CassandraNode, web_server: Callable[..., WebServer]) -> Node:
-    return Node(node, web_server(**environment_of_node(node), WEB_WORKERS="2", WEB_THREADS="4"))
+@pytest.fixture(scope="module")
+def served(node: CassandraNode) -> Iterator[Node]:
+    """For tests that leave node and service as they were."""
+    web = web_of(node)
+    yield Node(node, web)
+    web.stop()
+
+
+def web_of(node: CassandraNode) -> WebServer:
+    return WebServer(**environment_of_node(node), WEB_WORKERS="2", WEB_THREADS="4")
 
 
 def post_event(url: str) -> Reply:
@@ -68,11 +76,12 @@ class Load(Clients):
         super().__init__(CLIENTS)
         self.url = url
         self.replies: list[Reply] = []
+        self.pause_seconds = 0.01
 
     def work(self, number: int) -> None:
         while not self.stop.is_set():
             self.replies += [post_event(self.url), get_report(self.url)]
-            time.sleep(0.01)
+            time.sleep(self.pause_seconds)
 
     def check(self) -> None:
         assert {reply.status for reply in self.replies} == {200, 201, 503}
@@ -93,8 +102,10 @@ def test_a_stopped_node_is_a_503_and_its_return_is_noticed(served: Node) -> None
         time.sleep(1)
         served.node.process().kill()
         time.sleep(4)
+        load.pause_seconds = 0.1  # refusals cost the clients nothing, and the node needs the processors to start
         served.node.start()
         served.node.wait_until_ready(seconds=READY_SECONDS)
+        load.pause_seconds = 0.01
         wait_until_stored(served.web.url, seconds=10)
     load.check()
 
@@ -135,42 +146,63 @@ def test_reads_and_writes_fail_each_for_themselves(
     assert works(web.url).status == status
 
 
-def test_the_service_starts_without_cassandra_and_finds_it_later(
-    node: CassandraNode, web_server: Callable[..., WebServer]
-) -> None:
-    node.stop()
-    web = web_server(**environment_of_node(node))
-    assert post_event(web.url).status == 503
-    with pytest.raises(urllib.error.HTTPError) as raised:
-        urllib.request.urlopen(f"{web.url}/by-player/somebody", timeout=5)
-    assert json.load(raised.value) == {
-        "type": "urn:player-sessions:problem:store-unavailable",
-        "title": "Service Unavailable",
-        "status": 503,
-        "detail": "The store does not answer. Nothing was acknowledged; send the same request again.",
-    }
-    assert raised.value.headers["Content-Type"] == "application/problem+json"
-    ready = _asked(urllib.request.Request(f"{web.url}/readyz"))
-    assert (ready.status, ready.retry_after) == (503, "1")
-    assert _asked(urllib.request.Request(f"{web.url}/livez")).status == 200
-    node.start()
-    node.wait_until_ready(seconds=READY_SECONDS)
-    wait_until_stored(web.url, seconds=10)
-    assert _asked(urllib.request.Request(f"{web.url}/readyz")).status == 200
+class Outage(NamedTuple):
+    """What was answered while Cassandra was stopped; it is back."""
+
+    refusals: list[tuple[dict[str, object], dict[str, str]]]  # of a running service: the fast path, the full stack
+    late: WebServer  # was started meanwhile
+    posted: Reply
+    report: tuple[dict[str, object], str]  # and its type
+    ready: Reply
+    alive: Reply
 
 
-def test_the_fast_path_and_the_full_stack_refuse_alike(served: Node) -> None:
+@pytest.fixture(scope="module")
+def outage(node: CassandraNode) -> Iterator[Outage]:
+    """One for both tests: a node takes 10 s to come back."""
+    with ExitStack() as started:
+        running = web_of(node)
+        started.callback(running.stop)
+        assert [post_event(running.url).status for _ in range(20)] == [201] * 20
+        node.stop()
+        try:
+            refusals = [_refusal(running.url, **headers) for headers in ({}, {"Prefer": "handling=strict"})]
+            late = WebServer(**environment_of_node(node))
+            started.callback(late.stop)
+            posted = post_event(late.url)
+            with pytest.raises(urllib.error.HTTPError) as raised:
+                urllib.request.urlopen(f"{late.url}/by-player/somebody", timeout=5)
+            report = json.load(raised.value), raised.value.headers["Content-Type"]
+            ready, alive = (_asked(urllib.request.Request(f"{late.url}/{path}")) for path in ("readyz", "livez"))
+        finally:
+            node.start()
+            node.wait_until_ready(seconds=READY_SECONDS)
+        yield Outage(refusals, late, posted, report, ready, alive)
+
+
+def test_the_service_starts_without_cassandra_and_finds_it_later(outage: Outage) -> None:
+    assert outage.posted.status == 503
+    assert outage.report == (
+        {
+            "type": "urn:player-sessions:problem:store-unavailable",
+            "title": "Service Unavailable",
+            "status": 503,
+            "detail": "The store does not answer. Nothing was acknowledged; send the same request again.",
+        },
+        "application/problem+json",
+    )
+    assert (outage.ready.status, outage.ready.retry_after) == (503, "1")
+    assert outage.alive.status == 200
+    wait_until_stored(outage.late.url, seconds=10)
+    assert _asked(urllib.request.Request(f"{outage.late.url}/readyz")).status == 200
+
+
+def test_the_fast_path_and_the_full_stack_refuse_alike(outage: Outage) -> None:
     """The fast path, and the full stack, which ``Prefer`` asks for."""
-    assert [post_event(served.web.url).status for _ in range(20)] == [201] * 20
-    served.node.stop()
-    try:
-        refusals = [_refusal(served.web.url, **headers) for headers in ({}, {"Prefer": "handling=strict"})]
-    finally:
-        served.node.start()
-        served.node.wait_until_ready(seconds=READY_SECONDS)
-    assert refusals[0] == refusals[1]
-    assert refusals[0][0]["type"] == "urn:player-sessions:problem:store-unavailable"
-    assert refusals[0][1]["retry-after"] == "1"
+    fast, full = outage.refusals
+    assert fast == full
+    assert fast[0]["type"] == "urn:player-sessions:problem:store-unavailable"
+    assert fast[1]["retry-after"] == "1"
 
 
 def _refusal(url: str, **headers: str) -> tuple[dict[str, object], dict[str, str]]:
@@ -185,8 +217,8 @@ def _refusal(url: str, **headers: str) -> tuple[dict[str, object], dict[str, str
     return json.load(raised.value), headers_of_refusal
 
 
-def test_missing_tables_are_named(served: Node, web_server: Callable[..., WebServer]) -> None:
-    web = web_server(CASSANDRA_PORT=str(served.node.port), CASSANDRA_KEYSPACE="nowhere")
+def test_missing_tables_are_named(node: CassandraNode, web_server: Callable[..., WebServer]) -> None:
+    web = web_server(CASSANDRA_PORT=str(node.port), CASSANDRA_KEYSPACE="nowhere", WEB_WORKERS="1")
     with pytest.raises(urllib.error.HTTPError) as raised:
         urllib.request.urlopen(f"{web.url}/readyz", timeout=5)
     assert raised.value.code == 503

@@ -23,7 +23,8 @@ from cassandra.cluster import Cluster
 from django.core.management import find_commands
 from jsonschema import Draft202012Validator
 
-from embedded.cassandra import READY_SECONDS, CassandraNode, free_cassandra_port
+from conftest import QuickNode
+from embedded.cassandra import READY_SECONDS, free_cassandra_port
 
 PROJECT = Path(__file__).parent.parent
 DOCKER = PROJECT / "docker"
@@ -557,7 +558,7 @@ def test_cassandra_has_the_settings_that_operators_are_told(compose: Compose) ->
         assert node["environment"]["JVM_EXTRA_OPTS"].split() == wanted
 
 
-class OptionsOnly(CassandraNode):
+class OptionsOnly(QuickNode):
     """With the image's options in place of our cassandra.yaml's settings."""
 
     def configuration(self) -> dict[str, Any]:
@@ -581,7 +582,7 @@ def test_cassandra_understands_these_settings(tmp_path: Path) -> None:
         there = {row.name: row.value for row in rows}
         cluster.shutdown()
     finally:
-        node.stop()
+        node.kill()
     # As Cassandra writes them.
     assert {name: there[name] for name in CASSANDRA_SETTINGS} == CASSANDRA_SETTINGS
 

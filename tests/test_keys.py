@@ -18,6 +18,8 @@ from conftest import WebServer
 from embedded.redis import RedisServer
 from tests.clients import store_key
 
+pytestmark = pytest.mark.long
+
 STARTS = "/api/v1/reports/starts/?hours=1"
 EVENTS = "/api/v1/events/"
 # The promise is three seconds; a machine that stalls may take another two.
@@ -221,11 +223,10 @@ def test_no_key_is_written_to_the_log(web_server: Callable[..., WebServer], tmp_
     assert text[19:62] not in written
 
 
-@pytest.mark.own_node
 def test_a_service_that_has_not_read_its_keys_yet_lets_nobody_in(
-    web_server: Callable[..., WebServer], own_redis: RedisServer
+    web_server: Callable[..., WebServer], unmeasured_redis: RedisServer
 ) -> None:
-    server = web_server(AUTH="keys", WEB_WORKERS="1", CASSANDRA_PORT="1", REDIS_URL=redis_url(own_redis))
+    server = web_server(AUTH="keys", WEB_WORKERS="1", CASSANDRA_PORT="1", REDIS_URL=redis_url(unmeasured_redis))
     client = Client(server, store_key(READ))
     assert client.ask(STARTS) == 503
     assert json.loads(client.body)["type"].endswith("keys-unavailable")

@@ -68,6 +68,14 @@ def web_to_break(own_redis: RedisServer) -> Iterator[WebServer]:
     server.stop()
 
 
+@pytest.fixture
+def unmeasured_web(unmeasured_redis: RedisServer) -> Iterator[WebServer]:
+    """Likewise, where others may run beside the test."""
+    server = service(unmeasured_redis)
+    yield server
+    server.stop()
+
+
 def stored_in(server: RedisServer) -> set[bytes]:
     """The keys of replies and of the locks of those that are being made."""
     with redis.Redis(port=server.address[1]) as client:
@@ -245,14 +253,14 @@ def test_what_is_stored_is_data_of_this_release(web, other_process, redis_of_mod
     assert starts(other_process, country, host=web.url.removeprefix("http://"))[0] == 2
 
 
-def test_a_wrong_password_is_a_cache_that_is_not_there(web_to_break, own_redis, country, now_ms):
+def test_a_wrong_password_is_a_cache_that_is_not_there(unmeasured_web, unmeasured_redis, country, now_ms):
     record_start(country, now_ms)
-    redis.Redis(port=own_redis.address[1]).config_set("requirepass", "secret")
-    redis.Redis(port=own_redis.address[1], password="secret").client_kill_filter(_type="normal", skipme=True)
-    assert starts(web_to_break, country)[0] == 1
+    redis.Redis(port=unmeasured_redis.address[1]).config_set("requirepass", "secret")
+    redis.Redis(port=unmeasured_redis.address[1], password="secret").client_kill_filter(_type="normal", skipme=True)
+    assert starts(unmeasured_web, country)[0] == 1
 
 
-def test_readiness_tells_of_redis_but_does_not_need_it(web_to_break, own_redis):
-    own_redis.stop()
-    with urllib.request.urlopen(f"{web_to_break.url}/readyz", timeout=5) as reply:
+def test_readiness_tells_of_redis_but_does_not_need_it(unmeasured_web, unmeasured_redis):
+    unmeasured_redis.stop()
+    with urllib.request.urlopen(f"{unmeasured_web.url}/readyz", timeout=5) as reply:
         assert json.load(reply)["checks"] == {"cassandra": "ok", "redis": "unavailable: reports are not cached"}

@@ -46,15 +46,17 @@ def lines(log: Path, logger: str) -> list[dict[str, Any]]:
 def test_every_request_has_a_line_of_its_own(web_server: Callable[..., WebServer], tmp_path: Path) -> None:
     """Also one that is answered from memory, and one without a key."""
     web = web_server(log=(log := tmp_path / "log"), LOG_REQUEST_SHARE="1", **{**PRODUCTION, "AUTH": "none"})
-    for _ in range(2):
+    for _ in range(4):
         assert ask(web, REPORT, traceparent=traceparent(), **{"X-Request-ID": "mine"}) == 200
     assert ask(web, "/nothing") == 404
-    first, second, nothing = lines(log, "web.request_log")
-    for line in (first, second):
+    first, *others, nothing = lines(log, "web.request_log")
+    assert len(others) == 3
+    for line in (first, *others):
         assert (line["request_id"], line["trace_id"]) == ("mine", TRACE)
         assert (line["method"], line["path"], line["status"], line["reason"]) == ("GET", REPORT, 200, "sampled")
         assert line["route"] == "/api/v1/reports/players/{player_id}/sessions/"
-    assert 0 < second["duration_ms"] < first["duration_ms"] < 10_000
+    # Any one of them may have had to wait for a busy machine.
+    assert 0 < min(line["duration_ms"] for line in others) < first["duration_ms"] < 10_000
     assert (nothing["status"], nothing["trace_id"], len(nothing["request_id"])) == (404, "-", 32)
 
 

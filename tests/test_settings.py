@@ -17,8 +17,6 @@ from conftest import PROJECT, WebServer
 from events.domain import Event
 from events.services import record_events
 
-pytestmark = pytest.mark.long
-
 PRODUCTION = {
     "ENVIRONMENT": "production",
     "SECRET_KEY": "0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghij",

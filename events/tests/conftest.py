@@ -76,7 +76,7 @@ def environment_of(keyspace: str) -> dict[str, str]:
 def keyspace_of_upkeep() -> Iterator[str]:
     """One that no other test writes to: what is done to whole tables is done to all that is in them."""
     name = django_settings.CASSANDRA_KEYSPACE.replace("_test", "_upkeep_test")
-    synced = manage("sync_cassandra", env=environment_of(name))
+    synced = manage("sync_cassandra", "--wait", "60", env=environment_of(name))
     assert synced.returncode == 0, synced.stderr
     yield name
     drop_keyspace(name)

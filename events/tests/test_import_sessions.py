@@ -403,7 +403,7 @@ def a_keyspace() -> Iterator[str]:
     """The name of a new one with the tables, which is dropped afterwards."""
     name = f"import_{uuid.uuid4().hex[:8]}"
     try:
-        synced = manage("sync_cassandra", env=environment_of(name))
+        synced = manage("sync_cassandra", "--wait", "60", env=environment_of(name))
         assert synced.returncode == 0, synced.stderr
         yield name
     finally:
