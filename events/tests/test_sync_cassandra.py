@@ -95,7 +95,7 @@ def test_the_second_try_asks_for_as_many_copies_as_the_first(monkeypatch: pytest
     assert asked == [settings.REPLICATION_FACTORS] * 2
 
 
-@pytest.mark.parametrize("name", [settings.CASSANDRA_KEYSPACE, LATE_TABLE])
+@pytest.mark.parametrize("name", [settings.CASSANDRA_KEYSPACE, LATE_TABLE], ids=["keyspace", "table"])
 def test_what_was_created_and_is_not_seen_yet_is_waited_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As under load: the driver gives up waiting for the nodes to agree, and cqlengine looks for the table at once."""
     tries = fails_once(monkeypatch, KeyError(name))
