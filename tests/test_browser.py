@@ -172,12 +172,13 @@ def countries(new_country: Callable[[], str]) -> list[str]:
     """Seven countries with 14, 13, … starts in the last hours: five layers, and others.
 
     Each has 450 more in three hours before: so in every window of a day or more they are among the largest and their
-    layers some pixels high, whatever the other tests have left in the store.
+    layers some pixels high, whatever the other tests have left in the store. And 450 in an earlier day: late in the
+    evening the others are all of the present one, which is paler.
     """
     now_ms = time.time_ns() // 1_000_000
     found = [new_country() for _ in range(7)]
     for rank, country in enumerate(found):
-        hours_ago = [*range(14 - rank), *[20, 21, 22] * 150]
+        hours_ago = [*range(14 - rank), *[20, 21, 22, 26, 27, 28] * 150]
         starts = [
             Event("start", f"page_{country}", uuid.uuid4(), now_ms - number * HOUR_MS - 60_000, country)
             for number in hours_ago

@@ -3,6 +3,7 @@
 What a process has sent it sends again by itself: a question that shall reach Redis is a new one, or another process's.
 """
 
+import itertools
 import json
 import os
 import pickle
@@ -222,9 +223,13 @@ def test_a_report_takes_one_entry_and_one_question_of_redis(web, other_process, 
     starts(web, country, "hours=77")
     assert len(stored_in(redis_of_module) - before) == 1
     client = redis.Redis(port=redis_of_module.address[1])
-    asked = client.info("commandstats")["cmdstat_get"]["calls"]
-    starts(other_process, country, "hours=77", host=web.url.removeprefix("http://"))
-    assert client.info("commandstats")["cmdstat_get"]["calls"] == asked + 1
+    with client.monitor() as monitor:
+        starts(other_process, country, "hours=77", host=web.url.removeprefix("http://"))
+        client.echo("end")
+        commands = list(
+            itertools.takewhile(lambda one: one != "ECHO end", (one["command"] for one in monitor.listen()))
+        )
+    assert [one.split()[0] for one in commands if ".cache_" in one] == ["GET"]
 
 
 def test_a_view_that_depends_on_another_header_cannot_be_cached(rf):

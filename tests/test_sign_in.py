@@ -91,7 +91,7 @@ def test_what_a_key_may_not_do_is_said_in_words(browser: Browser, web: WebServer
     sign_in(browser, make_key(web, READ))
     browser.wait_for_numbers()
     browser.find("#ingest .primary").click()
-    browser.wait(lambda: f"no scope {WRITE}" in browser.text("#ingest .result"))
+    browser.wait(lambda: f"the scope {WRITE}" in browser.text("#ingest .result"))
     assert not browser.find("#sign-in").is_displayed()
 
 
