@@ -166,7 +166,7 @@ def test_the_same_window_has_the_same_sample(monkeypatch, country, now_ms):
     first, again = (measures(window=window, now_ms=now_ms, country=country) for _ in range(2))
     later = measures(window=Window(window.from_ms, window.to_ms + 1), now_ms=now_ms, country=country)
     assert first == again
-    assert first.mean != later.mean
+    assert first != later  # the mean may be known to neither
 
 
 def test_they_come_as_csv_too(api, country, player, now_ms):
