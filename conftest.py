@@ -266,9 +266,14 @@ def _redis_server(folder: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="session")
 def promtool() -> str:
-    found = shutil.which("promtool")
+    return program("promtool", otherwise="no promtool here: apt-get install prometheus")
+
+
+def program(name: str, *, otherwise: str) -> str:
+    """Return where a program is; skip the test where it is not, and say why."""
+    found = shutil.which(name)
     if not found:
-        pytest.skip("no promtool here: apt-get install prometheus")
+        pytest.skip(otherwise)
     return found
 
 

@@ -20,8 +20,9 @@ from pathlib import Path
 import psutil
 
 from benchmarks.late_starts import Kept, fill, yes_or_no
+from benchmarks.markdown import table
 from benchmarks.programs import OURS_UNCACHED, PROJECT, environment_with, started
-from benchmarks.results import here_and_now, table, write_section
+from benchmarks.results import here_and_now, write_section
 from benchmarks.store import opened_store
 from benchmarks.traffic import FIGURES, POST, REPORTS, Onlooker, Question, Replies, Traffic, collect, wall_clock_ms
 from events.domain import DAY_MS

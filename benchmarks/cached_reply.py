@@ -15,7 +15,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sessions_project.settings")
 
 from granian.wsgi import Response
 
-from benchmarks.results import table
+from benchmarks.markdown import table
 from sessions_project.wsgi import application
 
 # With their settings, which the application has read.

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from benchmarks.markdown import table, wrapped
 
 PAGE = Path(__file__).resolve().parent.parent / "docs/explanation/capacity.md"
 BEGIN, END = "<!-- python -m benchmarks.capacity --write -->\n", "<!-- end -->\n"
@@ -803,7 +805,7 @@ def tables(load: Load) -> str:
     options = ", ".join(
         f"{field.name.replace('_', ' ')} {getattr(load, field.name):,}" for field in dataclasses.fields(load)
     )
-    parts = [f"For: {options}.", "### Constants", table(("what", "value", "where it comes from"), constants())]
+    parts = [wrapped(f"For: {options}."), "### Constants", table(("what", "value", "where it comes from"), constants())]
     for title, figures in FIGURES.items():
         rows = [(what, formatted(formula(load), unit), formula_of(formula)) for what, formula, unit in figures]
         parts += [f"### {title}", table(("what", "figure", "formula"), rows)]
@@ -871,11 +873,6 @@ def _three_digits(value: float) -> str:
         if places > 0
         else f"{round(value, places):,.0f}"
     )
-
-
-def table(titles: Sequence[str], rows: Any) -> str:
-    """Return a Markdown table."""
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [titles, ["---"] * len(titles), *rows])
 
 
 def with_tables(page: str, load: Load) -> str:

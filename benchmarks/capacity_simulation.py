@@ -49,8 +49,9 @@ from cassandra.policies import WhiteListRoundRobinPolicy  # noqa: E402
 
 from benchmarks import capacity  # noqa: E402
 from benchmarks.capacity import Load  # noqa: E402
-from benchmarks.programs import OURS_SHIPPED, PROJECT, started  # noqa: E402
-from benchmarks.results import here_and_now, table, write_section  # noqa: E402
+from benchmarks.markdown import table  # noqa: E402
+from benchmarks.programs import OURS_SHIPPED, PROJECT, cpu_of_nodes, started  # noqa: E402
+from benchmarks.results import here_and_now, write_section  # noqa: E402
 from benchmarks.store import Store, cassandra_port, opened_store  # noqa: E402
 from benchmarks.traffic import Client  # noqa: E402
 from embedded.cassandra import COORDINATES, CassandraNode, ring, start_ring  # noqa: E402
@@ -139,8 +140,7 @@ class Ring:
 
     def cpu_seconds(self) -> float:
         """Return the CPU time of all nodes until now."""
-        processes = [process for node in self.nodes if (process := node.process())]
-        return sum(times.user + times.system for process in processes for times in [process.cpu_times()])
+        return cpu_of_nodes(self.nodes)
 
     def close(self) -> None:
         for session in self._sessions:

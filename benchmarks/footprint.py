@@ -12,8 +12,9 @@ import urllib.request
 import uuid
 from collections.abc import Iterator
 
+from benchmarks.markdown import table
 from benchmarks.programs import OURS_SHIPPED, Program, granian, started
-from benchmarks.results import here_and_now, table
+from benchmarks.results import here_and_now
 from benchmarks.store import opened_store
 
 KEYSPACE = "bench_footprint"

@@ -14,23 +14,25 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.ingest import BATCH, SERVICE_ADDRESS
+from benchmarks.markdown import table
 from benchmarks.measure import Measurement, new_run
-from benchmarks.programs import OURS_UNCACHED, PROJECT, cpu_of_children, environment_with, started
+from benchmarks.programs import OURS_UNCACHED, PROJECT, cpu_of_children, cpu_of_nodes, environment_with, started
 from benchmarks.reads import PLAYER, REPORT, dump_of_players
-from benchmarks.results import here_and_now, table, write_section
+from benchmarks.results import here_and_now, write_section
 from benchmarks.store import Store, opened_store
 from benchmarks.wrk import require_wrk
 from embedded.cassandra import CassandraNode, free_cassandra_port, ring, start_ring
 
 KEYSPACE = "bench_growth"
 WORKERS, NODES = (1, 2, 4), (1, 2, 3)
-BATCH = 10
 WARM_UP_SECONDS, SECONDS = 2, 6
 IMPORT, PLAYER_REPORT, COUNTRIES_REPORT, INGEST = (
     "import, an event",
@@ -123,7 +125,7 @@ def costs(store: Store, members: Sequence[CassandraNode], *, workers: int) -> It
                 yield of_load(what, Measurement(running, arguments=lambda: ["paths", str(paths)]), members)
             events = Measurement(
                 running,
-                path="/api/v1/events/",
+                path=SERVICE_ADDRESS,
                 batch=BATCH,
                 arguments=lambda: ["events", new_run(), str(BATCH), "0"],
             )
@@ -136,11 +138,11 @@ def of_import(dump: Path, members: Sequence[CassandraNode], *, workers: int) -> 
     events = dump.read_text().count("\n")
     command = [sys.executable, str(PROJECT / "manage.py"), "import_sessions", str(dump), "--workers", str(workers)]
     own, theirs = cpu_of_children(), cpu_of_nodes(members)
-    began = os.times().elapsed
+    began = time.monotonic()
     subprocess.run(
         command, env=environment_with(CASSANDRA_KEYSPACE=KEYSPACE), check=True, capture_output=True, cwd=dump.parent
     )
-    seconds = os.times().elapsed - began
+    seconds = time.monotonic() - began
     own, theirs = cpu_of_children() - own, cpu_of_nodes(members) - theirs
     return Cost(IMPORT, events / seconds, own / events * 1e6, theirs / events * 1e6)
 
@@ -153,12 +155,6 @@ def of_load(what: str, measurement: Measurement, members: Sequence[CassandraNode
     own, theirs = measurement.running.cpu_seconds() - own, cpu_of_nodes(members) - theirs
     number = load.accepted * units
     return Cost(what, load.rate * units, own / number * 1e6, theirs / number * 1e6)
-
-
-def cpu_of_nodes(members: Sequence[CassandraNode]) -> float:
-    """Return the CPU time of all nodes until now."""
-    processes = [process for node in members if (process := node.process())]
-    return sum(times.user + times.system for process in processes for times in [process.cpu_times()])
 
 
 def cpu_of(cost: Cost, *, copies: int) -> float:

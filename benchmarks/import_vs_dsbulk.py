@@ -22,8 +22,9 @@ from threading import Event, Thread
 
 import psutil
 
+from benchmarks.markdown import table
 from benchmarks.programs import PROJECT, Listener, cpu_of_children, environment_with
-from benchmarks.results import here_and_now, table, write_section
+from benchmarks.results import here_and_now, write_section
 from benchmarks.store import Store, cassandra_port, opened_store
 from embedded.jars import class_path
 from embedded.java import java_executable

@@ -17,9 +17,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
 
+from benchmarks.markdown import table
 from benchmarks.programs import OURS_UNCACHED, PROJECT, environment_with, started
 from benchmarks.reports_at_scale import manage
-from benchmarks.results import here_and_now, table, write_section
+from benchmarks.results import here_and_now, write_section
 from benchmarks.store import Store, opened_store
 from benchmarks.traffic import (
     BURSTS,

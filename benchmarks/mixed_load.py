@@ -26,11 +26,12 @@ import django  # the keyspace is the service's and ours
 
 django.setup()
 
+from benchmarks.markdown import table  # noqa: E402
 from benchmarks.mixed_clients import BATCHES_PER_SECOND, MixedLoad, Replies  # noqa: E402
 from benchmarks.overload import milliseconds  # noqa: E402
 from benchmarks.players import fill_player  # noqa: E402
 from benchmarks.programs import OURS_SHIPPED, PROJECT, environment_with, started  # noqa: E402
-from benchmarks.results import here_and_now, table, write_section  # noqa: E402
+from benchmarks.results import here_and_now, write_section  # noqa: E402
 from benchmarks.store import opened_store  # noqa: E402
 from events.domain import DAY_MS, format_timestamp  # noqa: E402
 from reports.cursors import encode_cursor  # noqa: E402

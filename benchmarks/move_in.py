@@ -23,9 +23,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from benchmarks.markdown import table
 from benchmarks.programs import OURS_UNCACHED, PROJECT, environment_with, started
 from benchmarks.reports_at_scale import STARTS, Service
-from benchmarks.results import here_and_now, table, write_section
+from benchmarks.results import here_and_now, write_section
 from benchmarks.store import Store, opened_store
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, Window, format_timestamp, hour_of
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from selenium import webdriver
 from selenium.webdriver.support.wait import WebDriverWait
 
-from benchmarks.results import table
+from benchmarks.markdown import table
 
 # An hour has 72.
 REFRESHES = 288

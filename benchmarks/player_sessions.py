@@ -15,8 +15,9 @@ import django  # the keyspace must be there first
 
 django.setup()
 
+from benchmarks.markdown import table  # noqa: E402
 from benchmarks.players import fill_player  # noqa: E402
-from benchmarks.results import here_and_now, median_ms, table, write_section  # noqa: E402
+from benchmarks.results import here_and_now, median_ms, write_section  # noqa: E402
 from benchmarks.store import opened_store  # noqa: E402
 from reports.player_sessions import State, player_sessions  # noqa: E402
 from store import cassandra  # noqa: E402

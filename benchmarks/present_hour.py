@@ -23,8 +23,9 @@ import django  # the keyspace must be there first
 
 django.setup()
 
+from benchmarks.markdown import table  # noqa: E402
 from benchmarks.programs import OURS_SHIPPED, PROJECT, started  # noqa: E402
-from benchmarks.results import here_and_now, median_ms, table, write_section  # noqa: E402
+from benchmarks.results import here_and_now, median_ms, write_section  # noqa: E402
 from benchmarks.store import opened_store  # noqa: E402
 from benchmarks.traffic import FIGURES, REPORTS, UNIFORM, Lateness, Onlooker, Traffic, collect, wall_clock_ms  # noqa: E402
 from events.batched import batched  # noqa: E402

@@ -6,13 +6,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
+from embedded.cassandra import CassandraNode
 from embedded.process import port_is_taken
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -130,6 +131,11 @@ def cpu_of_children() -> float:
     """User and system time of all child processes that have ended and were waited for, and of theirs."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
+
+
+def cpu_of_nodes(nodes: Iterable[CassandraNode]) -> float:
+    """User and system time of these nodes of a ring until now."""
+    return sum(_cpu(process) for node in nodes if (process := node.process()))
 
 
 def _cpu(process: psutil.Process) -> float:

@@ -23,8 +23,9 @@ from statistics import quantiles
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from benchmarks.markdown import table
 from benchmarks.programs import OURS_SHIPPED, PROJECT, environment_with, started
-from benchmarks.results import here_and_now, table, write_section
+from benchmarks.results import here_and_now, write_section
 from benchmarks.store import Store, opened_store
 from events.domain import DAY_MS, HOUR_MS, day_of, format_timestamp
 from events.importing.generator import COUNTRIES

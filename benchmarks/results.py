@@ -13,6 +13,7 @@ from typing import get_type_hints
 
 import psutil
 
+from benchmarks.markdown import table
 from benchmarks.measure import Row
 from benchmarks.overload import TITLES as OVERLOAD_TITLES
 from benchmarks.programs import PROJECT
@@ -181,13 +182,6 @@ def written(value: float | str) -> str:
     if isinstance(value, float):
         return f"{value:.0f}" if value >= 100 else f"{value:.2f}"
     return str(value)
-
-
-def table(titles: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """A Markdown table."""
-    rows: list[Sequence[str]] = [titles, ["---"] * len(titles)]
-    rows.extend(lines)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 
 def median_ms(ask: Callable[[int], object], times: int) -> float:

@@ -2,8 +2,9 @@
 
 import re
 
+from benchmarks.markdown import table, wrapped
 from benchmarks.programs import PROJECT
-from benchmarks.results import Run, loaded, recorded, table, written
+from benchmarks.results import Run, loaded, recorded, written
 
 PAGE = PROJECT / "docs/explanation/speed.md"
 BEGIN, END = "<!-- speed: python -m benchmarks.speed_page -->", "<!-- end of speed -->"
@@ -57,7 +58,7 @@ def compared(run: Run) -> str:
 def under_load() -> str:
     """The mix of `make load` on a store of the demo's size."""
     introduction, lines = loaded()
-    return f"{introduction}\n\n{table(['address', 'requests', 'p50 ms', 'p90 ms', 'p99 ms'], lines)}"
+    return f"{wrapped(introduction)}\n\n{table(['address', 'requests', 'p50 ms', 'p90 ms', 'p99 ms'], lines)}"
 
 
 if __name__ == "__main__":

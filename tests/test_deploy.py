@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import PROJECT
+from conftest import PROJECT, program
 from sessions_project import __version__
 
 UNIT = PROJECT / "deploy/systemd/player-sessions.service"
@@ -20,10 +19,7 @@ MOST_EXPOSURE = 3.0
 
 @pytest.fixture(scope="module")
 def systemd_analyze() -> str:
-    found = shutil.which("systemd-analyze")
-    if not found:
-        pytest.skip("no systemd here")
-    return found
+    return program("systemd-analyze", otherwise="no systemd here")
 
 
 def test_systemd_understands_the_unit(systemd_analyze: str, tmp_path: Path) -> None:
