@@ -24,7 +24,7 @@ import django  # the keyspace must be there first
 django.setup()
 
 from benchmarks.markdown import table  # noqa: E402
-from benchmarks.programs import OURS_SHIPPED, PROJECT, started  # noqa: E402
+from benchmarks.programs import OURS_UNCACHED, PROJECT, started  # noqa: E402
 from benchmarks.results import here_and_now, median_ms, write_section  # noqa: E402
 from benchmarks.store import opened_store  # noqa: E402
 from benchmarks.traffic import FIGURES, REPORTS, UNIFORM, Lateness, Onlooker, Traffic, collect, wall_clock_ms  # noqa: E402
@@ -124,7 +124,7 @@ def measured_while_late(*, now_ms: int, seconds: float) -> Iterator[list[str]]:
     """The lines of the second table: reports over HTTP, without and with late starts."""
     skew_ms = now_ms - wall_clock_ms()
     clock = {"PYTHONPATH": str(CLOCK), "CLOCK_SKEW_SECONDS": str(skew_ms / SECOND_MS)}
-    program = replace(OURS_SHIPPED, environment={**OURS_SHIPPED.environment, **clock})
+    program = replace(OURS_UNCACHED, environment={**OURS_UNCACHED.environment, **clock})
     with (
         started(program, keyspace=KEYSPACE) as running,
         Traffic(running.url, span_ms=MOST_LATE_MS, now_ms=lambda: wall_clock_ms() + skew_ms) as traffic,
