@@ -45,6 +45,20 @@ def test_a_name_with_underscores_does_not_choose_the_type_of_a_body(
     assert post(web, player, **headers) == status
 
 
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/static/nothing", 404), ("/nothing", 404), ("/api/v1/reports/starts/", 200), ("/by-country/US/0", 400)],
+)
+@pytest.mark.parametrize("accept", ["text/html;x*=bogus'en'%41", "*/*;q=0.1, application/json; x* =utf-9''%41"])
+def test_an_accept_that_cannot_be_decoded_makes_no_other_error(
+    web: WebServer, path: str, status: int, accept: str
+) -> None:
+    with closing(http.client.HTTPConnection(urlsplit(web.url).netloc, timeout=20)) as connection:
+        connection.request("GET", path, headers={"Accept": accept})
+        reply = connection.getresponse()
+        assert (reply.status, reply.headers["X-Request-ID"] is not None) == (status, True)
+
+
 @pytest.mark.parametrize("length", ["3", "1000000", "-1", "many"])
 @pytest.mark.parametrize("transfer", [{}, {"Transfer-Encoding": "chunked"}])
 def test_a_name_with_underscores_does_not_choose_the_length_of_a_body(

@@ -4,8 +4,8 @@
   client gets a broken pipe instead of the reply, and loses its next request. So the body is read to its end first,
   within bounds; beyond them the reply says ``Connection: close``. It is read before the reply, because not all clients
   of HTTP/2 accept a reply while they send.
-- A ``Content-Type`` with parameters in the form of RFC 2231 (``x*=...``), which mean nothing here, can make Django fail
-  before it can answer: they are removed.
+- A ``Content-Type`` or ``Accept`` with parameters in the form of RFC 2231 (``x*=...``), which mean nothing here, can
+  make Django fail, even while it answers an error: all parameters of such a header are removed.
 - ``Content_Type`` and ``Content_Length`` arrive as separate headers, which Django and DRF take for the real ones: they
   are removed as well.
 - A method arrives as it was written, and Django takes ``get`` for ``GET``. So it is made upper case for every stage:
@@ -13,6 +13,7 @@
 """
 
 import math
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -30,6 +31,8 @@ PIECE_BYTES = 65_536
 MOST_DRAINING = 8
 # Refused batches come by the hundred, and each body is read in a moment: the next one waits for it.
 WAITING_TO_DRAIN, WAIT_SECONDS = 64, 0.1
+# What Django decodes by RFC 2231.
+EXTENDED_PARAMETER = re.compile(r"\*\s*=")
 # The real ones have no HTTP_ before them.
 FORGED = ("HTTP_CONTENT_TYPE", "HTTP_CONTENT_LENGTH")
 
@@ -69,8 +72,9 @@ class Transport:
         for name in FORGED:
             environ.pop(name, None)
         environ["REQUEST_METHOD"] = environ["REQUEST_METHOD"].upper()
-        if "*" in (content_type := environ.get("CONTENT_TYPE", "")):
-            environ["CONTENT_TYPE"] = content_type.partition(";")[0]
+        for name in ("CONTENT_TYPE", "HTTP_ACCEPT"):
+            if "=" in (value := environ.get(name, "")) and EXTENDED_PARAMETER.search(value):
+                environ[name] = _without_parameters(value)
         length = _body_length(environ)
         if not length:
             return self._application(environ, start_response)
@@ -92,6 +96,15 @@ class Transport:
             return _read_to_the_end(body)
         finally:
             self._drains.release()
+
+
+def _without_parameters(value: str) -> str:
+    """Return the media types of a header.
+
+    >>> _without_parameters("text/html;x*=a'en'b, */*;q=0.1")
+    'text/html, */*'
+    """
+    return ",".join(one.partition(";")[0] for one in value.split(","))
 
 
 def _body_length(environ: Mapping[str, Any]) -> float:
