@@ -1,7 +1,5 @@
 """Which addresses need which scope of a key."""
 
-from functools import lru_cache
-
 from django.conf import settings
 from django.urls import reverse
 
@@ -17,7 +15,6 @@ ABOUT_ITSELF = {reverse(name) for name in ("api-root", "schema", "docs", "redoc"
 OF_A_PLAYER = "/api/v1/players/"
 
 
-@lru_cache(maxsize=4_096)
 def scope_needed(method: str, path: str) -> str:
     """Return the scope that a request needs, OPEN or ANY_KEY, also for an address that does not exist."""
     if path in OPEN_PATHS or path.startswith(OPEN_BELOW):

@@ -17,6 +17,8 @@ LEAST_BYTES = 1_000
 LEVEL = 1
 # A reply from memory is the same bytes again and again: 10 MB of these at most, plain and compressed.
 MOST_REMEMBERED, LARGEST_REMEMBERED_BYTES = 128, 65_536
+# An Accept-Encoding that names every registered coding has half of it.
+LONGEST_ACCEPTED = 200
 CODING = re.compile(r"\s*(gzip|\*)\s*(?:;\s*q=([01](?:\.\d{0,3})?)\s*)?", re.IGNORECASE)
 
 
@@ -62,9 +64,16 @@ class Compression:
         return reply
 
 
-@lru_cache(maxsize=256)
 def accepts_gzip(accepted: str) -> bool:
-    """Return whether an Accept-Encoding takes gzip: by name, or by ``*``, and not with a quality of 0."""
+    """Return whether an Accept-Encoding takes gzip: by name, or by ``*``, and not with a quality of 0.
+
+    One that is longer than any that makes sense takes nothing.
+    """
+    return len(accepted) <= LONGEST_ACCEPTED and _names_gzip(accepted)
+
+
+@lru_cache(maxsize=256)
+def _names_gzip(accepted: str) -> bool:
     found = filter(None, map(CODING.fullmatch, accepted.split(",")))
     qualities = {one[1].lower(): float(one[2] or 1) for one in found}
     return qualities.get("gzip", qualities.get("*", 0)) > 0

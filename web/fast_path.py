@@ -25,8 +25,8 @@ from web.wsgi_types import Application, Headers
 
 # What a client accepts that gets compact JSON.
 PLAIN_ACCEPT = {"*/*", "application/json"}
-# A client may name as many hosts as it likes.
-MOST_HOSTS_REMEMBERED = 128
+# A client may name as many hosts as it likes, and as long; no name is longer than this, with its port.
+MOST_HOSTS_REMEMBERED, LONGEST_HOST = 128, 260
 
 
 class Reply(NamedTuple):
@@ -60,8 +60,8 @@ class FastPath:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         kind = next((one for one in self._kinds if one.takes(environ)), None)
-        host, forwarded_host = environ.get("HTTP_HOST", environ["SERVER_NAME"]), environ.get("HTTP_X_FORWARDED_HOST")
-        if kind is None or not self._answers_for(host, forwarded_host):
+        host = environ.get("HTTP_HOST", environ["SERVER_NAME"])
+        if kind is None or len(host) > LONGEST_HOST or not self._answers_for(host):
             return self._application(environ, start_response)
         method, path, began = environ["REQUEST_METHOD"], environ["PATH_INFO"], time.perf_counter()
         environ["HTTP_X_REQUEST_ID"] = chosen_request_id(environ)
@@ -81,11 +81,10 @@ class FastPath:
         return self._application(environ, start_response)
 
 
-def _answers_for(host: str, forwarded_host: str | None) -> bool:
+def _answers_for(host: str) -> bool:
     """Return whether the service answers for the host of a request."""
-    forwarded = {} if forwarded_host is None else {"HTTP_X_FORWARDED_HOST": forwarded_host}
     try:
-        RequestHead({"HTTP_HOST": host, **forwarded}).get_host()
+        RequestHead({"HTTP_HOST": host}).get_host()
     except DisallowedHost:
         return False
     return True
