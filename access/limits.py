@@ -102,7 +102,8 @@ class Limits:
             if not wait:
                 return bucket, 0
             self._log(key, bucket, now=now)
-        return bucket, 0 if self._dry_run else wait
+        # Not charged in a dry run either: what a limit refuses makes no debt.
+        return (None, 0) if self._dry_run else (bucket, wait)
 
     def charge(self, bucket: Bucket, events: int) -> None:
         """Charge a request that was let in."""

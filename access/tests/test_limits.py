@@ -187,3 +187,21 @@ def test_a_dry_run_says_whom_a_limit_would_meet(clock: Clock, caplog: pytest.Log
     assert len(caplog.records) == 1
     assert "would be refused" in caplog.text
     assert text not in caplog.text
+
+
+def test_a_dry_run_makes_no_debt_that_a_limit_would_not_make(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    """After a rush that would have been refused, a key within its rate is named no more."""
+    gate = Gate(dry_run=True)
+    text = gate.new_key(WRITE, events_per_second=10)
+
+    def send_for(seconds: int, *, a_second: int) -> None:
+        for _ in range(seconds):
+            gate.ask(EVENTS, f"Bearer {text}", method="POST", events=a_second)
+            clock.now += 1
+
+    send_for(600, a_second=20)
+    caplog.clear()
+    clock.now += 3
+    with caplog.at_level(logging.WARNING):
+        send_for(600, a_second=5)
+    assert caplog.messages == []
