@@ -1,5 +1,7 @@
 """Is this process alive, and can it serve?"""
 
+import math
+import threading
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -38,12 +40,8 @@ def readyz(request: HttpRequest) -> HttpResponse:
     taking all of them out because it is slow would not help. The body says what is missing. It also has the state of
     Redis, which is not required.
     """
-    store = store_state()
-    checks = {
-        "cassandra": store.trouble or f"ok{store.note}",
-        "redis": "ok" if cast(ReportCache, caches["default"]).answers() else "unavailable: reports are not cached",
-    }
-    if _patience.is_over(store.trouble):
+    is_ready, checks = _readiness.look()
+    if not is_ready:
         return JsonResponse(
             {"status": "not ready", "checks": checks},
             status=HTTPStatus.SERVICE_UNAVAILABLE,
@@ -56,6 +54,8 @@ PROBES = {"/livez": livez, "/readyz": readyz}
 
 # About two or three probes of a load balancer.
 PATIENCE_SECONDS = 10.0
+# A look reads as much as a report, and whoever reaches the service may ask for it.
+SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class Patience:
@@ -75,4 +75,27 @@ class Patience:
         return now - self._late_since >= PATIENCE_SECONDS
 
 
-_patience = Patience()
+class Readiness:
+    """Whether this process can serve, found out once in SECONDS_BETWEEN_LOOKS, by one request at a time."""
+
+    def __init__(self) -> None:
+        self._patience = Patience()
+        self._lock = threading.Lock()
+        self._looked_at = -math.inf
+        self._found: tuple[bool, dict[str, str]] = False, {}
+
+    def look(self) -> tuple[bool, dict[str, str]]:
+        """Return whether it can, and the state of what it needs."""
+        with self._lock:
+            if time.monotonic() - self._looked_at >= SECONDS_BETWEEN_LOOKS:
+                store, redis = store_state(), cast(ReportCache, caches["default"])
+                checks = {
+                    "cassandra": store.trouble or f"ok{store.note}",
+                    "redis": "ok" if redis.answers() else "unavailable: reports are not cached",
+                }
+                self._found = not self._patience.is_over(store.trouble), checks
+                self._looked_at = time.monotonic()
+            return self._found
+
+
+_readiness = Readiness()

@@ -12,6 +12,12 @@ from store import cassandra
 PROBES = ["/livez", "/readyz"]
 
 
+@pytest.fixture(autouse=True)
+def each_look_is_new(monkeypatch):
+    """Tests change what there is to find."""
+    monkeypatch.setattr(health, "SECONDS_BETWEEN_LOOKS", 0.0)
+
+
 @pytest.mark.parametrize("path", PROBES)
 def test_probes_ask_by_the_address_of_a_machine(api, path):
     reply = api.get(path, headers={"host": "10.0.0.5:8000"})
@@ -58,6 +64,18 @@ def test_a_look_reads_other_parts_of_the_ring_each_time(api, monkeypatch):
     looks = [days for days in read if len(days) > 1]
     assert [len(set(days)) for days in looks] == [16, 16]
     assert set(looks[0]) != set(looks[1])
+
+
+def test_strangers_cannot_have_the_store_looked_at_as_often_as_they_ask(api, monkeypatch):
+    monkeypatch.setattr(health, "SECONDS_BETWEEN_LOOKS", 60.0)
+    first = api.get("/readyz")
+
+    def unavailable(*_: Any, **__: Any) -> Any:
+        raise AssertionError("the store was looked at again")
+
+    monkeypatch.setattr(health, "store_state", unavailable)
+    again = [api.get("/readyz") for _ in range(20)]
+    assert {(reply.status_code, reply.content) for reply in again} == {(200, first.content)}
 
 
 def test_a_store_that_answers_too_late_is_tolerated_for_a_while(monkeypatch):

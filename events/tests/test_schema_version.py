@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from access.models import ApiKey
 from events.models import SCHEMA_VERSION, TABLES, VERSION_COMMENT, VERSION_TABLE, schema_version_of
-from sessions_project import startup
+from sessions_project import health, startup
 from store import cassandra
 
 # What each version has added. Once a version is released, its part stays as it is.
@@ -64,6 +64,11 @@ def stored_version() -> int:
 def _own_version_again() -> Iterator[None]:
     yield
     alter_version(SCHEMA_VERSION)
+
+
+@pytest.fixture(autouse=True)
+def each_look_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "SECONDS_BETWEEN_LOOKS", 0.0)
 
 
 def synced() -> str:
