@@ -168,10 +168,11 @@ def _every_start(counts: StartCounts, window: Window, *, deadline: float) -> lis
 
 def _of_slices(counts: StartCounts, window: Window, chance: random.Random, *, deadline: float) -> Sample:
     """Draw as many slices as hold SAMPLED starts, if they are alike; the starts of each are a group."""
-    countries = list(counts.starts)
-    slices = [max(1, number // STARTS_OF_A_SLICE) if number else 0 for row in counts.starts.values() for number in row]
+    countries = sorted(counts.starts)  # in whatever order they were counted
+    numbers = [number for country in countries for number in counts.starts[country]]
+    slices = [max(1, number // STARTS_OF_A_SLICE) if number else 0 for number in numbers]
     behind = list(accumulate(slices))
-    wanted = -(-SAMPLED * behind[-1] // sum(map(sum, counts.starts.values())))  # rounded up
+    wanted = -(-SAMPLED * behind[-1] // sum(numbers))  # rounded up
     queries: list[Statement] = []
     for drawn in chance.sample(range(behind[-1]), min(wanted, MOST_SLICES, behind[-1])):
         place = bisect_right(behind, drawn)

@@ -19,7 +19,7 @@ from web.wsgi_types import Application
 
 # Who answered: values of a label.
 MEMORY, SERVICE = "memory", "service"
-METHODS = {"GET", "HEAD", "POST", "OPTIONS"}
+METHODS = {"GET", "HEAD", "POST", "DELETE", "OPTIONS"}
 OTHER = "other"
 # Paths whose route is known: 3 MB at most. A client may choose as many as it likes, and as long.
 MOST_REMEMBERED, MOST_CHARACTERS = 10_000, 200

@@ -17,7 +17,7 @@ from caching.redis import ReportCache
 from events import domain
 from events.batched import batched
 from events.clock import retention_cutoff_ms, wall_clock_ms
-from events.counting.hours import bring_up_to_date
+from events.counting.hours import MOST_SECONDS, bring_up_to_date
 from events.counting.stored import DAYS_PER_STATEMENT
 from events.counting.validity import AHEAD_MS, MARGIN_MS, NEVER, Position, read_late_writes, recent_slots
 from events.domain import DAY_MS
@@ -30,8 +30,9 @@ log = logging.getLogger(__name__)
 SECONDS_BETWEEN_ROUNDS = 1.0
 # A round that had much to do is followed by a pause of three times as long, but not for ever: requests come first.
 PAUSE_PER_ROUND, MOST_PAUSE_SECONDS = 3, 5.0
-# A process that ends, or is paused, is followed by another after so long. It is renewed before each few days.
+# A process that ends, or is paused, is followed by another after so long, or after as long as a group of days may take.
 LEASE_SECONDS = 20
+LEASE_SECONDS_OF_A_GROUP = int(MOST_SECONDS) + LEASE_SECONDS
 LEASE = "counting.lease"
 # Days that something came late into have little to count each, and are read by one statement.
 DIRTY_DAYS_AT_A_TIME = DAYS_PER_STATEMENT
@@ -99,7 +100,7 @@ class Background:
         self._look(now_ms)
         failed: StoreError | None = None
         for days in [*self._groups()]:
-            if not self._has_lease():
+            if not self._has_lease(seconds=LEASE_SECONDS_OF_A_GROUP):
                 return
             try:
                 bring_up_to_date(days, now_ms=wall_clock_ms())
@@ -111,6 +112,7 @@ class Background:
             self._dirty.difference_update(days)
             self._failed.difference_update(days)
             self._unread = [day for day in self._unread if day not in days]
+        self._has_lease()  # for no longer than until the next rounds
         if failed:
             raise failed
 
@@ -122,9 +124,9 @@ class Background:
         yield from batched([day for day in unread if day not in self._failed], UNREAD_DAYS_AT_A_TIME)
         yield from ([day] for day in sorted(self._failed, reverse=True))
 
-    def _has_lease(self) -> bool:
-        """Return whether this process holds the lease, or nobody can because Redis is unavailable."""
-        return cast(ReportCache, caches["default"]).hold(LEASE, self._name, seconds=LEASE_SECONDS) is not False
+    def _has_lease(self, *, seconds: int = LEASE_SECONDS) -> bool:
+        """Return whether this process holds the lease from now on, or nobody can because Redis is unavailable."""
+        return cast(ReportCache, caches["default"]).hold(LEASE, self._name, seconds=seconds) is not False
 
     def _look(self, now_ms: int) -> None:
         """Note the days of new markers, those that a last look is due to, and the day whose hour has ended."""
