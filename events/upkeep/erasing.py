@@ -10,7 +10,8 @@ import hmac
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import NamedTuple
 
 from django.conf import settings
@@ -71,7 +72,7 @@ class Erasure(NamedTuple):
 
     @property
     def due_ms(self) -> int:
-        """Return from when on no write can be in flight that does not know of it."""
+        """The moment from which on every writer knows of the request."""
         return self.requested_at_ms + DUE_AFTER_MS
 
 
@@ -118,20 +119,18 @@ def pending_erasures() -> list[Erasure]:
 def erase_known(erasure: Erasure, *, most_sessions: int | None = None, seconds: float = STARTS_SECONDS) -> int:
     """Delete what the player's partitions refer to, and return the number of rows. Raises StoreError.
 
-    For a player with more than ``most_sessions`` it deletes nothing and returns 0. Reading the starts may take
-    ``seconds``.
+    For a player with more than ``most_sessions`` it deletes nothing and returns 0. Reading the starts of
+    MOST_SESSIONS_AT_ONCE sessions may take ``seconds``.
     """
     clock = Clock(wall_clock_ms(), {erasure.player_id: erasure.until_ms})
-    sessions: list[Row] = []
-    for page in _rows_of_player(SessionByPlayerId, erasure.player_id):
-        sessions += page
-        if most_sessions is not None and len(sessions) > most_sessions:
+    pages: Iterable[list[Row]] = _rows_of_player(SessionByPlayerId, erasure.player_id)
+    if most_sessions is not None:
+        sessions = [*islice(chain.from_iterable(pages), most_sessions + 1)]
+        if len(sessions) > most_sessions:
             return 0
-    events = [event for row in sessions for event in events_of(SessionByPlayerId, row)]
+        pages = [sessions]
     # The starts first: if this ends half-way, the partitions still refer to them.
-    starts = [event for event in events if event.ts_ms <= erasure.until_ms and event.country]
-    number = _delete_starts(starts, clock, seconds=seconds)
-    number += sum(1 for row in sessions if any(UPKEEP[SessionByPlayerId].erased(row, clock)))
+    number = sum(_delete_starts_of(page, clock, seconds=seconds) for page in pages)
     number += sum(
         clock.is_erased(erasure.player_id, ended)
         for page in _rows_of_player(CompletedSessionByPlayerId, erasure.player_id)
@@ -149,6 +148,14 @@ def finish(erasure: Erasure) -> None:
     erase_known(erasure)
     key = (bucket_of(erasure.player_id), erasure.player_id)
     execute([(UPDATE_STATE, (erasure.until_ms * MICROSECONDS + 1, DONE, *key))])
+
+
+def _delete_starts_of(sessions: Sequence[Row], clock: Clock, *, seconds: float) -> int:
+    """Delete the starts of a player's sessions, and return how many rows go, with those of the sessions."""
+    events = [event for row in sessions for event in events_of(SessionByPlayerId, row)]
+    starts = [event for event in events if event.country and clock.is_erased(event.player_id, event.ts_ms)]
+    erased = sum(1 for row in sessions if any(UPKEEP[SessionByPlayerId].erased(row, clock)))
+    return erased + _delete_starts(starts, clock, seconds=seconds)
 
 
 def _delete_starts(starts: list[Event], clock: Clock, *, seconds: float) -> int:

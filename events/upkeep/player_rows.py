@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 
-from events.models import SessionByCountry
+from events.models import SessionByCountry, Table
 from events.upkeep.exporting import STARTS_SECONDS, JsonRow, StartKey, starts_at
 from events.upkeep.tables import UPKEEP
 from events.upkeep.walk import Progress, TableRange, Walk, token_ranges
@@ -11,11 +11,11 @@ from events.upkeep.walk import Progress, TableRange, Walk, token_ranges
 MEDIA_TYPE = "application/x-ndjson"
 
 
-def lines_of(player_id: str) -> Iterator[str]:
-    """Yield a line for each row of the player in each table. Raises StoreError."""
+def lines_of(player_id: str, *, without: Table | None = None) -> Iterator[str]:
+    """Yield a line for each row of the player in each table, but for one. Raises StoreError."""
     for table, upkeep in UPKEEP.items():
-        for row in upkeep.exported(player_id):
-            yield _line(table.__table_name__, row)
+        if table is not without:
+            yield from (_line(table.__table_name__, row) for row in upkeep.exported(player_id))
 
 
 def last_line(rows: int) -> str:

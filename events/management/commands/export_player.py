@@ -1,6 +1,7 @@
 """``manage.py export_player``: every stored row of a player."""
 
 from argparse import ArgumentParser
+from itertools import chain
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -32,17 +33,14 @@ class Command(BaseCommand):
         refuse_rate(rate)
         if not PLAYER_ID.match(player):
             raise CommandError(f"{player!r} is no player id.")
-        starts = f'{{"table": "{SessionByCountry.__table_name__}"'
         rows = 0
         try:
-            for line in lines_of(player):
-                if not line.startswith(starts):  # these are read below, with all others
-                    rows += 1
-                    say(self.stdout, line)
             with walk_display("Exporting") as show:
-                for line in StartsOfPlayer(player, most_rows=rate, on_progress=show).lines():
+                every_start = StartsOfPlayer(player, most_rows=rate, on_progress=show)
+                for line in chain(lines_of(player, without=SessionByCountry), every_start.lines()):
                     rows += 1
-                    say(self.stdout, line)
+                    if not say(self.stdout, line):
+                        return
         except StoreError as error:
             raise CommandError(f"Cassandra refuses, or does not answer: {error}. Run it again.") from error
         say(self.stdout, last_line(rows))
