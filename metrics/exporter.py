@@ -1,4 +1,4 @@
-"""Answers ``/metrics`` for all workers: adds what the living have told to what those had counted that have ended.
+"""Answers ``/metrics`` for all workers: adds what the living have counted to what those had counted that have ended.
 
 A process of its own, without the framework: it answers when workers are busy, hang, or fail one after the other. It
 ends when nobody holds the other end of its standard input any more.
@@ -22,63 +22,65 @@ from metrics.kinds import Counter, Gauge, Histogram
 from metrics.sender import Snapshot
 
 SECONDS_BETWEEN_TRIES = 1.0
-# A worker that gives up a connection has a new one a second later. What has not come back by then is added up for good.
-SECONDS_TO_COME_BACK = 60.0
+# A worker that gives up a connection has a new one a second later. One that has not come back by then has ended.
+SECONDS_TO_COME_BACK = 5.0
 _decode = msgspec.json.Decoder(Snapshot).decode
 # The values of the labels of a metric, and what it has under these.
 Labelled = tuple[tuple[str, ...], Cell]
 
 
 class Workers:
-    """What all workers have told. Safe between threads."""
+    """The latest snapshots of all workers. Safe between threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._latest: dict[str, tuple[float, Snapshot]] = {}
-        self._gone: dict[str, float] = {}  # since when those are away whose connection has ended
+        self._disconnected: dict[str, float] = {}  # since when
         self._of_ended: Cells = {}
         self._ended = 0
 
-    def heard(self, told: Snapshot) -> None:
+    def update(self, snapshot: Snapshot) -> None:
         """Take a snapshot in place of the worker's former one."""
         with self._lock:
-            self._latest[told.worker] = time.monotonic(), told
-            self._gone.pop(told.worker, None)
+            self._latest[snapshot.worker] = time.monotonic(), snapshot
+            self._disconnected.pop(snapshot.worker, None)
 
-    def gone(self, worker: str) -> None:
-        """Note that the connection of a worker has ended, and most likely the worker; its gauges go."""
+    def disconnect(self, worker: str) -> None:
+        """Note that the connection of a worker has ended, and most likely the worker: its gauges are left out."""
         with self._lock:
-            now = time.monotonic()
             if worker in self._latest:
-                self._gone[worker] = now
-            for one, since in [*self._gone.items()]:
-                if since < now - SECONDS_TO_COME_BACK:
-                    del self._gone[one]
-                    add(self._of_ended, self._latest.pop(one)[1].counted)
-                    self._ended += 1
+                self._disconnected[worker] = time.monotonic()
 
     def numbers(self) -> Cells:
         """Return the numbers of every metric, by its name and the values of its labels."""
         with self._lock:
+            self._add_up_ended()
             total = {key: [*cell] for key, cell in self._of_ended.items()}
-            gone, latest = {*self._gone}, {**self._latest}
-            ended = self._ended + len(gone)
-        living = {worker: told for worker, told in latest.items() if worker not in gone}
-        for _, told in latest.values():
-            add(total, told.counted)
-        for _, told in living.values():
-            _take_gauges(total, told)
-        longest_silent = min((at for at, _ in living.values()), default=time.monotonic())
+            disconnected, latest, ended = {*self._disconnected}, {**self._latest}, self._ended
+        living = {worker: one for worker, one in latest.items() if worker not in disconnected}
+        for _, snapshot in latest.values():
+            add(total, snapshot.counted)
+        for _, snapshot in living.values():
+            _take_gauges(total, snapshot)
+        oldest = min((at for at, _ in living.values()), default=time.monotonic())
         total.update({key: [1] for key in total if key[0] == BUILD_INFO.name})
         total[WORKERS.name,] = [len(living)]
         total[WORKERS_ENDED.name,] = [ended]
-        total[SNAPSHOT_AGE.name,] = [time.monotonic() - longest_silent]
+        total[SNAPSHOT_AGE.name,] = [time.monotonic() - oldest]
         return total
 
+    def _add_up_ended(self) -> None:
+        """Add up for good what those had counted that have not come back."""
+        for worker, since in [*self._disconnected.items()]:
+            if since < time.monotonic() - SECONDS_TO_COME_BACK:
+                del self._disconnected[worker]
+                add(self._of_ended, self._latest.pop(worker)[1].counted)
+                self._ended += 1
 
-def _take_gauges(total: Cells, told: Snapshot) -> None:
+
+def _take_gauges(total: Cells, snapshot: Snapshot) -> None:
     """Take the gauges of a worker into those of all."""
-    for key, value in told.gauges:
+    for key, value in snapshot.gauges:
         metric = METRICS.get(key[0])
         if isinstance(metric, Gauge) and metric.largest:
             total[key] = [max(value, *total.get(key, [value]))]
@@ -135,20 +137,20 @@ class _Connection(socketserver.StreamRequestHandler):
         try:
             for line in self.rfile:
                 if line.endswith(b"\n"):
-                    told = _decode(line)
-                    self.worker = told.worker
-                    self.server.workers.heard(told)
+                    snapshot = _decode(line)
+                    self.worker = snapshot.worker
+                    self.server.workers.update(snapshot)
         except (OSError, msgspec.MsgspecError):
             return
 
     def finish(self) -> None:
         if self.worker:
-            self.server.workers.gone(self.worker)
+            self.server.workers.disconnect(self.worker)
         super().finish()
 
 
 class Listener(socketserver.ThreadingUnixStreamServer):
-    """Where workers tell what they have counted."""
+    """Where workers send their snapshots."""
 
     daemon_threads = True
     request_queue_size = 256

@@ -1,4 +1,4 @@
-"""Tells the exporter once a second what this worker has counted: a line of JSON over a Unix socket.
+"""Sends the exporter a snapshot of what this worker has counted, once a second: a line of JSON over a Unix socket.
 
 The socket closes when the worker ends, however it ends: so the exporter learns of it. What was counted since the last
 line is lost then.

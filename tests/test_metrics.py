@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_pro
 from conftest import PROJECT, WebServer, free_port, manage
 from events.domain import DAY_MS, HOUR_MS, format_timestamp
 from events.tests.dumps import lines_of
-from metrics import cells
+from metrics import cells, exporter
 from metrics.catalogue import KEY_SET_AGE, METRICS, OF_COMMANDS, OF_IMPORTS, REQUEST_DURATION, WORKER_MEMORY
 from metrics.exporter import Workers
 from metrics.kinds import Counter, Histogram
@@ -181,7 +181,12 @@ def test_what_a_worker_has_counted_stays_when_it_dies(measured: Callable[..., Me
     while (after := service.numbers())["player_sessions_workers",] < 2:
         assert time.monotonic() < deadline, "no new workers"
     assert requests(after)["other", "GET", "404"] == 20
+    while (ended := service.numbers()["player_sessions_workers_ended_total",]) < 2:
+        assert time.monotonic() < deadline, f"{ended} workers ended"
+        time.sleep(0.2)
+    after = service.numbers()
     assert after["player_sessions_workers_ended_total",] == 2
+    assert requests(after)["other", "GET", "404"] == 20
     cpu = "player_sessions_worker_cpu_seconds_total"
     assert after[cpu,] > before[cpu,]
 
@@ -203,27 +208,36 @@ def test_another_exporter_follows_one_that_dies(measured: Callable[..., Measured
     assert requests(numbers) == {("other", "GET", "404"): 1}
 
 
-def test_a_worker_that_connects_anew_is_counted_once() -> None:
-    """When the exporter was too busy to take a line, the worker's old connection ends before or after its new one."""
+def test_a_worker_that_connects_anew_has_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the exporter was too busy to take a line, the worker's old connection ends before or after its new one.
+
+    A counter that went down again would look like a restart, and add what it had before.
+    """
     workers = Workers()
     key = ("player_sessions_http_problems_total", "overloaded")
-    told = Snapshot("one", [(key, [5])], [])
-    workers.heard(told)
-    workers.gone("one")
-    assert workers.numbers()[key] == [5]
-    assert workers.numbers()["player_sessions_workers_ended_total",] == [1]
-    workers.heard(Snapshot("one", [(key, [7])], []))
-    workers.heard(Snapshot("two", [(key, [100])], []))
+    workers.update(Snapshot("one", [(key, [5])], []))
+    workers.disconnect("one")
+    numbers = workers.numbers()
+    assert (numbers[key], numbers["player_sessions_workers",]) == ([5], [0])
+    assert numbers["player_sessions_workers_ended_total",] == [0]
+    workers.update(Snapshot("one", [(key, [7])], []))
+    workers.update(Snapshot("two", [(key, [100])], []))
     numbers = workers.numbers()
     assert numbers[key] == [107]
     assert numbers["player_sessions_workers_ended_total",] == [0]
     assert numbers["player_sessions_workers",] == [2]
+    monkeypatch.setattr(exporter, "SECONDS_TO_COME_BACK", 0.0)
+    workers.disconnect("one")
+    time.sleep(0.01)
+    numbers = workers.numbers()
+    assert numbers[key] == [107]
+    assert numbers["player_sessions_workers_ended_total",] == [1]
 
 
 def test_of_ages_that_of_the_worker_where_it_is_largest_is_told() -> None:
     workers = Workers()
     for worker, seconds in (("one", 2.0), ("two", 40.0), ("three", 1.0)):
-        workers.heard(Snapshot(worker, [], [((KEY_SET_AGE.name,), seconds), ((WORKER_MEMORY.name,), 100)]))
+        workers.update(Snapshot(worker, [], [((KEY_SET_AGE.name,), seconds), ((WORKER_MEMORY.name,), 100)]))
     numbers = workers.numbers()
     assert (numbers[KEY_SET_AGE.name,], numbers[WORKER_MEMORY.name,]) == ([40], [300])
 
