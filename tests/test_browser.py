@@ -297,7 +297,7 @@ def test_each_country_in_sight_has_its_hours_in_small(browser, web):
     rows = len(browser.texts("#countries tbody tr"))
     assert rows >= 7
     browser.wait(lambda: len(browser.texts("#countries svg path")) == rows)
-    assert browser.text("#countries tr:first-child svg title").startswith("At most ")
+    assert browser.text("#countries tr:first-child svg title").startswith("Peak: ")
 
 
 @pytest.mark.parametrize(("name", "hours"), [("1 h", 1), ("7 d", 168), ("30 d", 720)])
@@ -319,7 +319,7 @@ def test_a_moment_can_be_held_and_sent_to_someone(browser, web):
     browser.open(web.url, hours="24", as_of=as_of)
     browser.wait_for_numbers()
     assert browser.shown_as_of() == as_of
-    assert browser.text("#age").endswith(", held")
+    assert browser.text("#age").endswith(", fixed")
     assert number(browser.text("#total")) == ask(web, "starts/", hours=24, as_of=as_of)["total"]
     browser.find("#hold").click()
     browser.wait(lambda: browser.shown_as_of() != as_of)
@@ -332,7 +332,7 @@ def test_a_shorter_window_is_shown_while_the_cursor_is_on_a_late_hour_of_a_longe
     browser.wait_for_numbers()
     browser.run("document.querySelector('#plot .canvas').focus()")
     browser.press(Keys.END)
-    assert browser.text("#plot .moment") != "In the whole window"
+    assert browser.text("#plot .moment") != "Whole window"
     # As a click does, but the cursor stays where it is.
     browser.run("document.querySelector('[name=hours][value=\"24\"]').click()")
     browser.wait(lambda: "hours=24" in browser.driver.current_url)
@@ -438,7 +438,7 @@ def test_a_session_that_ended_before_it_started_has_no_duration_and_lies_on_the_
     )
     assert sorted(spans)[0] == [0, pytest.approx(4, abs=1)]
     assert 4 < sorted(spans)[1][0] < sorted(spans)[1][1] <= 1000
-    assert browser.texts("#look-up tbody tr:last-child td")[2] == "start is later"
+    assert browser.texts("#look-up tbody tr:last-child td")[2] == "ended before it started"
     browser.wait_for_numbers()
 
 
@@ -546,7 +546,7 @@ def test_open_and_overlapping_sessions_of_a_player_are_seen(browser, web, player
     browser.wait(lambda: browser.text("#look-up .result") == f"2 open sessions of {player}")
     assert "state=open" in browser.driver.current_url
     ended = browser.texts("#look-up tbody td:nth-child(2)")
-    assert ended == ["playing now", "end not sent"]
+    assert ended == ["playing now", "no end received"]
     assert browser.texts("#look-up tbody td:nth-child(3)")[0].startswith("5 min ")
     follow(browser, "#state label:nth-of-type(3) span")
     browser.wait(lambda: len(shown_rows(browser, "#look-up")) == 4)
@@ -563,7 +563,7 @@ def test_older_sessions_of_a_player_are_on_the_next_page(browser, web, player, c
     browser.wait(lambda: len(shown_rows(browser, "#look-up")) == 20)
     follow(browser, "#look-up [rel=next]")
     browser.wait(lambda: len(shown_rows(browser, "#look-up")) == 3)
-    assert browser.text("#look-up .result") == f"3 completed sessions before those of {player}"
+    assert browser.text("#look-up .result") == f"3 older completed sessions of {player}"
     follow(browser, "#look-up .pages a")
     browser.wait(lambda: len(shown_rows(browser, "#look-up")) == 20)
     browser.wait_for_numbers()
@@ -577,7 +577,7 @@ def test_a_session_is_found_by_its_id_among_its_players(browser, web, player, co
     browser.wait(lambda: "1 min 30 s" in browser.text("#look-up .one"))
     browser.wait_for_numbers()
     browser.open(web.url, player=player, session=str(uuid.uuid4()))
-    browser.wait(lambda: "none of the newest sessions" in browser.text("#look-up .one"))
+    browser.wait(lambda: "not among the newest sessions" in browser.text("#look-up .one"))
     browser.wait_for_numbers()
 
 
@@ -666,18 +666,18 @@ def test_what_is_shown_can_be_taken_along(browser, web, countries):
         assert len(reply.read().decode().splitlines()) == 1 + number(browser.text("#total"))
 
 
-def test_the_page_refreshes_when_it_is_told_to_and_need_not_by_itself(browser, web):
+def test_the_page_refreshes_when_it_is_told_to_and_need_not_automatically(browser, web):
     browser.open(web.url)
     browser.wait_for_numbers()
-    browser.find("#by-itself").click()
+    browser.find("#auto-refresh").click()
     browser.wait(lambda: "refresh=off" in browser.driver.current_url)
-    browser.wait(lambda: browser.text("#age").endswith("not refreshed by itself"))
+    browser.wait(lambda: browser.text("#age").endswith("auto-refresh off"))
     asked = "return performance.getEntriesByType('resource').filter((one) => one.name.includes('/reports/')).length"
     before = browser.run(asked)
     browser.find("#refresh").click()
     browser.wait(lambda: browser.run(asked) > before)
     browser.wait_for_numbers()
-    browser.find("#by-itself").click()
+    browser.find("#auto-refresh").click()
     browser.wait(lambda: "refresh" not in browser.driver.current_url)
     browser.wait(lambda: browser.text("#age").endswith("refreshed every 50 s"))
 
@@ -764,7 +764,7 @@ def test_the_window_is_shown_beside_an_earlier_one(browser, web, compare):
         return shown == ([point["before"] for point in report["points"]], report["compare"]["total"])
 
     browser.wait(shows_what_the_api_says)
-    assert "The line is what was before" in browser.text("#plot-summary")
+    assert "Dashed line: the earlier period" in browser.text("#plot-summary")
 
 
 def test_a_drag_over_the_plot_shows_that_time(browser, web):
@@ -819,7 +819,7 @@ def test_what_the_window_cuts_off_is_paler(browser, web):
     browser.wait_for_numbers()
     points = timeline_of(browser, web, hours=1, interval="minute")["points"]
     assert [point["complete"] for point in points].count(False) == 2
-    assert "both are paler" in browser.text("#plot-summary")
+    assert "drawn paler" in browser.text("#plot-summary")
 
 
 # --- Sending a batch --------------------------------------------------------------------------------------------------
@@ -836,7 +836,7 @@ def test_the_example_is_stored_with_a_result_per_event(browser, web):
     browser.find("#ingest .primary").click()
     browser.wait(lambda: browser.texts("#ingest tbody tr"))
     assert browser.text("#ingest .result") == "201: 2 stored, 1 discarded."
-    assert browser.texts("#ingest .fate") == ["stored", "stored", "discarded"]
+    assert browser.texts("#ingest .outcome") == ["stored", "stored", "discarded"]
     session = json.loads(browser.run("return document.getElementById('batch').value"))[0]["session_id"]
     assert browser.texts("#ingest .detail")[:2] == [session, session]
     found = ask(web, "players/grace/sessions/")["results"]
@@ -850,7 +850,7 @@ def test_what_is_wrong_with_an_event_stands_beside_it_and_never_read_as_html(chr
     events = [{"event": "end", "player_id": player}, {"event": "start", "player_id": nasty, "country": "FIN"}]
     send(chromium, json.dumps(events))
     assert chromium.text("#ingest .result") == "400: 1 of 2 events invalid; nothing was stored."
-    assert chromium.texts("#ingest .fate") == ["not stored", "invalid"]
+    assert chromium.texts("#ingest .outcome") == ["not stored", "invalid"]
     assert chromium.texts("#ingest td:nth-child(2)")[1] == f"start {nasty}"
     assert "player_id: Send 1 to 64 characters" in chromium.texts("#ingest .detail")[1]
     assert "country: Send a country code of two letters." in chromium.texts("#ingest .detail")[1]
@@ -863,7 +863,7 @@ def test_the_valid_events_can_be_stored_alone(browser, web, player):
     browser.find("#lenient").click()
     send(browser, json.dumps([{"event": "end", "player_id": player}, {"event": "pause", "player_id": player}]))
     assert browser.text("#ingest .result") == "207: 1 stored, 0 discarded, 1 invalid."
-    assert browser.texts("#ingest .fate") == ["stored", "invalid"]
+    assert browser.texts("#ingest .outcome") == ["stored", "invalid"]
     browser.wait_for_numbers()
 
 
@@ -904,7 +904,7 @@ def test_all_of_it_works_by_keyboard(browser, web, player, country, now_ms):
     browser.tab_to("#batch")
     browser.tab_to("#ingest .primary")
     browser.press(Keys.SPACE)
-    browser.wait(lambda: browser.texts("#ingest .fate") == ["stored", "stored", "discarded"])
+    browser.wait(lambda: browser.texts("#ingest .outcome") == ["stored", "stored", "discarded"])
 
 
 def test_all_countries_can_be_shown_by_keyboard(browser, web, new_country, now_ms):
@@ -929,7 +929,7 @@ def test_a_country_is_found_among_many(browser, web, countries, new_country, now
     assert browser.driver.find_elements(By.CSS_SELECTOR, f"[data-country={countries[3]}]")
     browser.find("#search").clear()
     browser.find("#search").send_keys("nowhere at all")
-    browser.wait(lambda: browser.texts("#countries tbody tr") == ["None in this window"])
+    browser.wait(lambda: browser.texts("#countries tbody tr") == ["No sessions in this window"])
 
 
 def test_the_countries_are_sorted_by_a_column_by_keyboard(browser, web):
@@ -971,7 +971,7 @@ def test_lengths_and_who_is_playing_are_shown(browser, web, country, now_ms):
     browser.wait_for_numbers()
     figures = ("players", "length-median", "length-p90", "playing", "open")
     assert [browser.text(f"#{figure}") for figure in figures] == ["3", "1 min 30 s", "1 min 30 s", "1", "25.0%"]
-    assert browser.text("#measures p") == "Of all 4 sessions that started in the window."
+    assert browser.text("#measures p") == "Based on all 4 sessions started in the window."
 
 
 def test_what_is_an_estimate_says_how_far_it_may_be_off(browser, web):
@@ -979,7 +979,7 @@ def test_what_is_an_estimate_says_how_far_it_may_be_off(browser, web):
     browser.wait_for_numbers()
     open_ones = browser.text("#open")
     assert re.fullmatch(r"about [\d.]+%, ±[\d.]+", open_ones), open_ones
-    assert re.match(r"From \d+ starts by chance;", browser.text("#measures p"))
+    assert re.match(r"Estimated from a random sample of \d+ starts \(95% confidence\)\.", browser.text("#measures p"))
     said = browser.driver.execute_async_script(
         "const [address, done] = arguments; import(address).then(({ aboutDuration, aboutCount, aboutShare }) => done(["
         "aboutDuration({ value: 725, low: 660, high: 800 }), aboutDuration({ value: 725, low: 725, high: 725 }),"
@@ -1100,8 +1100,8 @@ def test_an_unavailable_store_is_named_with_what_to_do(chromium, web_server):
     chromium.open(web.url, player="ada")
     chromium.wait(lambda: chromium.text("#notice"))
     assert chromium.text("#notice").startswith("Cassandra does not answer. This page tries again every 5 s.")
-    assert "starts it with make up" in chromium.text("#notice")
-    assert chromium.text("#age") == "No numbers yet."
+    assert "start Cassandra with make up" in chromium.text("#notice")
+    assert chromium.text("#age") == "No data yet."
     chromium.wait(lambda: chromium.text("#look-up .result").endswith("Try again in a moment."))
     chromium.find("#ingest .primary").click()
     chromium.wait(lambda: chromium.text("#ingest .result").startswith("503: The store does not answer."))
@@ -1119,7 +1119,7 @@ def test_an_unavailable_service_leaves_its_numbers_on_show_and_comes_back_by_its
     chromium.wait(lambda: chromium.text("#notice"))
     assert chromium.text("#notice").startswith("The service does not answer. This page tries again every 5 s.")
     assert chromium.text("#total") == total
-    assert chromium.text("#age").endswith("old: the service does not answer")
+    assert chromium.text("#age").endswith("out of date: the service does not answer")
     chromium.tell("Network.emulateNetworkConditions", offline=False, **conditions)
     chromium.wait(lambda: chromium.text("#notice") == "")
     assert chromium.text("#age").endswith("refreshed every 50 s")

@@ -64,7 +64,7 @@ def sign_in(browser: Browser, key: str) -> None:
 
 def test_a_reader_signs_in_sees_numbers_and_signs_out(browser: Browser, web: WebServer) -> None:
     browser.open(web.url)
-    browser.wait(lambda: "those who have a key" in browser.text("#sign-in .result"))
+    browser.wait(lambda: "Enter your key" in browser.text("#sign-in .result"))
     key = make_key(web, READ)
     sign_in(browser, key)
     browser.wait_for_numbers()
@@ -106,6 +106,31 @@ def test_a_reader_takes_a_file_and_a_command_along(browser: Browser, web: WebSer
     [file] = tmp_path.glob("*.csv")
     assert file.read_text().startswith("hour,starts")
     assert any('-H "Authorization: Bearer $KEY"' in command for command in browser.texts(".command"))
+
+
+def test_a_file_that_cannot_be_had_is_told_beside_its_button(browser: Browser, web: WebServer) -> None:
+    browser.open(web.url)
+    sign_in(browser, make_key(web, READ))
+    browser.wait_for_numbers()
+    browser.wait(lambda: browser.texts("a.button[download]"))
+    browser.tell("Network.enable")
+    browser.tell("Network.setBlockedURLs", urls=["*format=csv*"])
+    for _ in range(2):
+        browser.run("document.querySelector('a.button[download]').click()")
+        browser.wait(lambda: browser.texts(".take [role=alert]") == ["The service does not answer."])
+    assert {entry["source"] for entry in browser.complaints()} <= {"network"}
+
+
+def test_a_browser_that_may_store_nothing_can_sign_in(browser: Browser, web: WebServer) -> None:
+    blocked = (
+        "Object.defineProperty(window, 'sessionStorage', { get() { throw new DOMException('', 'SecurityError'); } })"
+    )
+    browser.tell("Page.addScriptToEvaluateOnNewDocument", source=blocked)
+    browser.open(web.url)
+    sign_in(browser, make_key(web, READ))
+    browser.wait_for_numbers()
+    browser.find("#sign-out").click()
+    browser.wait(lambda: browser.find("#sign-in").is_displayed())
 
 
 def test_the_form_is_one_that_password_managers_know(browser: Browser, web: WebServer) -> None:

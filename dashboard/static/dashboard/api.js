@@ -1,4 +1,4 @@
-/** Asks the service. A failure is always a Trouble, which says what the service said. */
+/** Asks the service. A failure is always a ApiError, which says what the service said. */
 
 import { askForKey, authorization } from "./sign_in.js";
 
@@ -11,7 +11,7 @@ const MAY_PASS = [408, 425, 429];
 const within = (ms, signal) => AbortSignal.any([AbortSignal.timeout(ms), ...(signal ? [signal] : [])]);
 
 /** An answer that is an error (a problem detail), or no answer at all (status 0). */
-export class Trouble extends Error {
+export class ApiError extends Error {
   constructor(status, problem = {}) {
     super(problem.detail ?? (status ? `The service answered ${status}.` : "The service does not answer."));
     this.status = status;
@@ -40,16 +40,21 @@ export async function ask(path, { signal, ...options } = {}) {
   try {
     response = await fetch(address, { cache: "no-store", ...options, headers, signal: within(MOST_MS, signal) });
   } catch (error) {
-    throw signal?.aborted ? error : new Trouble(0);
+    throw signal?.aborted ? error : new ApiError(0);
   }
   const body = await response.json().catch((error) => {
     if (signal?.aborted) throw error;
-    if (response.ok) throw new Trouble(0);
+    if (response.ok) throw new ApiError(0);
     return {};
   });
-  if (response.status === 401) askForKey(body.type?.endsWith(":key-required") ? undefined : body.detail);
-  if (!response.ok) throw new Trouble(response.status, body);
+  if (!response.ok) throw errorOf(response.status, body);
   return { status: response.status, body, answeredAt: Date.parse(response.headers.get("Date")) };
+}
+
+/** The error that an answer is; one that wants a key asks the reader for it. */
+function errorOf(status, body) {
+  if (status === 401) askForKey(body.type?.endsWith(":key-required") ? undefined : body.detail);
+  return new ApiError(status, body);
 }
 
 /** The addresses of the reports, of what is asked there. */
@@ -90,15 +95,14 @@ export async function whatIsMissing({ signal }) {
   return response.ok ? null : checks?.cassandra ?? null;
 }
 
-/** Has the browser save a file of the service, under the name that the service gives it. */
+/** Has the browser save a file of the service, under the name that the service gives it. Throws an ApiError. */
 export async function download(address) {
-  const response = await fetch(address, { headers: authorization() });
-  if (response.status === 401) askForKey();
-  if (!response.ok) return;
+  const response = await fetch(address, { headers: authorization() }).catch(() => Promise.reject(new ApiError(0)));
+  if (!response.ok) throw errorOf(response.status, await response.json().catch(() => ({})));
   const name = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition"))?.[1] ?? "report.csv";
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(await response.blob());
+  link.href = URL.createObjectURL(await response.blob().catch(() => Promise.reject(new ApiError(0))));
   link.download = name;
   link.click();
-  URL.revokeObjectURL(link.href);
+  setTimeout(() => URL.revokeObjectURL(link.href), MOST_MS); // some browsers begin to save it later
 }

@@ -139,7 +139,7 @@ export function showChoice() {
   if (document.activeElement !== asOf) asOf.value = inInput(end);
   if (document.activeElement !== begin) begin.value = inInput(end - hours * HOUR_MS);
   for (const input of [asOf, begin]) input.parentElement.hidden = !chosenEnd;
-  hold.textContent = chosenEnd ? "Back to now" : "Choose a moment";
+  hold.textContent = chosenEnd ? "Back to now" : "Pick a time";
   const { tz } = chosenShape();
   shape.elements.interval.value = view().interval ?? "";
   shape.elements.compare.value = view().compare ?? "";

@@ -5,7 +5,7 @@ import { paths } from "./api.js";
 import { element } from "./dom.js";
 import { HOUR_MS, count, countryName, share } from "./format.js";
 import { sparkline } from "./sparkline.js";
-import { takeAlong } from "./take_along.js";
+import { showExportLinks } from "./export_links.js";
 
 /** As many as one takes in at a glance; the button shows the rest. */
 const FIRST_ROWS = 10;
@@ -37,7 +37,7 @@ export function showCountries(shownReport) {
   // A drawing of the report before stays until there is a new one, unless it is of another window.
   if (!(report && movesOn(report.window, shownReport.window))) body.querySelectorAll("svg").forEach((svg) => svg.remove());
   report = shownReport;
-  takeAlong(section.querySelector(".take"), paths.countries(report.window));
+  showExportLinks(section.querySelector(".take"), paths.countries(report.window));
   show();
 }
 
@@ -88,7 +88,7 @@ function focusCountry(country) {
 const matches = (country, text) =>
   country.toLowerCase().startsWith(text) || countryName(country).toLowerCase().includes(text);
 
-const nobody = () => element("tr", {}, element("td", { colspan: 4, class: "muted" }, "None in this window"));
+const nobody = () => element("tr", {}, element("td", { colspan: 4, class: "muted" }, "No sessions in this window"));
 
 function row({ country, starts }) {
   const before = body.querySelector(`[data-country="${CSS.escape(country)}"] svg`) ?? "";

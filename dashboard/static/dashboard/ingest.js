@@ -1,7 +1,7 @@
 /** Sends a batch that one has written, and shows the result of each event. */
 
 import { linkTo, ofPlayer } from "./address.js";
-import { Trouble, sendBatch } from "./api.js";
+import { ApiError, sendBatch } from "./api.js";
 import { element, say } from "./dom.js";
 
 const section = document.getElementById("ingest");
@@ -37,7 +37,7 @@ async function sendIt() {
     say(resultText, `${status}: ${body.stored} stored, ${body.discarded} discarded${invalid}.`);
     showRows(eventsIn(text), (index) => body.results[index]);
   } catch (error) {
-    if (!(error instanceof Trouble)) throw error;
+    if (!(error instanceof ApiError)) throw error;
     tellOf(error, text);
   } finally {
     becomeBusy(false);
@@ -65,10 +65,10 @@ function tellOf(trouble, sent) {
   showRows(events, (index) => ({ status: errorsOf(index).length ? "invalid" : "not stored", errors: errorsOf(index) }));
 }
 
-/** A row for each event: what it was, and its fate `{status, session_id}` or `{status, errors}`. */
-function showRows(events, fateOf) {
+/** A row for each event: what it was, and its result `{status, session_id}` or `{status, errors}`. */
+function showRows(events, resultOf) {
   table.hidden = events.length === 0;
-  table.querySelector("tbody").replaceChildren(...events.map((event, index) => row(event, index, fateOf(index))));
+  table.querySelector("tbody").replaceChildren(...events.map((event, index) => row(event, index, resultOf(index))));
 }
 
 function row(event, index, { status, session_id: session, errors = [] }) {
@@ -78,7 +78,7 @@ function row(event, index, { status, session_id: session, errors = [] }) {
     {},
     element("td", { class: "number" }, String(index + 1)),
     element("td", {}, `${event?.event ?? "?"} ${event?.player_id ?? ""}`),
-    element("td", {}, element("span", { class: `fate ${status.replace(" ", "-")}` }, status)),
+    element("td", {}, element("span", { class: `outcome ${status.replace(" ", "-")}` }, status)),
     element("td", { class: "detail" }, ...(session ? [sessionLink(event.player_id, session)] : complaints)),
   );
 }

@@ -1,7 +1,7 @@
 /** Asks for what the address names, shows the answer, and does so again while somebody looks. */
 
 import { go, lead, ofCountry, onChange, view } from "./address.js";
-import { Trouble, paths } from "./api.js";
+import { ApiError, paths } from "./api.js";
 import { chosenShape, chosenWindow, complain, showChoice, watchChoice, windowBetween } from "./choice.js";
 import { focusCountries, showCountries } from "./countries.js";
 import { element, say } from "./dom.js";
@@ -15,7 +15,7 @@ import { Refresh } from "./refresh.js";
 import { Report } from "./report.js";
 import { watchSignIn } from "./sign_in.js";
 import { focusStarts, showStarts, startsPage } from "./starts.js";
-import { takeAlong } from "./take_along.js";
+import { showExportLinks } from "./export_links.js";
 
 const REFRESH_SECONDS = Number(document.body.dataset.refreshSeconds);
 const RETRY_SECONDS = 5;
@@ -26,7 +26,7 @@ const afterItsCopy = () => 1 + 2 * Math.random();
 
 /** Not the whole page: what is busy is not read out, and its notices must be. */
 const numbers = document.querySelectorAll("#starts, #countries, #country");
-const byItself = document.getElementById("by-itself");
+const autoRefresh = document.getElementById("auto-refresh");
 const everywhere = document.getElementById("everywhere");
 
 const refresh = new Refresh(load);
@@ -52,7 +52,7 @@ async function load() {
     offerPlayers(asked, { signal });
   } catch (error) {
     if (signal.aborted) return;
-    if (!(error instanceof Trouble)) throw error;
+    if (!(error instanceof ApiError)) throw error;
     await tellOf(error, { signal });
   }
   if (signal.aborted) return;
@@ -68,12 +68,12 @@ function show(asked, byPart) {
   showPlot(byPart);
   showCountries(report);
   showLate(late);
-  takeAlong(document.querySelector("#starts .take"), paths.timeline(report.asked));
+  showExportLinks(document.querySelector("#starts .take"), paths.timeline(report.asked));
   if (total) allIsWell();
   else nothingHere({ hours: report.window.hours, held, country });
-  const stands = held ? "held" : byItself.checked ? `refreshed every ${REFRESH_SECONDS} s` : "not refreshed by itself";
+  const stands = held ? "fixed" : autoRefresh.checked ? `refreshed every ${REFRESH_SECONDS} s` : "auto-refresh off";
   showAge(stands);
-  if (held || !byItself.checked) refresh.stop();
+  if (held || !autoRefresh.checked) refresh.stop();
   else refresh.after((late ? LATE_SECONDS : Math.max(0, REFRESH_SECONDS - report.ageSeconds)) + afterItsCopy());
 }
 
@@ -92,15 +92,15 @@ function showFigures({ interval, starts }) {
 
 function showLate(late) {
   const words = late
-    ? `Sessions that came late are still being counted, since ${time(late.since)}: ` +
-      "some numbers are too low for less than a minute."
+    ? `Late sessions received since ${time(late.since)} are still being counted; ` +
+      "some numbers are slightly low for up to a minute."
     : "";
   say(document.getElementById("late"), words);
 }
 
 async function tellOf(trouble, { signal }) {
   if (!trouble.passes) {
-    showAge("old: the last question was refused");
+    showAge("out of date: the last request was rejected");
     if ("as_of" in chosenWindow()) refresh.stop();
     else refresh.after(REFRESH_SECONDS);
     complain(trouble.errors.some(({ pointer }) => pointer === "/as_of") ? trouble.words : "");
@@ -109,14 +109,14 @@ async function tellOf(trouble, { signal }) {
     return;
   }
   refresh.after(RETRY_SECONDS);
-  showAge(trouble.status ? "old: the service could not serve the last question" : "old: the service does not answer");
+  showAge(trouble.status ? "out of date: the last request failed" : "out of date: the service does not answer");
   await outOfOrder(trouble, { retrySeconds: RETRY_SECONDS, signal });
 }
 
 function showAge(remark) {
   const age = document.getElementById("age");
   if (!report) {
-    age.textContent = "No numbers yet.";
+    age.textContent = "No data yet.";
     document.getElementById("plot").hidden = true;
     return;
   }
@@ -132,12 +132,12 @@ function showAge(remark) {
 
 /** What the address says without being asked: the choice, the headings, which part of the page is there, the title. */
 function showView() {
-  const { player, session, refresh: byItselfOrNot } = view();
+  const { player, session, refresh: autoRefreshChoice } = view();
   const country = chosenCountry();
   const place = country && countryName(/^[A-Z]{2}$/.test(country) ? country : "ZZ");
   showChoice();
   say(document.getElementById("zone"), zoneName());
-  byItself.checked = byItselfOrNot !== "off";
+  autoRefresh.checked = autoRefreshChoice !== "off";
   say(document.getElementById("starts-title"), country ? `Sessions started in ${place}` : "Sessions started");
   everywhere.hidden = !country;
   document.getElementById("countries").hidden = Boolean(country);
@@ -159,7 +159,7 @@ watchSignIn({ changed: () => [load(), showPlayer()] });
 lead(everywhere, ofCountry(null));
 watchChoice({ shownEnd: () => report?.window.as_of ?? new Date().toISOString() });
 watchZoom((from, to) => go(windowBetween(from, Math.min(to, Date.parse(report.window.as_of)))));
-byItself.addEventListener("change", () => go({ refresh: byItself.checked ? null : "off" }));
+autoRefresh.addEventListener("change", () => go({ refresh: autoRefresh.checked ? null : "off" }));
 document.getElementById("refresh").addEventListener("click", load);
 showView();
 showExample();

@@ -1,6 +1,6 @@
 /** What follows from the ends of the sessions: players, lengths, who is playing. What is an estimate says so. */
 
-import { Trouble } from "./api.js";
+import { ApiError } from "./api.js";
 import { element, say } from "./dom.js";
 import { aboutCount, aboutDuration, aboutShare, count } from "./format.js";
 
@@ -16,10 +16,10 @@ export async function showMeasures(report, { signal }) {
     show(await report.measures());
   } catch (error) {
     if (signal.aborted) return;
-    if (!(error instanceof Trouble)) throw error;
+    if (!(error instanceof ApiError)) throw error;
     // What is shown is of another window, perhaps.
     for (const figure of place.querySelectorAll("dd")) figure.textContent = UNKNOWN.value;
-    say(note, "Lengths could not be had this time.");
+    say(note, "Session lengths could not be loaded.");
   }
   place.removeAttribute("aria-busy");
 }
@@ -43,7 +43,7 @@ function inWords({ value, margin }) {
 }
 
 function of({ starts: sampled, exact }, { starts, players }) {
-  if (exact) return `Of all ${count(starts)} sessions that started in the window.`;
-  const counted = players === null ? " Players of so many starts are not counted." : "";
-  return `From ${count(sampled)} starts by chance; 19 of 20 estimates are no further off.${counted}`;
+  if (exact) return `Based on all ${count(starts)} sessions started in the window.`;
+  const counted = players === null ? " Players are not counted for this many starts." : "";
+  return `Estimated from a random sample of ${count(sampled)} starts (95% confidence).${counted}`;
 }

@@ -28,19 +28,19 @@ export async function outOfOrder(trouble, { retrySeconds, signal }) {
     else show("trouble", `${missing}.`, `${again} ${adviceOn(missing)}`);
   } catch {
     if (signal.aborted) return;
-    show("trouble", "The service does not answer.", `${again} Who runs the service starts it with \`make run\`.`);
+    show("trouble", "The service does not answer.", `${again} If you run the service, start it with \`make run\`.`);
   }
 }
 
 /** The question was wrong, such as a moment in the future. */
 export function refused(trouble) {
-  show("trouble", "This cannot be shown.", trouble.words);
+  show("trouble", "The request was rejected.", trouble.words);
 }
 
 function adviceOn(missing) {
   // Of the tables it says itself what to do.
   if (missing.includes("sync_cassandra")) return "";
-  return "Who runs the service starts it with `make up`, or names one that runs in `CASSANDRA_HOSTS`.";
+  return "If you run the service, start Cassandra with `make up`, or set `CASSANDRA_HOSTS`.";
 }
 
 function show(kind, what, todo) {

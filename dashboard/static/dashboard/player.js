@@ -1,10 +1,10 @@
 /** The sessions of a player, in a table and on a bar of time, and one of them by its id. */
 
 import { go, linkTo, ofCountry, view } from "./address.js";
-import { Trouble, cursorOf, paths, sessionsOfPlayer, startsOfCountry } from "./api.js";
+import { ApiError, cursorOf, paths, sessionsOfPlayer, startsOfCountry } from "./api.js";
 import { element, say } from "./dom.js";
 import { countryName, date, duration, moment, zoneName } from "./format.js";
-import { takeAlong } from "./take_along.js";
+import { showExportLinks } from "./export_links.js";
 import { isOpen, isPlaying, showTimeBar } from "./time_bar.js";
 
 /** Examples to press, for who knows no player. */
@@ -36,10 +36,10 @@ export async function offerPlayers(report, { signal }) {
     const players = [...new Set(body.results.map((start) => start.player_id))].slice(0, EXAMPLES);
     if (players.length === 0) return;
     const chips = players.map((player) => element("button", { type: "button", class: "chip", title: player }, player));
-    recent.replaceChildren("Seen lately:", ...chips);
+    recent.replaceChildren("Recent players:", ...chips);
     recent.hidden = false;
   } catch (error) {
-    if (!signal.aborted && !(error instanceof Trouble)) throw error;
+    if (!signal.aborted && !(error instanceof ApiError)) throw error;
   }
 }
 
@@ -54,11 +54,11 @@ export async function showPlayer() {
   states.hidden = !player;
   if (!player) {
     sessions.hidden = one.hidden = true;
-    say(resultText, "Their sessions are shown here.");
+    say(resultText, "Enter a player ID to see the player's sessions.");
     return;
   }
   if (document.activeElement !== input || !input.value.trim()) input.value = player;
-  say(resultText, "Asking …");
+  say(resultText, "Loading …");
   try {
     const asked = { state, ...(state === "completed" && { overlaps: true }), ...(older && { cursor: older }) };
     const [{ body }, found] = await Promise.all([sessionsOfPlayer(player, asked), find(player, session)]);
@@ -66,9 +66,9 @@ export async function showPlayer() {
     if (number !== lookUps) return;
     show(body, { state, older });
     showOne(player, session, found);
-    takeAlong(section.querySelector(".take"), paths.player(player, asked), { csv: false });
+    showExportLinks(section.querySelector(".take"), paths.player(player, asked), { csv: false });
   } catch (error) {
-    if (!(error instanceof Trouble)) throw error;
+    if (!(error instanceof ApiError)) throw error;
     if (number === lookUps) tellOf(error);
   }
 }
@@ -84,7 +84,7 @@ function show({ player_id: player, results, next }, { state, older }) {
     return;
   }
   const number = `${results.length} ${STATES[state]}${results.length === 1 ? "" : "s"}`;
-  const which = older ? `${number} before those` : next ? `The last ${number}` : number;
+  const which = older ? number.replace(" ", " older ") : next ? `The last ${number}` : number;
   say(resultText, `${which} of ${player}`);
   const order = state === "completed" ? "newest end first" : "newest start first";
   say(sessions.querySelector("caption"), `${number} of ${player}, ${order}`);
@@ -101,16 +101,16 @@ function show({ player_id: player, results, next }, { state, older }) {
 
 function nothing(player, state, older) {
   if (older) return `No more sessions of ${player}.`;
-  const when = { completed: "A session counts here once its end was sent.", open: "Each has ended.", all: "" };
+  const when = { completed: "A session is listed once its end has been received.", open: "All have ended.", all: "" };
   return `No ${STATES[state]} of ${player}. ${when[state]}`.trim();
 }
 
 function row(session) {
   const { session_id: id, started_at: started, country, overlaps } = session;
   const place = country ? linkTo(ofCountry(country), {}, countryName(country)) : "–";
-  const link = linkTo({ session: id }, { title: `Session ${id}` }, started ? moment(started) : "start not sent");
+  const link = linkTo({ session: id }, { title: `Session ${id}` }, started ? moment(started) : "no start received");
   const length = lasted(session);
-  const mark = element("span", { class: "mark", title: "at the same time as another one" }, "overlaps");
+  const mark = element("span", { class: "mark", title: "overlaps another session" }, "overlaps");
   if (overlaps) length.append(" ", mark);
   const isChosen = id === view().session?.toLowerCase();
   return element(
@@ -126,12 +126,12 @@ function row(session) {
 function ended(session) {
   if (!isOpen(session)) return moment(session.ended_at);
   if (session.ended_at) return `${moment(session.ended_at)}, started again`;
-  return isPlaying(session) ? element("b", { class: "playing" }, "playing now") : "end not sent";
+  return isPlaying(session) ? element("b", { class: "playing" }, "playing now") : "no end received";
 }
 
 function lasted(session) {
   const { duration_seconds: seconds, ended_before_start: startedAgain, started_at: started } = session;
-  if (startedAgain) return element("td", {}, "start is later"); // words may take two lines
+  if (startedAgain) return element("td", {}, "ended before it started"); // words may take two lines
   const soFar = isPlaying(session) ? `${duration(Math.max(0, Date.now() - Date.parse(started)) / 1000)} so far` : "–";
   return element("td", { class: "number" }, seconds === null ? soFar : duration(seconds));
 }
@@ -155,13 +155,13 @@ function showOne(player, session, found) {
   const facts = found
     ? [
         ["Session", element("code", {}, session)],
-        ["Country", found.country ? countryName(found.country) : "not known: its start was not sent"],
-        ["Started", found.started_at ? `${date(found.started_at)} ${zoneName()}` : "not sent"],
+        ["Country", found.country ? countryName(found.country) : "unknown: no start received"],
+        ["Started", found.started_at ? `${date(found.started_at)} ${zoneName()}` : "not received"],
         ["Ended", endInWords(found)],
-        ["Lasted", found.duration_seconds === null ? "–" : duration(found.duration_seconds)],
-        ["At the same time as another", found.overlaps ? "yes" : "no"],
+        ["Duration", found.duration_seconds === null ? "–" : duration(found.duration_seconds)],
+        ["Overlaps another session", found.overlaps ? "yes" : "no"],
       ]
-    : [["Session", `${session} is none of the newest sessions of ${player}.`]];
+    : [["Session", `${session} is not among the newest sessions of ${player}.`]];
   const close = linkTo({ session: null }, {}, "Close");
   one.replaceChildren(
     element("dl", {}, ...facts.map(fact)),
@@ -173,7 +173,7 @@ const fact = ([name, value]) => element("div", {}, element("dt", {}, name), elem
 
 function endInWords(session) {
   if (session.ended_at) return `${date(session.ended_at)} ${zoneName()}`;
-  return isPlaying(session) ? "playing now" : "not sent";
+  return isPlaying(session) ? "playing now" : "not received";
 }
 
 function tellOf(trouble) {

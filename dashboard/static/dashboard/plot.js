@@ -219,16 +219,16 @@ const nameOfPart = (index) => part(shown.interval, shown.begins[index], shown.en
 function inWords() {
   const { compare, complete, interval, starts } = shown;
   const busiest = starts.indexOf(Math.max(...starts));
-  const pale = ` What the window cuts off of the first and the last ${interval} is not counted; both are paler.`;
+  const pale = ` The first or last ${interval} is only partly in the window and is drawn paler.`;
   const cut = complete.includes(false) ? pale : "";
   const compared = compare ? ` ${inWordsOf(compare)}` : "";
   return `${count(starts[busiest])} starts in the busiest ${interval}, ${nameOfPart(busiest)}.${cut}${compared}`;
 }
 
 function inWordsOf({ total, change: ratio, complete }) {
-  const much = ratio === null ? "" : `: ${change(ratio)} since`;
-  const known = complete ? "" : " Some of them are older than what is stored.";
-  return `The line is what was before, ${count(total)} starts${much}.${known}`;
+  const much = ratio === null ? "" : ` (${change(ratio)} since)`;
+  const known = complete ? "" : " Part of that period is no longer stored.";
+  return `Dashed line: the earlier period, ${count(total)} starts${much}.${known}`;
 }
 
 const sum = (numbers) => numbers.reduce((whole, one) => whole + one, 0);
@@ -251,7 +251,7 @@ function showLegend() {
   });
   if (shown.before) {
     const line = element("span", { class: "line-swatch" });
-    items.push(element("li", { class: "before" }, line, "before", element("b")));
+    items.push(element("li", { class: "before" }, line, "earlier", element("b")));
   }
   legend.replaceChildren(...items);
   if (focused) legend.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
@@ -266,18 +266,18 @@ function toggle(key, button) {
 /** The legend's numbers: of one part, or of the whole window (null). */
 function showPart(index) {
   const inAll = `${numberOf(shown.starts, index)} starts`;
-  say(momentShown, index === null ? "In the whole window" : `${nameOfPart(index)}: ${inAll}`);
+  say(momentShown, index === null ? "Whole window" : `${nameOfPart(index)}: ${inAll}`);
   const rows = [...shown.layers.map(({ starts }) => starts), ...(shown.before ? [shown.before] : [])];
   legend.querySelectorAll("b").forEach((place, at) => (place.textContent = numberOf(rows[at], index)));
   canvas.setAttribute("aria-valuenow", index ?? 0);
-  canvas.setAttribute("aria-valuetext", index === null ? "nothing chosen" : momentShown.textContent);
+  canvas.setAttribute("aria-valuetext", index === null ? "nothing selected" : momentShown.textContent);
 }
 
 function showTable() {
   const { before: earlier, interval, layers, starts } = shown;
   const columns = [starts, ...(earlier ? [earlier] : []), ...layers.map((layer) => layer.starts)];
   const first = interval[0].toUpperCase() + interval.slice(1);
-  const names = [first, "All", ...(earlier ? ["Before"] : []), ...layers.map(nameOf)];
+  const names = [first, "All", ...(earlier ? ["Earlier"] : []), ...layers.map(nameOf)];
   const head = names.map((name, index) => element("th", { scope: "col", class: index ? "number" : null }, name));
   const row = (_, at) =>
     element(

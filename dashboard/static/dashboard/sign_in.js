@@ -8,19 +8,36 @@ const section = document.getElementById("sign-in");
 const field = document.getElementById("key");
 const signOut = document.getElementById("sign-out");
 
-/** The header that a question needs; none while nobody has signed in. */
-export function authorization() {
-  const key = sessionStorage.getItem(STORED);
-  return key ? { Authorization: `Bearer ${key}` } : {};
+/** The key, valid or not; null while nobody has signed in. Where browsers may store nothing, a reload forgets it. */
+let key = storedKey();
+
+function storedKey() {
+  try {
+    return sessionStorage.getItem(STORED);
+  } catch {
+    return null;
+  }
 }
 
-/** Whether a key is there, be it valid or not. */
-export const isSignedIn = () => sessionStorage.getItem(STORED) !== null;
+function storeKey(text) {
+  key = text;
+  try {
+    if (text === null) sessionStorage.removeItem(STORED);
+    else sessionStorage.setItem(STORED, text);
+  } catch {
+    // It is kept in `key`.
+  }
+}
+
+/** The header that a question needs; none while nobody has signed in. */
+export const authorization = () => (key ? { Authorization: `Bearer ${key}` } : {});
+
+export const isSignedIn = () => key !== null;
 
 /** Shows the form, and why; a key that was refused is forgotten. */
-export function askForKey(why = "Reports are for those who have a key. It stays in this tab.") {
+export function askForKey(why = "Enter your key to see the reports. It is kept in this tab only.") {
   if (!section) return;
-  sessionStorage.removeItem(STORED);
+  storeKey(null);
   show();
   say(section.querySelector(".result"), why);
 }
@@ -30,7 +47,7 @@ export function watchSignIn({ changed }) {
   if (!section) return;
   section.querySelector("form").addEventListener("submit", (event) => {
     event.preventDefault();
-    sessionStorage.setItem(STORED, field.value.trim());
+    storeKey(field.value.trim());
     event.target.reset();
     show();
     changed();

@@ -11,7 +11,7 @@ const MOST_STEPS = 60;
 export function sparkline(points, interval) {
   const peak = points.reduce((most, point) => (point.starts > most.starts ? point : most));
   const begin = Date.parse(peak.begin);
-  const label = `At most ${count(peak.starts)} a ${interval}: ${part(interval, begin, begin + HOUR_MS)}`;
+  const label = `Peak: ${count(peak.starts)} per ${interval}, ${part(interval, begin, begin + HOUR_MS)}`;
   return drawn(
     "svg",
     { class: "sparkline", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": label },

@@ -4,7 +4,7 @@ import { linkTo, ofPlayer } from "./address.js";
 import { cursorOf, paths, startsOfCountry } from "./api.js";
 import { element, say } from "./dom.js";
 import { count, countryName, moment } from "./format.js";
-import { takeAlong } from "./take_along.js";
+import { showExportLinks } from "./export_links.js";
 
 const ROWS = 20;
 
@@ -19,9 +19,9 @@ export async function startsPage({ country, window }, { cursor, signal }) {
 
 /** Shows what `startsPage` gives. */
 export function showStarts({ country, window }, { starts, results, next }, { cursor }) {
-  say(section.querySelector("h2"), `Start sessions of ${countryName(country)}`);
+  say(section.querySelector("h2"), `Sessions started in ${countryName(country)}`);
   const shown = results.length < starts ? `${results.length} of ${count(starts)}` : count(starts);
-  const summary = starts ? `${shown}, newest first, up to ${moment(window.as_of)}` : "None in this window";
+  const summary = starts ? `${shown}, newest first, up to ${moment(window.as_of)}` : "No sessions in this window";
   say(section.querySelector(".summary"), summary);
   section.querySelector("tbody").replaceChildren(...results.map(row));
   section.querySelector("table").hidden = results.length === 0;
@@ -32,7 +32,7 @@ export function showStarts({ country, window }, { starts, results, next }, { cur
   ];
   pages.replaceChildren(...links);
   pages.hidden = links.length === 0;
-  takeAlong(section.querySelector(".take"), paths.country(country, window));
+  showExportLinks(section.querySelector(".take"), paths.country(country, window));
 }
 
 export const focusStarts = () => section.focus();

@@ -5,7 +5,7 @@ import { element } from "./dom.js";
 import { isSignedIn } from "./sign_in.js";
 
 /** Puts both into a place; `path` is the address of the report, and whether it also comes as CSV. */
-export function takeAlong(place, path, { csv = true } = {}) {
+export function showExportLinks(place, path, { csv = true } = {}) {
   const address = new URL(path, document.baseURI).href;
   if (place.dataset.address === address) return; // the command may be selected
   place.dataset.address = address;
@@ -23,7 +23,8 @@ function fileLink(address) {
   link.addEventListener("click", (event) => {
     if (!isSignedIn()) return;
     event.preventDefault();
-    download(address);
+    link.parentElement.querySelector("[role=alert]")?.remove();
+    download(address).catch(({ words }) => link.after(element("span", { class: "muted", role: "alert" }, words)));
   });
   return link;
 }
