@@ -15,14 +15,15 @@ from uuid import uuid5
 
 from events.importing.dump import Block, Dump, DumpError
 from events.importing.lines import NAMESPACE
+from events.importing.terminal import note
 from store import cassandra
 from store.cassandra import Page
 from store.errors import StatementRejected, StoreUnavailable
+from store.token_ranges import LAST_TOKEN, token_ranges
 
 TABLES = {"session_by_country": "country", "session_by_player_id": "player_id"}
 KEYSPACE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,47}\Z")
 RANGES = 256
-FIRST_TOKEN, LAST_TOKEN = -(2**63), 2**63 - 1
 ROWS_PER_PAGE = 2_000
 RETRY_SECONDS = 1.0
 
@@ -58,14 +59,12 @@ class KeyspaceDump(Dump):
         """
         self.warnings.clear()
         line, without_session = 1, 0
-        size = (LAST_TOKEN - FIRST_TOKEN + 1) // RANGES
-        for number in range(RANGES):
-            after = FIRST_TOKEN + number * size
-            for page in self._pages(after, min(after + size, LAST_TOKEN)):
+        for number, (after, until) in enumerate(token_ranges(RANGES), 1):
+            for page in self._pages(after, until):
                 rows = [json.loads(text) for (text,) in page.rows]
                 without_session += sum(row["session_id"] is None for row in rows)
                 if rows:
-                    yield Block(line, [_line(row) for row in rows], number + 1)
+                    yield Block(line, [_line(row) for row in rows], number)
                     line += len(rows)
         if without_session:
             self.warnings.append(
@@ -75,12 +74,17 @@ class KeyspaceDump(Dump):
 
     def _pages(self, after: int, until: int) -> Generator[Page, None, None]:
         next_page: bytes | None = None
+        is_waiting = False
         while True:
             try:
                 page = cassandra.read_page(self._cql, (after, until), rows=ROWS_PER_PAGE, after=next_page)
-            except StoreUnavailable:
+            except StoreUnavailable as error:
+                if not is_waiting:
+                    note(f"Waiting for Cassandra, to read {self.name}: {error}")
+                is_waiting = True
                 time.sleep(RETRY_SECONDS)
                 continue
+            is_waiting = False
             yield page
             if page.next is None:
                 return

@@ -27,7 +27,7 @@ from events.upkeep.pairs import EXPIRING_MS, Buckets, Question, events_of, quest
 from events.upkeep.quality import describe
 from events.upkeep.row_checks import Clock, Problem, right_place
 from events.upkeep.tables import UPKEEP, Reading
-from events.upkeep.walk import Progress, Stopped, TableRange, Walk, token_ranges
+from events.upkeep.walk import Progress, Stopped, TableRange, Walk, ranges_of
 from events.upkeep.writing import execute_and_recount
 from store import cassandra
 from store.cassandra import Row
@@ -114,9 +114,8 @@ class State:
 
     def units(self) -> "list[AuditUnit]":
         """Return what there is to do, always the same."""
-        ranges = [*token_ranges()]
-        tables = [TableRange(table, *one) for table in TABLES for one in ranges]
-        pairs = [PairRange(table, *one) for table in PAIRED for one in ranges]
+        tables = [unit for table in TABLES for unit in ranges_of(table)]
+        pairs = [PairRange(*unit) for table in PAIRED for unit in ranges_of(table)]
         return [*tables, Erasures(), *pairs, RowsInFlight(), *map(DayUnit, days_kept(self.started_ms))]
 
 

@@ -21,7 +21,7 @@ from events.counting.hours import (
     count_hours,
     count_starts,
 )
-from events.counting.minutes import CountryHour, Shards, count_minutes
+from events.counting.minutes import HourOfCountry, Shards, count_minutes
 from events.counting.stored import Store
 from events.counting.validity import MARGIN_MS
 from events.domain import DAY_MS, HOUR_MS, MINUTE_MS, Window
@@ -77,7 +77,7 @@ class SeenShards:
             place = hour * len(COUNTRIES) + COUNTRIES[country]
             self._seen[place] = max(self._seen[place], shard + 1)
 
-    def of_day(self, day_ms: int) -> dict[CountryHour, int]:
+    def of_day(self, day_ms: int) -> dict[HourOfCountry, int]:
         """Return over how many shards at least the starts of each country and hour of a day lie."""
         first = (day_ms - self._first_hour_ms) // HOUR_MS
         return {
@@ -104,7 +104,7 @@ def days_with_counts() -> set[int]:
     return days
 
 
-def missing_index_entries(day_ms: int, seen: SeenShards) -> dict[CountryHour, int]:
+def missing_index_entries(day_ms: int, seen: SeenShards) -> dict[HourOfCountry, int]:
     """Return the hours of countries with starts that no report can find, each with its shards. Raises StoreError."""
     starts = seen.of_day(day_ms)
     if not starts:
@@ -118,7 +118,7 @@ def missing_index_entries(day_ms: int, seen: SeenShards) -> dict[CountryHour, in
     }
 
 
-def write_index_entries(missing: Mapping[CountryHour, int]) -> None:
+def write_index_entries(missing: Mapping[HourOfCountry, int]) -> None:
     """Make the starts of these hours known to reports, and have them counted. Raises StoreError."""
     now_ms = wall_clock_ms()
     keys = [(domain.day_of(hour), hour, country) for country, hour in missing]
@@ -163,7 +163,7 @@ def _store(now_ms: int) -> Store:
     return Store(now_ms, time.monotonic() + MOST_SECONDS, COUNTS_AT_A_TIME)
 
 
-def _reported(window: Window, hours: Collection[int], *, now_ms: int) -> dict[CountryHour, int]:
+def _reported(window: Window, hours: Collection[int], *, now_ms: int) -> dict[HourOfCountry, int]:
     """Return the numbers that reports have for these hours of the window."""
     counts = count_starts(window=window, now_ms=now_ms, deadline=time.monotonic() + MOST_SECONDS, all_late=True)
     return {
@@ -179,8 +179,8 @@ def _is_between(number: int, before: int, after: int) -> bool:
 
 
 def _wrong_minutes(
-    hours: list[int], numbers: Mapping[CountryHour, int], index: Shards, *, now_ms: int
-) -> Iterator[CountryHour]:
+    hours: list[int], numbers: Mapping[HourOfCountry, int], index: Shards, *, now_ms: int
+) -> Iterator[HourOfCountry]:
     """Yield the hours whose minutes add up to the right number, so that reports take them, and are wrong ones."""
     stored = {
         one: minutes

@@ -27,7 +27,7 @@ from events.upkeep.exporting import STARTS_SECONDS
 from events.upkeep.pairs import events_of
 from events.upkeep.row_checks import DELETE_START, Clock, right_place
 from events.upkeep.tables import UPKEEP
-from events.upkeep.walk import Progress, Stopped, TableRange, Walk, token_ranges
+from events.upkeep.walk import Progress, Stopped, TableRange, Walk, ranges_of
 from events.upkeep.writing import execute, execute_and_recount
 from store import cassandra
 from store.cassandra import Row, Statement
@@ -206,7 +206,7 @@ class ErasurePass(Walk):
         now_ms = wall_clock_ms()
         self.waiting = [one for one in waiting if one.due_ms <= now_ms]
         self._until = {one.player_id: one.until_ms for one in self.waiting}
-        self._units = [TableRange(table, *one) for table in NAMING for one in token_ranges()]
+        self._units = [unit for table in NAMING for unit in ranges_of(table)]
         self._done = 0
         self._rows = 0
         self.deleted: Counter[str] = Counter()

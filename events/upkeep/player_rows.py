@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from events.models import SessionByCountry, Table
 from events.upkeep.exporting import STARTS_SECONDS, JsonRow, StartKey, starts_at
 from events.upkeep.tables import UPKEEP
-from events.upkeep.walk import Progress, TableRange, Walk, token_ranges
+from events.upkeep.walk import Progress, Walk, ranges_of
 
 MEDIA_TYPE = "application/x-ndjson"
 
@@ -33,7 +33,7 @@ class StartsOfPlayer(Walk):
     def __init__(self, player_id: str, *, most_rows: int, on_progress: Callable[[Progress], None]) -> None:
         super().__init__(most_rows=most_rows, on_progress=on_progress)
         self._player_id = player_id
-        self._units = [TableRange(SessionByCountry, *one) for one in token_ranges()]
+        self._units = ranges_of(SessionByCountry)
         self._done = 0
         self._rows = 0
 

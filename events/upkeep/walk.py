@@ -16,10 +16,10 @@ from events.upkeep.tables import Reading
 from store import cassandra
 from store.cassandra import Page, Row
 from store.errors import StoreUnavailable
+from store.token_ranges import token_ranges
 
 # Of each table. A walk that was stopped repeats one of them.
 RANGES = 32
-FIRST_TOKEN, LAST_TOKEN = -(2**63), 2**63 - 1
 # A page takes 10 to 20 ms.
 ROWS_PER_PAGE = 1_000
 RETRY_SECONDS = 1.0
@@ -47,6 +47,11 @@ class TableRange(NamedTuple):
     @property
     def name(self) -> str:
         return f"rows of {self.table.__table_name__}"
+
+
+def ranges_of(table: Table) -> list[TableRange]:
+    """Return the parts in which a table is read."""
+    return [TableRange(table, *one) for one in token_ranges(RANGES)]
 
 
 class Progress(NamedTuple):
@@ -112,11 +117,3 @@ class Walk:
                     raise Stopped from error
                 self._on_progress(self._progress()._replace(waiting_for=str(error)))
                 time.sleep(RETRY_SECONDS)
-
-
-def token_ranges() -> Iterator[tuple[int, int]]:
-    """Yield each range of a table: the token after which it begins, and its last token."""
-    size = (LAST_TOKEN - FIRST_TOKEN + 1) // RANGES
-    for number in range(RANGES):
-        after = FIRST_TOKEN + number * size
-        yield after, min(after + size, LAST_TOKEN)
