@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 KEY = "player_sessions.key"
 # What an address needs, when it is not a scope: nothing at all, or some key whatever it may do.
 OPEN, ANY_KEY = "open", "any key"
-BEARER, BASIC = "Bearer ", "Basic "
+BEARER = "Bearer "
 SAFE_METHODS = ("GET", "HEAD")
 # Proxies and browsers keep no copy for others. What this service stores is for all who may read.
 PRIVATE: Headers = [("Cache-Control", "private"), ("Vary", "Authorization")]

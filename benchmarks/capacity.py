@@ -22,7 +22,7 @@ BEGIN, END = "<!-- python -m benchmarks.capacity --write -->\n", "<!-- end -->\n
 
 SECONDS_AN_HOUR, SECONDS_A_DAY, DAYS_A_YEAR = 3_600, 86_400, 365.25
 HOURS_A_DAY, MINUTES_AN_HOUR = 24, 60
-KB, MB, TB, MIB = 1e3, 1e6, 1e12, 2**20
+MB, TB, MIB = 1e6, 1e12, 2**20
 US, MS = 1e-6, 1e-3
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from events import domain
 from events.clock import retention_cutoff_ms
 from events.counting.hours import StartCounts, Waiting, count_starts
-from events.counting.minutes import PARTITIONS_PER_STATEMENT, CountryHour
+from events.counting.minutes import PARTITIONS_PER_STATEMENT, HourOfCountry
 from events.domain import Window
 from reports.expensive import expensive_when_long
 from reports.positions import NO_SESSION, Position
@@ -248,7 +248,7 @@ def _in_parts(begins: Sequence[int], pieces: Iterable[tuple[int, int]]) -> list[
 def _pieces(
     hours: Sequence[int],
     starts: Sequence[int],
-    minutes: Mapping[CountryHour, Sequence[int]],
+    minutes: Mapping[HourOfCountry, Sequence[int]],
     by_minute: Collection[int],
 ) -> Iterator[tuple[int, int]]:
     """Yield when each hour begins with its starts; in place of those that are cut, each of their minutes."""

@@ -21,13 +21,27 @@ def main() -> None:
     from metrics import sender, supervisor
     from sessions_project.checks import check_settings, refuse
     from sessions_project.startup import startup_report
-    from web.server_threads import server_threads
-    from web.transport import MOST_DRAINING
 
     refuse(check_settings(None))
     address = numeric_address("HOST")
     refuse_a_taken_port(address, settings.PORT)
-    command = [
+    # The report says what is wrong with the store; the log would say it a second time.
+    logging.getLogger("store").setLevel(logging.CRITICAL)
+    print(startup_report(), flush=True)
+    if settings.METRICS_PORT:
+        # The settings may come from a .env file, which the server does not read.
+        os.environ["METRICS_HOST"] = numeric_address("METRICS_HOST")
+        os.environ["METRICS_PORT"] = str(settings.METRICS_PORT)
+        os.environ[sender.SOCKET_VARIABLE] = str(supervisor.new_socket())
+    os.execv(sys.executable, server_command(address))
+
+
+def server_command(address: str) -> list[str]:
+    """Return the command of the server, with the options of this one behind our own."""
+    from web.server_threads import server_threads
+    from web.transport import MOST_DRAINING
+
+    return [
         sys.executable,
         "-m",
         "sessions_project.server",
@@ -44,15 +58,6 @@ def main() -> None:
         *sys.argv[1:],
         "sessions_project.wsgi:application",
     ]
-    # The report says what is wrong with the store; the log would say it a second time.
-    logging.getLogger("store").setLevel(logging.CRITICAL)
-    print(startup_report(), flush=True)
-    if settings.METRICS_PORT:
-        # The settings may come from a .env file, which the server does not read.
-        os.environ["METRICS_HOST"] = numeric_address("METRICS_HOST")
-        os.environ["METRICS_PORT"] = str(settings.METRICS_PORT)
-        os.environ[sender.SOCKET_VARIABLE] = str(supervisor.new_socket())
-    os.execv(sys.executable, command)
 
 
 def numeric_address(setting: str) -> str:

@@ -14,7 +14,7 @@ from events.batched import batched
 from events.counting.minutes import (
     COUNT_STARTS,
     PARTITIONS_PER_STATEMENT,
-    CountryHour,
+    HourOfCountry,
     Shards,
     count_parts,
     grids,
@@ -73,7 +73,7 @@ class StartCounts:
     starts: dict[str, list[int]] = field(default_factory=dict)
     shards: dict[str, int] = field(default_factory=dict)
     # Of the hours that were asked for by the minute, 60 numbers for each country with starts.
-    minutes: dict[CountryHour, list[int]] = field(default_factory=dict)
+    minutes: dict[HourOfCountry, list[int]] = field(default_factory=dict)
     waiting: Waiting | None = None
 
     def of_hours(self) -> list[int]:
@@ -289,7 +289,7 @@ class _Counting:
         first, last = domain.hour_of(self._window.from_ms), self._window.to_ms
         return range(max(day_ms, first), min(day_ms + DAY_MS - 1, last) + 1, HOUR_MS)
 
-    def _index(self) -> dict[CountryHour, int]:
+    def _index(self) -> dict[HourOfCountry, int]:
         """Return which countries have starts in the hours that are not stored, over how many shards."""
         of_days: dict[int, list[int]] = {}
         for day in self._days.values():
@@ -304,9 +304,9 @@ class _Counting:
         rows = [row for some in cassandra.execute_many(queries, deadline=self._store.deadline) for row in some]
         return {(country, hour): shards for hour, country, shards in rows if shards is not None and not self._has(hour)}
 
-    def _dirty(self) -> dict[CountryHour, int]:
+    def _dirty(self) -> dict[HourOfCountry, int]:
         """Return the stored hours that were written late since, each with its shards."""
-        dirty: dict[CountryHour, int] = {}
+        dirty: dict[HourOfCountry, int] = {}
         for country, hour in self._late.hours():
             if self._is_in_window(hour) and self._is_of_country(country) and self._has(hour):
                 day = self._day_of(hour)
@@ -319,14 +319,14 @@ class _Counting:
         """Return whether counting the whole stored hour costs no more than to find out which minutes it lacks."""
         return is_cheap(self._day_of(hour_ms).number(country, hour_ms))
 
-    def _parts(self, index: Shards, dirty: Shards) -> dict[CountryHour, int]:
+    def _parts(self, index: Shards, dirty: Shards) -> dict[HourOfCountry, int]:
         """Return the hours of countries that the window does not cover, or that are not over or partly expired."""
         parts = {one: shards for one, shards in index.items() if not self._is_whole(one[1])}
         return parts | self._stored_in(self._edges, dirty)
 
-    def _stored_in(self, hours: Iterable[int], dirty: Shards) -> dict[CountryHour, int]:
+    def _stored_in(self, hours: Iterable[int], dirty: Shards) -> dict[HourOfCountry, int]:
         """Return which countries have starts in those of the hours that are stored, or were written late to since."""
-        found: dict[CountryHour, int] = {}
+        found: dict[HourOfCountry, int] = {}
         for hour in filter(self._has, hours):
             found.update({one: shards for one, shards in dirty.items() if one[1] == hour})
             day = self._days[domain.day_of(hour)]
@@ -335,21 +335,21 @@ class _Counting:
                     found.setdefault((country, hour), day.starts[country][0])
         return found
 
-    def _whole_minutes(self, wanted: Shards) -> dict[CountryHour, list[int]]:
+    def _whole_minutes(self, wanted: Shards) -> dict[HourOfCountry, list[int]]:
         """Return the whole minutes of these hours."""
         unexpired = {one: shards for one, shards in wanted.items() if one[1] > self._store.retention_cutoff_ms}
         unread = {hour for _, hour in unexpired}.difference(self._edges, self._by_minute)
         countries: dict[int, set[str]] = defaultdict(set)
         for country, hour in unexpired:
             countries[domain.day_of(hour)].add(country)
-        stored: dict[CountryHour, Minutes] = {
+        stored: dict[HourOfCountry, Minutes] = {
             **self._minutes,
             **self._store.minutes(unread, countries=countries, wanted=unexpired),
         }
         self._take_positions_of_days(stored)
         return whole_minutes(unexpired, stored, self._late, release_1=self._release_1, store=self._store)
 
-    def _take_positions_of_days(self, stored: Mapping[CountryHour, Minutes]) -> None:
+    def _take_positions_of_days(self, stored: Mapping[HourOfCountry, Minutes]) -> None:
         """Minutes that add up to the number of their day, which was counted later, are as complete as the day.
 
         Those that do not, and are asked for as such, are counted again: what they lack may be left to wait.
@@ -363,13 +363,13 @@ class _Counting:
             elif hour in self._by_minute:
                 minutes.position = None
 
-    def _count_and_store_days(self, whole: Shards, dirty: Shards) -> dict[CountryHour, int]:
+    def _count_and_store_days(self, whole: Shards, dirty: Shards) -> dict[HourOfCountry, int]:
         """Count the hours that are not stored, newest days first, and store the days that the window covers."""
         changed = {domain.day_of(hour) for hour in self._void.union(hour for _, hour in dirty)}
-        of_days: dict[int, dict[CountryHour, int]] = {day: {} for day in sorted(self._days, reverse=True)}
+        of_days: dict[int, dict[HourOfCountry, int]] = {day: {} for day in sorted(self._days, reverse=True)}
         for one, shards in whole.items():
             of_days[domain.day_of(one[1])][one] = shards
-        numbers: dict[CountryHour, int] = {}
+        numbers: dict[HourOfCountry, int] = {}
         for days in _rounds(of_days):
             missing = {one: shards for day in days for one, shards in of_days[day].items()}
             counted = count_hours(missing, window=self._window, store=self._store)
@@ -398,7 +398,7 @@ class _Counting:
             day.position = position
             self._store.put_day(day)
 
-    def _note(self, counts: StartCounts, numbers: Mapping[CountryHour, int], whole: Shards) -> None:
+    def _note(self, counts: StartCounts, numbers: Mapping[HourOfCountry, int], whole: Shards) -> None:
         """Note all whole hours."""
         for day in self._days.values():
             counts.add_day(day.day_ms, day.hours, day.starts if self._country is None else self._of_country(day))
@@ -414,7 +414,7 @@ class _Counting:
         return {country: row for country, row in day.starts.items() if country == self._country}
 
     def _note_parts(
-        self, counts: StartCounts, parts: Shards, by_minute: Shards, minutes: Mapping[CountryHour, Sequence[int]]
+        self, counts: StartCounts, parts: Shards, by_minute: Shards, minutes: Mapping[HourOfCountry, Sequence[int]]
     ) -> None:
         """Note what is left of hours, and the minutes that were asked for: of their hours, these are the numbers."""
         counts.minutes = starts_by_minute(by_minute, minutes, window=self._window, store=self._store)
@@ -456,7 +456,7 @@ def _rounds(of_days: Mapping[int, Shards]) -> Iterator[list[int]]:
         yield days
 
 
-def count_hours(wanted: Shards, *, window: Window, store: Store) -> dict[CountryHour, int]:
+def count_hours(wanted: Shards, *, window: Window, store: Store) -> dict[HourOfCountry, int]:
     """Count the rows of whole hours of countries, as far as the window covers them. Raises StoreError."""
     starts = dict.fromkeys(wanted, 0)
     queries = [_count_query(group, wanted, window) for group in _groups(wanted)]
@@ -467,12 +467,12 @@ def count_hours(wanted: Shards, *, window: Window, store: Store) -> dict[Country
     return starts
 
 
-def _groups(wanted: Shards) -> Iterator[Sequence[CountryHour]]:
+def _groups(wanted: Shards) -> Iterator[Sequence[HourOfCountry]]:
     """Yield the hours in groups that one statement counts."""
     for grid in grids(wanted, key=lambda one: one):
         yield from batched(grid, max(1, PARTITIONS_PER_STATEMENT // max(wanted[one] for one in grid)))
 
 
-def _count_query(group: Sequence[CountryHour], shards: Shards, window: Window) -> Statement:
+def _count_query(group: Sequence[HourOfCountry], shards: Shards, window: Window) -> Statement:
     countries, hours = {country for country, _ in group}, {hour for _, hour in group}
     return COUNT_STARTS, (countries, hours, range(max(shards[one] for one in group)), window.from_ms, window.to_ms)

@@ -46,9 +46,9 @@ COUNT_MINUTES = """
 T = TypeVar("T")
 
 # A country and the beginning of an hour.
-CountryHour = tuple[str, int]
+HourOfCountry = tuple[str, int]
 # Over how many shards each of them lies.
-Shards = Mapping[CountryHour, int]
+Shards = Mapping[HourOfCountry, int]
 
 
 class Part(NamedTuple):
@@ -89,17 +89,17 @@ class _Query(NamedTuple):
     """A statement, and what of its answer is asked for: of each hour some minutes."""
 
     statement: Statement
-    minutes: Mapping[CountryHour, Collection[int]]
+    minutes: Mapping[HourOfCountry, Collection[int]]
 
 
 def whole_minutes(
     wanted: Shards,
-    stored: Mapping[CountryHour, Minutes],
+    stored: Mapping[HourOfCountry, Minutes],
     late: LateWrites,
     *,
     release_1: Mapping[int, str | None],
     store: Store,
-) -> dict[CountryHour, list[int]]:
+) -> dict[HourOfCountry, list[int]]:
     """Return the starts of every minute that is over of these hours, and store what had to be counted.
 
     ``release_1`` says for each day what its counts must have seen of release 1.0; None: they cannot be stored now.
@@ -116,7 +116,9 @@ def whole_minutes(
     return {one: minutes.starts for one, minutes in hours.items()}
 
 
-def count_minutes(wanted: Shards, numbers: Mapping[CountryHour, int], *, store: Store) -> dict[CountryHour, list[int]]:
+def count_minutes(
+    wanted: Shards, numbers: Mapping[HourOfCountry, int], *, store: Store
+) -> dict[HourOfCountry, list[int]]:
     """Return the starts of every minute of these hours by their rows, whatever is stored; they have about ``numbers``.
 
     Raises StoreError.
@@ -127,7 +129,7 @@ def count_minutes(wanted: Shards, numbers: Mapping[CountryHour, int], *, store: 
     return {one: minutes.starts for one, minutes in hours.items()}
 
 
-def _count(tasks: Collection[_Task], hours: Mapping[CountryHour, Minutes], *, store: Store) -> None:
+def _count(tasks: Collection[_Task], hours: Mapping[HourOfCountry, Minutes], *, store: Store) -> None:
     """Count the minutes that the tasks name, and put them in their hours."""
     queries = [*_queries(tasks, hours)]
     for task in tasks:
@@ -181,7 +183,7 @@ def _runs(minutes: Collection[int], starts: Sequence[int]) -> Iterator[tuple[int
             first = index + 1
 
 
-def _queries(tasks: Iterable[_Task], hours: Mapping[CountryHour, Minutes]) -> Iterator[_Query]:
+def _queries(tasks: Iterable[_Task], hours: Mapping[HourOfCountry, Minutes]) -> Iterator[_Query]:
     """Statements for these tasks: those near each other share one, and whole hours of a country."""
     by_hour: dict[int, list[_Task]] = defaultdict(list)
     whole: list[_Task] = []
@@ -195,7 +197,7 @@ def _queries(tasks: Iterable[_Task], hours: Mapping[CountryHour, Minutes]) -> It
         yield from map(_query, _in_statements(group))
 
 
-def _near(tasks: Iterable[_Task], hours: Mapping[CountryHour, Minutes]) -> Iterator[list[_Task]]:
+def _near(tasks: Iterable[_Task], hours: Mapping[HourOfCountry, Minutes]) -> Iterator[list[_Task]]:
     """Tasks of one hour in groups that one statement counts: what it counts in vain costs less than another one."""
     group: list[_Task] = []
     counted = 0
@@ -208,13 +210,13 @@ def _near(tasks: Iterable[_Task], hours: Mapping[CountryHour, Minutes]) -> Itera
     yield group
 
 
-def _starts(tasks: Sequence[_Task], hours: Mapping[CountryHour, Minutes]) -> int:
+def _starts(tasks: Sequence[_Task], hours: Mapping[HourOfCountry, Minutes]) -> int:
     """About how many starts a statement for all these tasks of one hour counts."""
     first, end = min(task.first for task in tasks), max(task.end for task in tasks)
     return sum(sum(hours[one].starts[first:end]) for one in {(task.country, task.hour_ms) for task in tasks})
 
 
-def grids(some: Iterable[T], *, key: Callable[[T], CountryHour]) -> Iterable[list[T]]:
+def grids(some: Iterable[T], *, key: Callable[[T], HourOfCountry]) -> Iterable[list[T]]:
     """Return them in grids of one country or one hour each, whichever makes fewer."""
     by_country: dict[str, list[T]] = defaultdict(list)
     by_hour: dict[int, list[T]] = defaultdict(list)
@@ -243,15 +245,15 @@ def _query(tasks: Sequence[_Task]) -> _Query:
     shards = range(max(task.shards for task in tasks))
     low = min(task.hour_ms + task.first * MINUTE_MS for task in tasks)
     high = max(task.hour_ms + task.end * MINUTE_MS for task in tasks)
-    minutes: dict[CountryHour, set[int]] = defaultdict(set)
+    minutes: dict[HourOfCountry, set[int]] = defaultdict(set)
     for task in tasks:
         minutes[task.country, task.hour_ms].update(range(task.first, task.end))
     return _Query((COUNT_MINUTES, (countries, hours, shards, low, high)), minutes)
 
 
 def _store(
-    hours: Mapping[CountryHour, Minutes],
-    counted: Collection[CountryHour],
+    hours: Mapping[HourOfCountry, Minutes],
+    counted: Collection[HourOfCountry],
     late: LateWrites,
     *,
     release_1: Mapping[int, str | None],
@@ -269,14 +271,14 @@ def _store(
 
 
 def count_parts(
-    wanted: Shards, minutes: Mapping[CountryHour, Sequence[int]], *, window: Window, store: Store
-) -> dict[CountryHour, int]:
+    wanted: Shards, minutes: Mapping[HourOfCountry, Sequence[int]], *, window: Window, store: Store
+) -> dict[HourOfCountry, int]:
     """Return the starts of countries in what the window leaves of these hours. Raises StoreError.
 
     ``minutes`` are those that are known from the beginning of each hour.
     """
-    starts: dict[CountryHour, int] = dict.fromkeys(wanted, 0)
-    remainders: dict[tuple[int, int, int], list[CountryHour]] = defaultdict(list)
+    starts: dict[HourOfCountry, int] = dict.fromkeys(wanted, 0)
+    remainders: dict[tuple[int, int, int], list[HourOfCountry]] = defaultdict(list)
     for one in wanted:
         known = minutes.get(one, ())
         whole, remainder = part(one[1], window, known=len(known))
@@ -296,14 +298,14 @@ def count_parts(
 
 
 def starts_by_minute(
-    wanted: Shards, minutes: Mapping[CountryHour, Sequence[int]], *, window: Window, store: Store
-) -> dict[CountryHour, list[int]]:
+    wanted: Shards, minutes: Mapping[HourOfCountry, Sequence[int]], *, window: Window, store: Store
+) -> dict[HourOfCountry, list[int]]:
     """Return the starts of every minute of these hours, 60 numbers each, as far as the window covers it.
 
     ``minutes`` are those that are known from the beginning of each hour. Raises StoreError.
     """
-    starts: dict[CountryHour, list[int]] = {one: [0] * MINUTES_PER_HOUR for one in wanted}
-    remainders: dict[tuple[int, int, int], list[CountryHour]] = defaultdict(list)
+    starts: dict[HourOfCountry, list[int]] = {one: [0] * MINUTES_PER_HOUR for one in wanted}
+    remainders: dict[tuple[int, int, int], list[HourOfCountry]] = defaultdict(list)
     for one in wanted:
         known = minutes.get(one, ())
         whole, remainder = part(one[1], window, known=len(known))
@@ -331,7 +333,7 @@ def _at_most(minutes: Sequence[int], hour_ms: int, low: int, high: int) -> float
 
 
 def _remainder_queries(
-    hour_ms: int, low: int, high: int, shards: Shards, minutes: Mapping[CountryHour, Sequence[int]]
+    hour_ms: int, low: int, high: int, shards: Shards, minutes: Mapping[HourOfCountry, Sequence[int]]
 ) -> Iterator[Statement]:
     """Statements that give the starts after ``low`` and up to ``high`` of these countries."""
     most = max(shards.values())
