@@ -43,7 +43,7 @@ def test_a_column_is_added_with_another_version_and_none_is_taken_away() -> None
         for table, columns in added.items():
             expected[table] = expected.get(table, set()) | columns
     there = {model.__table_name__: {*model._columns} for model in (*TABLES, ApiKey)}
-    assert there == expected, "raise SCHEMA_VERSION, and say here what it adds"
+    assert there == expected, "say in ADDED what the next release adds; raise SCHEMA_VERSION once for each release"
     assert max(ADDED) == SCHEMA_VERSION
 
 

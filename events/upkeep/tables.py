@@ -1,4 +1,4 @@
-"""How each table is kept: a new one without an entry here fails ``events/tests/test_upkeep.py``."""
+"""How each table is kept: a new one without an entry here fails ``events/tests/test_audit_store.py``."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
