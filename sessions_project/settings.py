@@ -79,8 +79,8 @@ def _flag(name: str, *, default: bool) -> bool:
 
 # --- Django -----------------------------------------------------------------------------------------------------------
 
-# "development" or "production". Production has no browsable API, logs JSON, and needs SECRET_KEY,
-# ALLOWED_HOSTS and AUTH.
+# "development" or "production". Production has no browsable API, logs JSON, and needs SECRET_KEY, ALLOWED_HOSTS and
+# "AUTH".
 ENVIRONMENT = _text("ENVIRONMENT", "development")
 IN_PRODUCTION = ENVIRONMENT == "production"
 # Django's own; never in production.
