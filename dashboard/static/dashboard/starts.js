@@ -19,7 +19,7 @@ export async function startsPage({ country, window }, { cursor, signal }) {
 
 /** Shows what `startsPage` gives. */
 export function showStarts({ country, window }, { starts, results, next }, { cursor }) {
-  say(section.querySelector("h2"), `Sessions started in ${countryName(country)}`);
+  say(section.querySelector("h2"), `Every session started in ${countryName(country)}`);
   const shown = results.length < starts ? `${results.length} of ${count(starts)}` : count(starts);
   const summary = starts ? `${shown}, newest first, up to ${moment(window.as_of)}` : "No sessions in this window";
   say(section.querySelector(".summary"), summary);
