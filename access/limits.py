@@ -117,12 +117,13 @@ class Limits:
             for key_id, bucket in [*self._buckets.items()]:
                 if now - bucket.used_at > FORGOTTEN_AFTER_SECONDS:
                     del self._buckets[key_id]
-            reported = {key_id: bucket.unreported for key_id, bucket in self._buckets.items()}
+            buckets = {**self._buckets}
+            reported = {key_id: bucket.unreported for key_id, bucket in buckets.items()}
         sums = self._exchange(reported) if reported else None
         with self._lock:
+            # Not those of now: a bucket that has replaced another one meanwhile has reported nothing.
             for (key_id, events), total in zip(reported.items(), sums or (), strict=False):
-                if key_id in self._buckets:
-                    self._buckets[key_id].receive(total, reported=events)
+                buckets[key_id].receive(total, reported=events)
 
     def keep_exchanging(self) -> None:
         """Exchange again and again, in a thread of this process."""

@@ -205,3 +205,19 @@ def test_a_dry_run_makes_no_debt_that_a_limit_would_not_make(clock: Clock, caplo
     with caplog.at_level(logging.WARNING):
         send_for(600, a_second=5)
     assert caplog.messages == []
+
+
+def test_a_rate_that_changes_during_an_exchange_takes_nothing_from_the_sum(clock: Clock) -> None:
+    sums = Sums()
+
+    def exchange(numbers: Mapping[str, int]) -> Sequence[int] | None:
+        limits.admit(key(rate=50))  # another bucket from now on
+        return sums(numbers)
+
+    limits = Limits(default_rate=0, dry_run=False, exchange=exchange)
+    bucket, _ = limits.admit(key(rate=10))
+    assert bucket
+    limits.charge(bucket, 7)
+    limits.exchange()
+    limits.exchange()
+    assert [*sums.sums.values()] == [7]

@@ -34,6 +34,8 @@ from store.cassandra import Row
 
 # Counterparts that are asked for at a time: two leave a node time for others.
 QUESTIONS_AT_A_TIME = 2
+# On a slow store all questions of a page would never be answered in time, and be repeated for ever.
+QUESTIONS_PER_DEADLINE, QUESTIONS_SECONDS = 1_000, 60.0
 # What a question, and the counts of a day, cost in rows that are read: about 30 µs each.
 ROWS_PER_QUESTION, ROWS_PER_DAY = 15, 300
 # A batch of recorded events is a logged one, whose rows lie anywhere.
@@ -284,14 +286,18 @@ class Audit(Walk):
             self._look_again()
 
     def _answers(self, questions: Sequence[Question], clock: Clock) -> Iterator[tuple[Question, Problem | str | None]]:
-        statements = [one.statement for one in questions]
-        answers = self._patiently(
-            lambda: cassandra.execute_many(
-                statements, deadline=time.monotonic() + 60, counting=True, at_a_time=QUESTIONS_AT_A_TIME
+        for some in batched(questions, QUESTIONS_PER_DEADLINE):
+            statements = [one.statement for one in some]
+            answers = self._patiently(
+                lambda: cassandra.execute_many(
+                    statements,  # noqa: B023  # called at once
+                    deadline=time.monotonic() + QUESTIONS_SECONDS,
+                    counting=True,
+                    at_a_time=QUESTIONS_AT_A_TIME,
+                )
             )
-        )
-        for one, rows in zip(questions, answers, strict=True):
-            yield one, one.answered(rows, clock)
+            for one, rows in zip(some, answers, strict=True):
+                yield one, one.answered(rows, clock)
 
     def _look_again(self) -> None:
         """Wait for writes in flight; counterparts that are still not there are missing."""
