@@ -140,7 +140,7 @@ class MemoryTier:
 
 
 def _spelling(environ: Mapping[str, Any]) -> Spelling:
-    """All of a request that its question is read from."""
+    """Return all of a request that its question is read from."""
     return (
         environ["REQUEST_METHOD"],
         environ["wsgi.url_scheme"],

@@ -37,7 +37,7 @@ POLL_SECONDS = 0.01
 
 
 def single_flight(view: View, *, cache_page: Callable[[View], View], costs_more_than_a_lock: bool = True) -> View:
-    """``view`` behind ``cache_page``; while it is not cached, one request builds it and the others get the same reply.
+    """Put ``view`` behind ``cache_page``; while it is not cached, one request builds the reply that all of them get.
 
     One in each process when it does not cost more than a lock. Requests are the same that have the same QUESTION.
     """
@@ -75,7 +75,7 @@ def _shared_in_this_process(view: View) -> View:
 
 
 def _one_process_at_a_time(view: View, *, cache_page: Callable[[View], View]) -> View:
-    """``view`` behind ``cache_page``, and where it is not cached, behind a lock that is held until it is."""
+    """Put ``view`` behind ``cache_page``, and where it is not cached, behind a lock that is held until it is."""
     cached = cache_page(view)
 
     def alone(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -130,5 +130,5 @@ def _logged(view: View) -> View:
 
 
 def _rendered(response: HttpResponseBase) -> HttpResponseBase:
-    """DRF renders, and cache_page stores, after the view has returned: here it must be before others are let in."""
+    """Render now: DRF would, and cache_page would store, after the view has returned, when others were let in."""
     return response.render() if isinstance(response, SimpleTemplateResponse) else response

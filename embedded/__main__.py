@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     whole = argparse.ArgumentParser(prog="python -m embedded", description=__doc__)
     whole.add_argument("--data", type=_absolute, default=PROJECT / ".data", help="folder of all files (default: .data)")
     whole.add_argument(
@@ -165,7 +165,7 @@ def stop(daemons: list[Daemon]) -> bool:
 
 
 def everything(arguments: argparse.Namespace) -> list[Daemon]:
-    """Every node that has a folder, and Redis."""
+    """Return every node that has a folder, and Redis."""
     numbers = sorted(int(folder.name.rpartition("-")[2]) for folder in arguments.data.glob("cassandra-?"))
     nodes = [CassandraNode(folder=arguments.data, number=number, port=arguments.port) for number in numbers or [1]]
     return [*nodes, RedisServer(folder=arguments.data, port=arguments.redis_port)]

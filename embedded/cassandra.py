@@ -109,7 +109,7 @@ class CassandraNode(Daemon):
         self.launch(self.command(java_executable(), jars))
 
     def command(self, java: Path, jars: Sequence[Path]) -> list[str | Path]:
-        """The command line of the JVM."""
+        """Return the command line of the JVM."""
         jamm = next(jar for jar in jars if jar.name.startswith("jamm-"))
         return [
             java,
@@ -128,7 +128,7 @@ class CassandraNode(Daemon):
         ]
 
     def configuration(self) -> dict[str, object]:
-        """cassandra.yaml: Cassandra's defaults but for what is named here."""
+        """Return cassandra.yaml: Cassandra's defaults but for what is named here."""
         host, port = self.address
         storage_port = port - STORAGE_PORT_BELOW_CQL
         return {
@@ -189,7 +189,7 @@ def answers_cql(address: tuple[str, int]) -> bool:
 
 
 def ring(*, folder: Path, nodes: int = 1, port: int = 9042) -> list[CassandraNode]:
-    """The nodes of a ring, first the seed; none is started."""
+    """Return the nodes of a ring, first the seed; none is started."""
     return [CassandraNode(folder=folder, number=number, nodes=nodes, port=port) for number in range(1, nodes + 1)]
 
 

@@ -13,11 +13,11 @@ class InUse:
         self._file = (folder / "in-use").open("a+")
 
     def begin(self) -> None:
-        """From now on nobody stops the stack; returns when nobody is stopping it."""
+        """Begin: from now on nobody stops the stack; returns when nobody is stopping it."""
         fcntl.flock(self._file, fcntl.LOCK_SH)
 
     def end(self, started: Iterable[str]) -> set[str]:
-        """What is to be stopped now: all that was ``started`` for commands, or nothing while others go on.
+        """Return what is to be stopped now: all that was ``started`` for commands, or nothing while others go on.
 
         The next command waits in ``begin`` until this process has ended.
         """
@@ -33,5 +33,5 @@ class InUse:
         return names
 
     def forget(self) -> None:
-        """What was started until now stays."""
+        """Forget what was started until now: it stays."""
         self._file.truncate(0)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def class_path(coordinates: str, *, remembered_in: Path, sums: Path | None = None) -> list[Path]:
-    """Every jar that ``coordinates`` (group:artifact:version, several joined by +) needs, downloaded when missing.
+    """Return every jar that ``coordinates`` (group:artifact:version, joined by +) need, downloaded when missing.
 
     The list is kept in the file ``remembered_in``: working it out reads some hundred POM files.
     The jars lie in the local Maven repository, where other projects find and change them too: each time they are
@@ -102,7 +102,7 @@ def _one_at_a_time() -> Iterator[None]:
 
 
 def _whole_jar(artifact: "Artifact") -> Path:
-    """The path of the jar; one that an earlier, interrupted download left incomplete is taken again."""
+    """Return the path of the jar; one that an earlier, interrupted download left incomplete is taken again."""
     cached = artifact.cached_path
     if cached and cached.exists() and not zipfile.is_zipfile(cached):
         cached.unlink()

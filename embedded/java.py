@@ -15,7 +15,7 @@ SUPPORTED = (11, 17)
 
 
 def java_executable() -> Path:
-    """The first ``java`` that fits; raises EmbeddedError when none does."""
+    """Return the first ``java`` that is suitable; raise EmbeddedError when none does."""
     found = ""
     for candidate in _candidates():
         if (version := java_version(candidate)) in SUPPORTED:
@@ -39,7 +39,7 @@ def _candidates() -> Iterator[Path]:
 
 
 def java_version(executable: Path) -> int | None:
-    """The major version, such as 17; None when the program does not tell."""
+    """Return the major version, such as 17; None when the program does not tell."""
     try:
         output = subprocess.run([executable, "-version"], capture_output=True, text=True, timeout=30, check=True).stderr
     except (OSError, subprocess.SubprocessError):

@@ -49,7 +49,7 @@ class RedisServer(Daemon):
 
 
 def redis_executable() -> Path:
-    """The server program; raises EmbeddedError when there is none."""
+    """Return the server program; raise EmbeddedError when there is none."""
     if found := shutil.which("redis-server") or shutil.which("valkey-server"):
         return Path(found)
     try:

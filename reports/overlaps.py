@@ -20,7 +20,7 @@ def overlapping(intervals: Iterable[Interval]) -> set[UUID]:
 
 
 def _neighbours(intervals: Iterable[Interval]) -> Iterator[tuple[UUID, UUID]]:
-    """Enough overlapping pairs to name every session that overlaps."""
+    """Yield enough overlapping pairs to name every session that overlaps."""
     lasting = (interval for interval in intervals if interval.from_ms < interval.to_ms)
     latest: Interval | None = None
     for interval in sorted(lasting, key=attrgetter("from_ms")):

@@ -90,7 +90,7 @@ class Session(NamedTuple):
 def completed_sessions(
     *, player_id: str, now_ms: int, limit: int, after: Position | None = None
 ) -> tuple[list[Session], Position | None]:
-    """One page of the player's completed sessions, newest end first, and where the next page begins, if any.
+    """Return a page of the player's completed sessions, newest end first, and where the next page begins, if any.
 
     Raises StoreError.
     """
@@ -104,7 +104,7 @@ def completed_sessions(
 def player_sessions(
     *, player_id: str, state: State, overlaps: bool, now_ms: int, limit: int, after: Position | None = None
 ) -> tuple[list[Session], Position | None]:
-    """One page of the player's sessions in this state, each with whether it overlaps another of any state.
+    """Return a page of the player's sessions in this state, each with whether it overlaps another of any state.
 
     Completed ones as ``completed_sessions``, and without ``overlaps`` as cheap; open and all newest start first, where
     a missing start is replaced by the end: so an end that comes during a walk over the pages moves no session to
@@ -149,7 +149,7 @@ def _newest_ends(
 def _page_of_all(
     rows: Iterable[Row], *, state: State, now_ms: int, limit: int, after: Position | None
 ) -> tuple[list[Session], Position | None]:
-    """Of all sessions of a player, a page as ``player_sessions`` gives it."""
+    """Return, of all sessions of a player, a page as ``player_sessions`` does."""
     sessions = _young(rows, now_ms=now_ms)
     if state == COMPLETED:
         page, end = _page_by_end(sessions, now_ms=now_ms, limit=limit, after=after)
@@ -196,7 +196,7 @@ def _remember_too_many(player_id: str) -> None:
 def _page_by_end(
     sessions: Sequence[Session], *, now_ms: int, limit: int, after: Position | None
 ) -> tuple[list[Session], Position | None]:
-    """Of all sessions of a player, a page of the completed ones as ``completed_sessions`` gives it."""
+    """Return, of all sessions of a player, a page of the completed ones as ``completed_sessions`` does."""
     cutoff, latest = retention_cutoff_ms(now_ms), latest_moment_ms(now_ms)
     completed = [
         session for session in sessions if session.ended_ms is not None and cutoff < session.ended_ms <= latest
@@ -218,12 +218,12 @@ def _page(
 
 
 def _is_behind(position: Position, other: Position) -> bool:
-    """As ``order`` tells; what it takes is made only of those of the same moment."""
+    """Return what ``order`` tells; what it takes is made only of those of the same moment."""
     return position.ts_ms < other.ts_ms or (position.ts_ms == other.ts_ms and position.order() < other.order())
 
 
 def _intervals(sessions: Iterable[Session], *, now_ms: int) -> Iterator[Interval]:
-    """From the start up to but not including the end, of an open one ``now_ms``; without a start there is none."""
+    """Yield the time from each start up to but not including the end; an open one lasts until ``now_ms``."""
     for session in sessions:
         if session.started_ms is not None:
             ended_ms = now_ms if session.ended_ms is None or session.is_open else session.ended_ms

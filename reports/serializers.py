@@ -171,7 +171,7 @@ def _validated(question: type[Shape], values: tuple[tuple[str, Any], ...]) -> Ma
 
 @cache
 def _serializer(question: type[Shape]) -> Shape:
-    """One for all requests: DRF copies every field for each new serializer."""
+    """Return one for all requests: DRF copies every field for each new serializer."""
     return question()
 
 

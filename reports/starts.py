@@ -121,7 +121,7 @@ def queries_of(
 def _grids(
     hours_of: Mapping[str, Sequence[int]], shards_of: Mapping[str, int]
 ) -> Iterator[tuple[list[str], set[int], int]]:
-    """Countries that want much the same hours, all of these hours, and over how many shards they lie.
+    """Yield countries that need much the same hours, all of these hours, and over how many shards they lie.
 
     A grid has PARTITIONS_PER_STATEMENT at most, and PARTITIONS_IN_VAIN that nobody wants, unless it is of one country.
     """

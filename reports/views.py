@@ -423,7 +423,7 @@ def _wants_csv(request: Request) -> bool:
 
 
 def _file_name(report: str, asked: Mapping[str, Any]) -> str:
-    """Such as ``starts-FI-24h-to-2026-11-24T051020Z.csv``: no system minds its characters."""
+    """Return a name such as ``starts-FI-24h-to-2026-11-24T051020Z.csv``: no system minds its characters."""
     to = format_timestamp(asked["as_of"]).partition(".")[0].replace(":", "")
     return f"{report}-{asked['hours']}h-to-{to}Z.csv"
 

@@ -80,7 +80,7 @@ class CommandLine(ManagementUtility):
 
 
 def _lead_closed_streams_to_nowhere() -> None:
-    """Else they are None, and what is opened next would take their place."""
+    """Open them on nowhere: else they are None, and what is opened next would take their place."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))

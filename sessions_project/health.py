@@ -28,13 +28,13 @@ class HealthMiddleware:
 
 @require_safe
 def livez(request: HttpRequest) -> HttpResponse:
-    """200 as long as this process answers."""
+    """Answer 200 as long as this process answers."""
     return JsonResponse({"status": "alive"})
 
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when reports can be read and the tables are as this version needs them, else 503.
+    """Answer 200 when reports can be read and the tables are as this version needs them, else 503.
 
     A store that answers too late is a reason for 503 only after PATIENCE_SECONDS: every replica has the same store, and
     taking all of them out because it is slow would not help. The body says what is missing. It also has the state of

@@ -54,7 +54,7 @@ class RowPacker:
         self._alone = [how or struct.Struct(f">{size}").pack for how, size in zip(convert, self._sizes, strict=True)]
 
     def row(self, values: Sequence[Any]) -> bytes:
-        """One row of a batch."""
+        """Return one row of a batch."""
         cells: list[Any] = self._template.copy()
         cells[2::2] = values
         for at, convert in self._converted:
@@ -70,7 +70,7 @@ class RowPacker:
         return [pack(value) for pack, value in zip(self._alone, values, strict=True)]
 
     def _packer(self, lengths: tuple[int, ...]) -> Callable[..., bytes]:
-        """Packs the cells of a row whose values without a fixed size have these lengths."""
+        """Return what packs the cells of a row whose values without a fixed size have these lengths."""
         of_unsized = iter(lengths)
         columns = [size or f"{next(of_unsized)}s" for size in self._sizes]
         pack = struct.Struct(f">{len(self._head)}s{''.join(_LENGTH + column for column in columns)}").pack

@@ -71,7 +71,7 @@ def problems(
     method: str = "GET",
     renderers: Sequence[type[BaseRenderer]] = APIView.renderer_classes,
 ) -> dict[Any, OpenApiResponse]:
-    """Problem details for these statuses and those of keys, as drf-spectacular's ``responses`` wants them.
+    """Return problem details for these statuses and those of keys, as drf-spectacular's ``responses`` wants them.
 
     Each has an example, which is what an address of these ``renderers`` answers to the ``method``; ``invalid`` is what
     its view raises for some wrong value.

@@ -121,12 +121,12 @@ def problem(*, status: int, code: str, detail: str, errors: list[dict[str, str]]
 
 
 def field_errors(detail: Any, pointer: str = "") -> list[dict[str, str]]:
-    """DRF's nested error details, flat: ``{"pointer": "/3/ts", "code": ..., "detail": ...}`` each."""
+    """Return DRF's nested error details, flat: ``{"pointer": "/3/ts", "code": ..., "detail": ...}`` each."""
     return list(_field_errors(detail, pointer))
 
 
 def problem_response(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
-    """DRF's EXCEPTION_HANDLER: the reply for an exception that a view raised."""
+    """Return, as DRF's EXCEPTION_HANDLER, the reply for an exception that a view raised."""
     request: Request = context["request"]
     body = problem_of(error, method=request.method or "")
     if body is None:
@@ -235,7 +235,7 @@ class NotAllowedMiddleware:
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """handler404: a forgotten slash is added to what only reads; a body is not sent twice, so others are told of it."""
+    """Answer as handler404: what only reads is redirected to the address with a slash, others are told of it."""
     detail = "There is nothing at this address. See /api/v1/ for what there is."
     if not request.path.endswith("/") and _is_known(request.path_info + "/"):
         if request.method in ("GET", "HEAD"):
@@ -254,7 +254,7 @@ def _is_known(path: str) -> bool:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """handler400: what Django refuses before a view runs, such as a Host that is not in ALLOWED_HOSTS."""
+    """Answer as handler400: what Django refuses before a view runs, such as a Host that is not in ALLOWED_HOSTS."""
     return _plain(request, HTTPStatus.BAD_REQUEST, "bad_request", _what_is_not_understood(exception))
 
 
@@ -270,7 +270,7 @@ def _what_is_not_understood(error: Exception) -> str:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """handler500: a bug of the service; the log has the traceback under the request's id."""
+    """Answer as handler500: a bug of the service; the log has the traceback under the request's id."""
     return _plain(
         request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "A bug of the service. Its log has the details."
     )

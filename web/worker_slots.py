@@ -49,7 +49,7 @@ class WorkerSlots:
 
 
 def _tokens(number: int) -> SimpleQueue[None]:
-    """So many things to take and put back."""
+    """Return so many things to take and put back."""
     queue: SimpleQueue[None] = SimpleQueue()
     for _ in range(number):
         queue.put(None)

@@ -89,7 +89,7 @@ class EventViewSet(ViewSet):
         return record(validated, now_ms=now_ms, entry_point=self.entry_point)
 
     def validate(self, body: bytes, *, now_ms: int, lenient: bool) -> list[Event | Errors]:
-        """Each event of the body, or what is wrong with it; InvalidFields when the body must be refused whole."""
+        """Return each event of the body, or what is wrong with it; raise InvalidFields if all of it must be refused."""
         decoded = FastDecoder(now_ms=now_ms).events(body)
         return [*decoded] if decoded else self.validate_in_full(parse_json(body), now_ms=now_ms, lenient=lenient)
 

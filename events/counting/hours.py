@@ -350,7 +350,7 @@ class _Counting:
         return whole_minutes(unexpired, stored, self._late, release_1=self._release_1, store=self._store)
 
     def _take_positions_of_days(self, stored: Mapping[HourOfCountry, Minutes]) -> None:
-        """Minutes that add up to the number of their day, which was counted later, are as complete as the day.
+        """Take the position of a day for minutes that add up to its number: they are as complete as the day.
 
         Those that do not, and are asked for as such, are counted again: what they lack may be left to wait.
         """

@@ -184,7 +184,7 @@ def _runs(minutes: Collection[int], starts: Sequence[int]) -> Iterator[tuple[int
 
 
 def _queries(tasks: Iterable[_Task], hours: Mapping[HourOfCountry, Minutes]) -> Iterator[_Query]:
-    """Statements for these tasks: those near each other share one, and whole hours of a country."""
+    """Yield statements for these tasks: those near each other share one, and whole hours of a country."""
     by_hour: dict[int, list[_Task]] = defaultdict(list)
     whole: list[_Task] = []
     for task in tasks:
@@ -198,7 +198,7 @@ def _queries(tasks: Iterable[_Task], hours: Mapping[HourOfCountry, Minutes]) -> 
 
 
 def _near(tasks: Iterable[_Task], hours: Mapping[HourOfCountry, Minutes]) -> Iterator[list[_Task]]:
-    """Tasks of one hour in groups that one statement counts: what it counts in vain costs less than another one."""
+    """Yield tasks of one hour in groups for one statement: what it counts in vain costs less than another one."""
     group: list[_Task] = []
     counted = 0
     for task in sorted(tasks, key=attrgetter("first", "end")):
@@ -211,7 +211,7 @@ def _near(tasks: Iterable[_Task], hours: Mapping[HourOfCountry, Minutes]) -> Ite
 
 
 def _starts(tasks: Sequence[_Task], hours: Mapping[HourOfCountry, Minutes]) -> int:
-    """About how many starts a statement for all these tasks of one hour counts."""
+    """Return about how many starts a statement for all these tasks of one hour counts."""
     first, end = min(task.first for task in tasks), max(task.end for task in tasks)
     return sum(sum(hours[one].starts[first:end]) for one in {(task.country, task.hour_ms) for task in tasks})
 
@@ -240,7 +240,7 @@ def _in_statements(tasks: Sequence[_Task]) -> Iterator[Sequence[_Task]]:
 
 
 def _query(tasks: Sequence[_Task]) -> _Query:
-    """One statement for tasks of one hour, or for whole hours of one country."""
+    """Return one statement for tasks of one hour, or for whole hours of one country."""
     countries, hours = {task.country for task in tasks}, {task.hour_ms for task in tasks}
     shards = range(max(task.shards for task in tasks))
     low = min(task.hour_ms + task.first * MINUTE_MS for task in tasks)
@@ -335,7 +335,7 @@ def _at_most(minutes: Sequence[int], hour_ms: int, low: int, high: int) -> float
 def _remainder_queries(
     hour_ms: int, low: int, high: int, shards: Shards, minutes: Mapping[HourOfCountry, Sequence[int]]
 ) -> Iterator[Statement]:
-    """Statements that give the starts after ``low`` and up to ``high`` of these countries."""
+    """Yield statements that give the starts after ``low`` and up to ``high`` of these countries."""
     most = max(shards.values())
     for some in batched(list(shards), max(1, PARTITIONS_PER_STATEMENT // most)):
         expected = sum(_at_most(minutes.get(one, ()), hour_ms, low, high) for one in some)

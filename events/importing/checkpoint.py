@@ -67,7 +67,7 @@ class Checkpoint:
 
 
 def _checkpoint(path: Path, values: dict[str, object]) -> Checkpoint:
-    """Of this version or the former one, which had no header and did not count each file."""
+    """Return one of this version or of the former one, which had no header and did not count each file."""
     try:
         known = {name: value for name, value in values.items() if name not in header(CHECKPOINT)}
         counted = {name: Totals(**known.pop(name, {})) for name in ("totals", "of_file")}  # type: ignore[arg-type]

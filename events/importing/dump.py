@@ -127,7 +127,7 @@ def _blocks(counted: "_CountingReader", *, name: str, on_garbage: Callable[[int]
 
 
 def _refuse_what_is_no_dump(head: bytes, lines: Sequence[bytes], *, name: str) -> None:
-    """Judge by the first bytes and lines. Text that is no dump is only noticed when its lines are rejected."""
+    """Decide by the first bytes and lines. Text that is no dump is only noticed when its lines are rejected."""
     kind = kind_of(lines[0])
     if kind == REJECTS:
         raise DumpError(

@@ -39,7 +39,7 @@ def header(kind: str) -> dict[str, str | int]:
 
 
 def kind_of(first_line: bytes) -> str | None:
-    """REJECTS or CHECKPOINT when a file of an import, of this or a former version, begins with this line."""
+    """Return REJECTS or CHECKPOINT when a file of an import, of this or a former version, begins with this line."""
     try:
         values = json.loads(first_line)
     except (ValueError, RecursionError):

@@ -28,7 +28,7 @@ TURNS = 2 * math.pi / domain.DAY_MS
 
 
 def generated_lines(*, events: int, days: float, seed: int, now_ms: int) -> Iterator[str]:
-    """``events`` JSON lines over the ``days`` before ``now_ms``, in order of time but for the disorder of the field.
+    """Yield ``events`` JSON lines over the ``days`` before ``now_ms``, nearly in order of time, as in the field.
 
     The same arguments give the same lines.
     """
@@ -79,7 +79,7 @@ def towards_the_evening(even_ms: float) -> int:
 
 
 def country_weights() -> list[float]:
-    """Shares of COUNTRIES; they add up to 1."""
+    """Return the shares of COUNTRIES; they add up to 1."""
     falling = [FALL**rank for rank in range(len(COUNTRIES) - 1)]
     remainder = (1 - LARGEST_SHARE) / sum(falling)
     return [LARGEST_SHARE, *(share * remainder for share in falling)]

@@ -49,7 +49,7 @@ class KeyspaceDump(Dump):
             raise DumpError(f"{self.name} cannot be read: {error}.") from error
 
     def identity(self) -> str:
-        """Differs between tables; what a checkpoint remembers."""
+        """Return what differs between tables, for a checkpoint to remember."""
         return f"table {self.name}"
 
     def blocks(self) -> Generator[Block, None, None]:

@@ -100,7 +100,7 @@ def newest_timestamp(lines: Iterable[bytes], *, latest_ms: int) -> int | None:
 
 @cache
 def _any_time() -> LineValidator:
-    """To which no event is of the future, and one without ``ts`` is of LATEST_MS."""
+    """Return moments to which no event is of the future, and one without ``ts`` is of LATEST_MS."""
     return LineValidator(now_ms=LATEST_MS, shift_ms=0)
 
 

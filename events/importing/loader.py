@@ -110,7 +110,7 @@ class Loader:
         return groups.values()
 
     def _replica_set(self, cql: str, values: Sequence[Any]) -> Hashable:
-        """As cassandra.py has it; the first time it asks a node to prepare the statement."""
+        """Return it as cassandra.py does; the first time it asks a node to prepare the statement."""
         while True:
             try:
                 return cassandra.replica_set(cql, values)
@@ -156,7 +156,7 @@ class Loader:
         self.completed += 1
 
     def _wait(self, error: StoreUnavailable) -> None:
-        """For Cassandra to come back."""
+        """Wait for Cassandra to come back."""
         self._on_wait(readable_cause(error))
         time.sleep(RETRY_SECONDS)
 

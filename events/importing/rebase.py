@@ -27,7 +27,7 @@ def newest_event(dumps: Sequence[Dump], *, latest_ms: int, on_position: Callable
 
 
 def shift_in_words(shift_ms: int) -> str:
-    """Such as ``+3650 days 01:02:03.456 (+315363723.456 s)``, from which anybody can map times back."""
+    """Return it such as ``+3650 days 01:02:03.456 (+315363723.456 s)``, from which anybody can map times back."""
     sign = "-" if shift_ms < 0 else "+"
     days, remainder = divmod(abs(shift_ms), DAY_MS)
     clock = format_timestamp(remainder)[11:23]

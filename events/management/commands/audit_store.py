@@ -139,7 +139,7 @@ def _header(*, fix: bool) -> str:
 
 
 def _stoppable(state: State, path: Path, *, fix: bool, rate: int) -> int:
-    """Audit; SIGINT and SIGTERM end it in good order. The exit status is 0, or 128 and the signal."""
+    """Run the audit; SIGINT and SIGTERM end it cleanly. Return the exit status: 0, or 128 and the signal."""
     with walk_display("Auditing") as show:
         audit = Audit(state, fix=fix, most_rows=rate, on_progress=show, on_unit=_Checkpoints(path, fix=fix).save)
         with stopping_on_signals(audit) as caught:

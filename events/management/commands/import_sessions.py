@@ -49,7 +49,7 @@ class Summary:
     error: str | None = None
 
     def as_json(self) -> str:
-        """One object; what a dry run would store is not called stored."""
+        """Return one object; what a dry run would store is not called stored."""
         numbers: dict[str, Any] = asdict(self.totals)
         if self.dry_run:
             numbers = {**numbers, "stored": 0, "would_be_stored": self.totals.stored}
@@ -233,7 +233,7 @@ class _Run:
         return Checkpoint(identities, now_ms, self._shift(dumps, now_ms, scanned) if self._options["rebase"] else 0)
 
     def _begin_anew(self, path: Path) -> None:
-        """Beside the checkpoint of an earlier run: harmless, unless events move to other times."""
+        """Begin alongside the checkpoint of an earlier run: harmless, unless events move to other times."""
         if self._options["rebase"]:
             raise ImportFailed(
                 f"{path} is the checkpoint of an interrupted import: beginning anew with --rebase would store its "

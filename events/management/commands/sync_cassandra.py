@@ -113,7 +113,7 @@ class Command(sync_cassandra.Command):
 
 @contextmanager
 def _created_are_found(alias: str) -> Iterator[None]:
-    """DriverException, which passes, in place of KeyError for a table that cqlengine has created and looks up at once.
+    """Raise DriverException, which passes, for the KeyError when cqlengine looks a new table up at once.
 
     On a busy node the driver gives up waiting until the nodes agree on it, and knows nothing of it.
     """
@@ -155,7 +155,7 @@ def _alter(connection: Any, model: Table, wanted: Mapping[str, str]) -> None:
 
 
 def refuse_other_copies(keyspace: Any) -> None:
-    """CommandError when the keyspace is there with other copies than CASSANDRA_REPLICATION asks for."""
+    """Raise CommandError when the keyspace is there with other copies than CASSANDRA_REPLICATION asks for."""
     if keyspace is None or not settings.REPLICATION_IS_GIVEN:
         return
     there = getattr(keyspace.replication_strategy, "dc_replication_factors", {})
