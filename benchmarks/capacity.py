@@ -48,7 +48,7 @@ SEEN_WRITER = Constant("a writer in the position of a count", 31, "bytes", "its 
 POSITION = Constant("the rest of a position", 21, "bytes", "its JSON: a slot, brackets, commas")
 ON_DISK = Constant("files of sessions / their rows", 0.82, "", "simulation: files, which are compressed")
 ROW_COUNTED = Constant(
-    "a row that is counted, by one statement", 1.0, "µs", "RESULTS.md, present hour: 201 ms / 200,000"
+    "a row that is counted, by one statement", 1.0, "µs", "RESULTS.md, in turn with earlier code: 201 ms / 200,000"
 )
 PARTITION_READ = Constant("a partition of an `IN`", 55, "µs", "RESULTS.md, figures: 0.4 s / 7,200")
 CELL_READ = Constant("a minute of a marker, CPU of who reads it", 3.0, "µs", "simulation")
