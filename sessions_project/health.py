@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import cast
+from typing import NamedTuple, cast
 
 from django.core.cache import caches
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -75,6 +75,13 @@ class Patience:
         return now - self._late_since >= PATIENCE_SECONDS
 
 
+class Found(NamedTuple):
+    """Whether this process can serve, and the state of what it needs."""
+
+    is_ready: bool
+    checks: dict[str, str]
+
+
 class Readiness:
     """Whether this process can serve, found out once in SECONDS_BETWEEN_LOOKS, by one request at a time."""
 
@@ -82,20 +89,27 @@ class Readiness:
         self._patience = Patience()
         self._lock = threading.Lock()
         self._looked_at = -math.inf
-        self._found: tuple[bool, dict[str, str]] = False, {}
+        self._found = Found(is_ready=False, checks={})
 
-    def look(self) -> tuple[bool, dict[str, str]]:
-        """Return whether it can, and the state of what it needs."""
-        with self._lock:
-            if time.monotonic() - self._looked_at >= SECONDS_BETWEEN_LOOKS:
-                store, redis = store_state(), cast(ReportCache, caches["default"])
-                checks = {
-                    "cassandra": store.trouble or f"ok{store.note}",
-                    "redis": "ok" if redis.answers() else "unavailable: reports are not cached",
-                }
-                self._found = not self._patience.is_over(store.trouble), checks
-                self._looked_at = time.monotonic()
-            return self._found
+    def look(self) -> Found:
+        """Return what was found within SECONDS_BETWEEN_LOOKS, or, while another request looks, what was found last."""
+        never_looked = not self._found.checks
+        if self._lock.acquire(blocking=never_looked):
+            try:
+                if time.monotonic() - self._looked_at >= SECONDS_BETWEEN_LOOKS:
+                    self._found = self._look_now()
+                    self._looked_at = time.monotonic()
+            finally:
+                self._lock.release()
+        return self._found
+
+    def _look_now(self) -> Found:
+        store, redis = store_state(), cast(ReportCache, caches["default"])
+        checks = {
+            "cassandra": store.trouble or f"ok{store.note}",
+            "redis": "ok" if redis.answers() else "unavailable: reports are not cached",
+        }
+        return Found(not self._patience.is_over(store.trouble), checks)
 
 
 _readiness = Readiness()

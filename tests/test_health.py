@@ -1,6 +1,7 @@
 """/livez and /readyz."""
 
 import logging
+import threading
 import time
 from typing import Any
 
@@ -76,6 +77,27 @@ def test_strangers_cannot_have_the_store_looked_at_as_often_as_they_ask(api, mon
     monkeypatch.setattr(health, "store_state", unavailable)
     again = [api.get("/readyz") for _ in range(20)]
     assert {(reply.status_code, reply.content) for reply in again} == {(200, first.content)}
+
+
+def test_nobody_waits_for_the_look_of_another(api, monkeypatch):
+    """A store that does not answer would hold every thread of the server."""
+    readiness, looking, answered = health.Readiness(), threading.Event(), threading.Event()
+    first = readiness.look()
+
+    def slow() -> store_state.StoreState:
+        looking.set()
+        assert answered.wait(10)
+        return store_state.StoreState("missing tables")
+
+    monkeypatch.setattr(health, "store_state", slow)
+    looker = threading.Thread(target=readiness.look)
+    looker.start()
+    assert looking.wait(10)
+    assert readiness.look() == first
+    answered.set()
+    looker.join(10)
+    monkeypatch.setattr(health, "SECONDS_BETWEEN_LOOKS", 60.0)
+    assert not readiness.look().is_ready
 
 
 def test_a_store_that_answers_too_late_is_tolerated_for_a_while(monkeypatch):
