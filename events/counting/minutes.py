@@ -277,19 +277,12 @@ def count_parts(
 
     ``minutes`` are those that are known from the beginning of each hour.
     """
-    starts: dict[HourOfCountry, int] = dict.fromkeys(wanted, 0)
-    remainders: dict[tuple[int, int, int], list[HourOfCountry]] = defaultdict(list)
-    for one in wanted:
-        known = minutes.get(one, ())
-        whole, remainder = part(one[1], window, known=len(known))
-        starts[one] = sum(known[whole.start : whole.stop])
-        for low, high in remainder:
-            if _at_most(known, one[1], low, high):
-                remainders[one[1], low, high].append(one)
+    whole, remainders = _parts(wanted, minutes, window)
+    starts = {one: sum(minutes.get(one, ())[known.start : known.stop]) for one, known in whole.items()}
     queries = [
         query
-        for (hour, low, high), some in remainders.items()
-        for query in _remainder_queries(hour, low, high, {one: wanted[one] for one in some}, minutes)
+        for (hour, low, high), shards in remainders.items()
+        for query in _remainder_queries(hour, low, high, shards, minutes)
     ]
     for rows in store.count(queries):
         for country, hour, number in rows:
@@ -304,19 +297,14 @@ def starts_by_minute(
 
     ``minutes`` are those that are known from the beginning of each hour. Raises StoreError.
     """
-    starts: dict[HourOfCountry, list[int]] = {one: [0] * MINUTES_PER_HOUR for one in wanted}
-    remainders: dict[tuple[int, int, int], list[HourOfCountry]] = defaultdict(list)
-    for one in wanted:
-        known = minutes.get(one, ())
-        whole, remainder = part(one[1], window, known=len(known))
-        starts[one][whole.start : whole.stop] = known[whole.start : whole.stop]
-        for low, high in remainder:
-            if _at_most(known, one[1], low, high):
-                remainders[one[1], low, high].append(one)
+    whole, remainders = _parts(wanted, minutes, window)
+    starts = {one: [0] * MINUTES_PER_HOUR for one in wanted}
+    for one, known in whole.items():
+        starts[one][known.start : known.stop] = minutes.get(one, ())[known.start : known.stop]
     queries: list[Statement] = []
-    for (hour, low, high), some in remainders.items():
-        most = max(wanted[one] for one in some)
-        for group in batched(some, max(1, PARTITIONS_PER_STATEMENT // most)):
+    for (hour, low, high), shards in remainders.items():
+        most = max(shards.values())
+        for group in batched(list(shards), max(1, PARTITIONS_PER_STATEMENT // most)):
             countries = [country for country, _ in group]
             queries.append((COUNT_MINUTES, (countries, [hour], range(most), low + 1, high + 1)))
     for rows in store.count(queries):
@@ -324,6 +312,24 @@ def starts_by_minute(
             hour = domain.hour_of(moment)
             starts[country, hour][(moment - hour) // MINUTE_MS] += number
     return starts
+
+
+def _parts(
+    wanted: Shards, minutes: Mapping[HourOfCountry, Sequence[int]], window: Window
+) -> tuple[dict[HourOfCountry, range], dict[tuple[int, int, int], dict[HourOfCountry, int]]]:
+    """Return the known minutes that the window covers of each hour, and the remainders that may have starts.
+
+    A remainder is an hour and the moments after one up to and including another; it has the shards of its countries.
+    """
+    whole: dict[HourOfCountry, range] = {}
+    remainders: dict[tuple[int, int, int], dict[HourOfCountry, int]] = defaultdict(dict)
+    for one, shards in wanted.items():
+        known, hour = minutes.get(one, ()), one[1]
+        whole[one], ends = part(hour, window, known=len(known))
+        for low, high in ends:
+            if _at_most(known, hour, low, high):
+                remainders[hour, low, high][one] = shards
+    return whole, remainders
 
 
 def _at_most(minutes: Sequence[int], hour_ms: int, low: int, high: int) -> float:
