@@ -13,6 +13,7 @@ from granian.cli import cli
 
 from metrics import supervisor
 from metrics.sender import SOCKET_VARIABLE
+from sessions_project import signals
 
 # At every start Granian compares the number of threads with that of cores. Only WEB_THREADS of ours work at a time; the
 # others wait for a worker slot, refuse requests or read bodies (web/load_shedding.py, web/transport.py).
@@ -27,6 +28,7 @@ def main() -> None:
     if path := os.environ.get(SOCKET_VARIABLE):
         port = int(os.environ["METRICS_PORT"])
         supervisor.start(host=os.environ["METRICS_HOST"], port=port, path=Path(path))
+    signals.watch_in_workers()
     cli(auto_envvar_prefix="GRANIAN")
 
 

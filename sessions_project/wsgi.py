@@ -9,9 +9,12 @@ from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
+from sessions_project import signals
+
 # A request makes some hundreds of objects that are freed without the collector; few of ours are in cycles.
 NEW_OBJECTS_PER_COLLECTION = 10_000
 
+signals.watch_if_worker()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sessions_project.settings")
 django_application = get_wsgi_application()
 

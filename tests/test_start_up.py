@@ -48,6 +48,27 @@ def wait_until_alive(port: int) -> None:
             return
 
 
+def test_workers_that_are_still_loading_stop_when_they_are_told_to(start_process: Started) -> None:
+    """Neither do they miss it nor are they killed, whenever it comes."""
+    for seconds in (0.3, 0.6, 0.9, 1.2):
+        server = start_process(
+            [sys.executable, "-m", "sessions_project"],
+            env={**os.environ, "PORT": str(free_port()), "WEB_WORKERS": "2", "METRICS_PORT": "0"},
+            cwd=PROJECT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert server.stdout
+        while server.stdout.readline().strip() != "metrics  off":
+            assert server.poll() is None
+        time.sleep(seconds)
+        server.send_signal(signal.SIGTERM)
+        output, errors = server.communicate(timeout=30)
+        assert "Killing" not in output + errors
+        assert server.returncode in (0, -signal.SIGTERM)  # the latter before it has started a worker
+
+
 def test_the_server_says_what_it_found_and_nothing_else(start_process: Started) -> None:
     lines, errors = said(start_process)
     store = f"Cassandra at {settings.CASSANDRA_HOSTS[0]}:{settings.CASSANDRA_PORT}"
