@@ -1,4 +1,4 @@
-"""``python -m sessions_project.server``: Granian's own command without one limit and one warning, and the exporter.
+"""``python -m sessions_project.server``: Granian's own command, without one limit and one warning, with the exporter.
 
 Granian allows at most 60 s for ``--http1-header-read-timeout``. That is also how long an idle connection stays open, so
 it must be longer than proxies keep theirs, often 60 s: otherwise a proxy sends a request just when the server closes.
