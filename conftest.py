@@ -122,6 +122,12 @@ def new_country() -> Callable[[], str]:
 
 
 @pytest.fixture
+def each_look_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``/readyz`` finds at once what a test has changed."""
+    monkeypatch.setattr("sessions_project.health.SECONDS_BETWEEN_LOOKS", 0.0)
+
+
+@pytest.fixture
 def now_ms() -> int:
     """Now."""
     return time.time_ns() // 1_000_000

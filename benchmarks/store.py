@@ -11,10 +11,10 @@ from cassandra.cluster import Cluster, Session
 from cassandra.concurrent import execute_concurrent_with_args
 
 from benchmarks.programs import PROJECT, environment_with
+from store.token_ranges import token_ranges
 
 # A COUNT of a whole table takes longer than Cassandra lets one read take; a slice of the ring does not.
 SLICES = 256
-FIRST_TOKEN, LAST_TOKEN = -(2**63), 2**63 - 1
 COUNT_SECONDS = 60
 COUNTS_IN_FLIGHT = 4
 INSERTS_IN_FLIGHT = 200
@@ -70,7 +70,7 @@ class Store:
         count = self._session.prepare(
             f"SELECT COUNT(*) FROM {keyspace}.{table} WHERE token(player_id) > ? AND token(player_id) <= ?"
         )
-        answers = execute_concurrent_with_args(self._session, count, slices(), concurrency=COUNTS_IN_FLIGHT)
+        answers = execute_concurrent_with_args(self._session, count, token_ranges(SLICES), concurrency=COUNTS_IN_FLIGHT)
         return sum(answer.result_or_exc.one()[0] for answer in answers)
 
     def close(self) -> None:
@@ -85,10 +85,3 @@ def opened_store() -> Iterator[Store]:
         yield store
     finally:
         store.close()
-
-
-def slices() -> Iterator[tuple[int, int]]:
-    """The ring in SLICES parts. Each is open at its lower end: no row has the lowest token."""
-    width = (LAST_TOKEN - FIRST_TOKEN) // SLICES + 1
-    for first in range(FIRST_TOKEN, LAST_TOKEN, width):
-        yield first, min(first + width, LAST_TOKEN)

@@ -25,21 +25,18 @@ def watch_in_workers() -> None:
 
 
 def watch_if_worker() -> None:
-    """Watch when this process is a worker; where workers are not forked, this is the first that they run of ours."""
-    if multiprocessing.current_process().name == WORKER:
+    """Watch when this process is a worker that was not forked: this is the first that it runs of ours."""
+    if multiprocessing.current_process().name == WORKER and multiprocessing.get_start_method() != "fork":
         _watch()
 
 
 def _watch() -> None:
-    """Begin, in a thread of this process, unless somebody watches already. To be called from the main thread."""
+    """Begin, in a thread of this process. To be called from the main thread."""
     received, receiver = socket.socketpair()
     receiver.setblocking(False)
-    watched_by = signal.set_wakeup_fd(receiver.fileno(), warn_on_full_buffer=False)
-    if watched_by == -1:
-        main_thread = threading.get_ident()
-        threading.Thread(target=_run, args=(received, receiver, main_thread), name="signals", daemon=True).start()
-    else:
-        signal.set_wakeup_fd(watched_by, warn_on_full_buffer=False)
+    signal.set_wakeup_fd(receiver.fileno(), warn_on_full_buffer=False)
+    main_thread = threading.get_ident()
+    threading.Thread(target=_run, args=(received, receiver, main_thread), name="signals", daemon=True).start()
 
 
 def _run(received: socket.socket, _: socket.socket, main_thread: int) -> None:

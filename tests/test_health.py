@@ -13,10 +13,7 @@ from store import cassandra
 PROBES = ["/livez", "/readyz"]
 
 
-@pytest.fixture(autouse=True)
-def each_look_is_new(monkeypatch):
-    """Tests change what there is to find."""
-    monkeypatch.setattr(health, "SECONDS_BETWEEN_LOOKS", 0.0)
+pytestmark = pytest.mark.usefixtures("each_look_is_new")
 
 
 @pytest.mark.parametrize("path", PROBES)

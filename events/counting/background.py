@@ -99,7 +99,8 @@ class Background:
             self._unread = list(range(domain.day_of(retention_cutoff_ms(now_ms)), now_ms + 1, DAY_MS))
         self._look(now_ms)
         failed: StoreError | None = None
-        for days in [*self._groups()]:
+        groups = [*self._groups()]
+        for days in groups:
             if not self._has_lease(seconds=LEASE_SECONDS_OF_A_GROUP):
                 return
             try:
@@ -112,7 +113,8 @@ class Background:
             self._dirty.difference_update(days)
             self._failed.difference_update(days)
             self._unread = [day for day in self._unread if day not in days]
-        self._has_lease()  # for no longer than until the next rounds
+        if groups:
+            self._has_lease()  # for no longer than until the next rounds
         if failed:
             raise failed
 

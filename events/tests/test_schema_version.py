@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from access.models import ApiKey
 from events.models import SCHEMA_VERSION, TABLES, VERSION_COMMENT, VERSION_TABLE, schema_version_of
-from sessions_project import health, startup
+from sessions_project import startup
 from store import cassandra
 
 # What each version has added. Once a version is released, its part stays as it is.
@@ -47,6 +47,9 @@ def test_a_column_is_added_with_another_version_and_none_is_taken_away() -> None
     assert max(ADDED) == SCHEMA_VERSION
 
 
+pytestmark = pytest.mark.usefixtures("each_look_is_new")
+
+
 def alter_version(version: int | None) -> None:
     """Have the tables tell another version; None: as those of release 1.0."""
     comment = "" if version is None else VERSION_COMMENT.format(version)
@@ -64,11 +67,6 @@ def stored_version() -> int:
 def _own_version_again() -> Iterator[None]:
     yield
     alter_version(SCHEMA_VERSION)
-
-
-@pytest.fixture(autouse=True)
-def each_look_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "SECONDS_BETWEEN_LOOKS", 0.0)
 
 
 def synced() -> str:

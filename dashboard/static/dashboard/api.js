@@ -1,4 +1,4 @@
-/** Asks the service. A failure is always a ApiError, which says what the service said. */
+/** Asks the service. A failure is always an ApiError, which says what the service said. */
 
 import { askForKey, authorization } from "./sign_in.js";
 
@@ -95,13 +95,19 @@ export async function whatIsMissing({ signal }) {
   return response.ok ? null : checks?.cassandra ?? null;
 }
 
+/** What comes over the network, or an ApiError when it breaks off. */
+const arrived = (promised) =>
+  promised.catch(() => {
+    throw new ApiError(0);
+  });
+
 /** Has the browser save a file of the service, under the name that the service gives it. Throws an ApiError. */
 export async function download(address) {
-  const response = await fetch(address, { headers: authorization() }).catch(() => Promise.reject(new ApiError(0)));
+  const response = await arrived(fetch(address, { headers: authorization() }));
   if (!response.ok) throw errorOf(response.status, await response.json().catch(() => ({})));
   const name = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition"))?.[1] ?? "report.csv";
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(await response.blob().catch(() => Promise.reject(new ApiError(0))));
+  link.href = URL.createObjectURL(await arrived(response.blob()));
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), MOST_MS); // some browsers begin to save it later

@@ -3,9 +3,9 @@
 import { linkTo, ofCountry } from "./address.js";
 import { paths } from "./api.js";
 import { element } from "./dom.js";
+import { showExportLinks } from "./export_links.js";
 import { HOUR_MS, count, countryName, share } from "./format.js";
 import { sparkline } from "./sparkline.js";
-import { showExportLinks } from "./export_links.js";
 
 /** As many as one takes in at a glance; the button shows the rest. */
 const FIRST_ROWS = 10;

@@ -1,6 +1,6 @@
 /** What is shown, to be taken along: as a file for a spreadsheet, or as the command that asks for the same. */
 
-import { download } from "./api.js";
+import { ApiError, download } from "./api.js";
 import { element } from "./dom.js";
 import { isSignedIn } from "./sign_in.js";
 
@@ -24,7 +24,10 @@ function fileLink(address) {
     if (!isSignedIn()) return;
     event.preventDefault();
     link.parentElement.querySelector("[role=alert]")?.remove();
-    download(address).catch(({ words }) => link.after(element("span", { class: "muted", role: "alert" }, words)));
+    download(address).catch((error) => {
+      if (!(error instanceof ApiError)) throw error;
+      link.after(element("span", { class: "muted", role: "alert" }, error.words));
+    });
   });
   return link;
 }

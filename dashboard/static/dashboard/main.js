@@ -5,6 +5,7 @@ import { ApiError, paths } from "./api.js";
 import { chosenShape, chosenWindow, complain, showChoice, watchChoice, windowBetween } from "./choice.js";
 import { focusCountries, showCountries } from "./countries.js";
 import { element, say } from "./dom.js";
+import { showExportLinks } from "./export_links.js";
 import { average, count, countryName, date, share, time, zoneName } from "./format.js";
 import { showExample } from "./ingest.js";
 import { showMeasures } from "./measures.js";
@@ -15,7 +16,6 @@ import { Refresh } from "./refresh.js";
 import { Report } from "./report.js";
 import { watchSignIn } from "./sign_in.js";
 import { focusStarts, showStarts, startsPage } from "./starts.js";
-import { showExportLinks } from "./export_links.js";
 
 const REFRESH_SECONDS = Number(document.body.dataset.refreshSeconds);
 const RETRY_SECONDS = 5;

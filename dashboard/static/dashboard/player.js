@@ -3,8 +3,8 @@
 import { go, linkTo, ofCountry, view } from "./address.js";
 import { ApiError, cursorOf, paths, sessionsOfPlayer, startsOfCountry } from "./api.js";
 import { element, say } from "./dom.js";
-import { countryName, date, duration, moment, zoneName } from "./format.js";
 import { showExportLinks } from "./export_links.js";
+import { countryName, date, duration, moment, zoneName } from "./format.js";
 import { isOpen, isPlaying, showTimeBar } from "./time_bar.js";
 
 /** Examples to press, for who knows no player. */

@@ -3,8 +3,8 @@
 import { linkTo, ofPlayer } from "./address.js";
 import { cursorOf, paths, startsOfCountry } from "./api.js";
 import { element, say } from "./dom.js";
-import { count, countryName, moment } from "./format.js";
 import { showExportLinks } from "./export_links.js";
+import { count, countryName, moment } from "./format.js";
 
 const ROWS = 20;
 
